@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Both do all their own set-up, in .venv and .build.
+PYTHON ?= python3
+BIN := .venv/bin
+SAM := .build/sam/bin/sam
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint fmt soak bench clean
+
+help:  ## Show what can be made.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/ready  ## Install what the other commands need into .venv (they do so themselves).
+
+.venv/ready: requirements/dev.txt functions/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 2; }
+	@echo "Setting up .venv (once; a minute or two) ..."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/ready  ## Run the main job on a laptop-sized AWS and show what happens.
+	@$(BIN)/invalidations local demo
+
+test: .venv/ready  ## Run all tests.
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+lint: .venv/ready $(SAM)  ## Check style, types, template and state machine.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/python -m ops.diagram --check README.md
+	$(SAM) validate --lint --template template.yaml --region us-east-1
+
+# The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
+$(SAM): requirements/sam.txt
+	@$(PYTHON) -m venv --clear .build/sam
+	@.build/sam/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/sam.txt
+	@touch $@
+
+fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m ops.diagram --write README.md
+
+soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol.
+	$(BIN)/python -m tests.simulation.soak --schedules 1000000
+
+clean:  ## Remove all that was set up or built.
+	rm -rf .venv .build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

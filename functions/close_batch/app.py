@@ -1,0 +1,30 @@
+"""Close Batch: what the batch covers is frozen, and nobody else will cover it.
+
+Input: ``{"execution", "batchId", "bucket"}``. Output: ``{"status", "changes"}``, where status is FROZEN, SUPERSEDED,
+EMPTY or PAUSED.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.lifecycle import Execution, close
+from invalidation.settings import Settings
+from observed import Event, observed
+
+SETTINGS = Settings.from_environment(os.environ)
+TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+
+
+@observed
+def handler(event: Event, _context: Any) -> dict[str, Any]:
+    execution = Execution(event["execution"], datetime.fromisoformat(event["startedAt"]))
+    attempt = uuid.uuid4().hex
+    return close(TABLE, event["bucket"], event["batchId"], execution, attempt, lambda: datetime.now(UTC)).to_document()

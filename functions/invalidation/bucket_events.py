@@ -1,0 +1,162 @@
+"""Adapter: turns a bucket's EventBridge events on and off, and keeps whatever else is configured there.
+
+``PutBucketNotificationConfiguration`` replaces the whole configuration (S3 API Reference), so this reads, merges,
+writes, and reads back. S3 offers no conditional write here: a concurrent change shows when what is read back differs
+from what was written, and then the merge is done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from invalidation.errors import BucketNotReady, ConcurrentBucketChange
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+Configuration = dict[str, Any]
+
+EVENT_BRIDGE = "EventBridgeConfiguration"
+TRIES = 5
+
+_GRANTS = {
+    "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    "PutBucketNotificationConfiguration": "s3:PutBucketNotification",
+    "HeadBucket": "s3:ListBucket",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A bucket's notification configuration before and after; equal where there was nothing to do."""
+
+    bucket: str
+    before: Configuration
+    after: Configuration
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+def sends_events(configuration: Mapping[str, Any]) -> bool:
+    """Whether a notification configuration sends to EventBridge: the presence of an empty object says so."""
+    return EVENT_BRIDGE in configuration
+
+
+def with_events(configuration: Mapping[str, Any]) -> Configuration:
+    """The same configuration, sending to EventBridge as well."""
+    return {**configuration, EVENT_BRIDGE: {}}
+
+
+def without_events(configuration: Mapping[str, Any]) -> Configuration:
+    """The same configuration, not sending to EventBridge."""
+    return {name: value for name, value in configuration.items() if name != EVENT_BRIDGE}
+
+
+class BucketEvents:
+    """Switches the events of buckets in one region.
+
+    Args:
+        client: a boto3 client for S3.
+        region: where the rule lives; the events of a bucket elsewhere never reach it.
+    """
+
+    def __init__(self, client: S3Client, region: str) -> None:
+        self._client = client
+        self._region = region
+
+    def read(self, bucket: str) -> Configuration:
+        """The bucket's notification configuration.
+
+        Raises:
+            BucketNotReady: missing, denied, or in another region.
+        """
+        try:
+            answer = self._client.get_bucket_notification_configuration(Bucket=bucket)
+        except ClientError as error:
+            raise _not_ready(bucket, error) from None
+        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+
+    def enable(self, bucket: str, *, dry_run: bool = False) -> Switched:
+        """Let the bucket send its events to EventBridge.
+
+        Raises:
+            BucketNotReady: missing, denied, or in another region.
+            ConcurrentBucketChange: somebody else changes the configuration at the same time, again and again.
+        """
+        self._check_region(bucket)
+        return self._switch(bucket, with_events, dry_run=dry_run)
+
+    def disable(self, bucket: str, *, dry_run: bool = False) -> Switched:
+        """Stop the bucket's events. EventBridge on a bucket has no owner: ask who else relies on it first.
+
+        Raises:
+            BucketNotReady, ConcurrentBucketChange: as for ``enable``.
+        """
+        return self._switch(bucket, without_events, dry_run=dry_run)
+
+    def _switch(self, bucket: str, merge: Callable[[Configuration], Configuration], *, dry_run: bool) -> Switched:
+        before = found = self.read(bucket)
+        for _ in range(TRIES):
+            wanted = merge(found)
+            if wanted == found or dry_run:
+                return Switched(bucket, before, wanted)
+            self._write(bucket, wanted)
+            found = self.read(bucket)
+            if _same(found, wanted):
+                return Switched(bucket, before, found)
+        raise ConcurrentBucketChange(
+            f"the notification configuration of {bucket} was changed by somebody else {TRIES} times in a row; try "
+            "again when the other deployment has ended"
+        )
+
+    def _write(self, bucket: str, configuration: Configuration) -> None:
+        try:
+            # A destination that is broken already is somebody else's and stays as it is; validating it would fail here.
+            self._client.put_bucket_notification_configuration(
+                Bucket=bucket,
+                NotificationConfiguration=configuration,  # type: ignore[arg-type] # what get returned, merged
+                SkipDestinationValidation=True,
+            )
+        except ClientError as error:
+            raise _not_ready(bucket, error) from None
+
+    def _check_region(self, bucket: str) -> None:
+        try:
+            answer = self._client.head_bucket(Bucket=bucket)
+            region = answer.get("BucketRegion") or self._region
+        except ClientError as error:
+            headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            region = headers.get("x-amz-bucket-region", "")
+            if not region or region == self._region:
+                raise _not_ready(bucket, error) from None
+        if region != self._region:
+            raise BucketNotReady(
+                f"bucket {bucket} is in {region}, this stack in {self._region}: its events would never arrive. "
+                f"Deploy a stack in {region} for it"
+            )
+
+
+def _same(found: Configuration, wanted: Configuration) -> bool:
+    """Whether what was read back is what was written; S3 may give an id to what had none, and another order."""
+    return sends_events(found) == sends_events(wanted) and all(
+        len(found.get(name, [])) == len(wanted.get(name, [])) for name in (set(found) | set(wanted)) - {EVENT_BRIDGE}
+    )
+
+
+def _not_ready(bucket: str, error: ClientError) -> BucketNotReady:
+    code = error.response.get("Error", {}).get("Code", "")
+    if code in ("NoSuchBucket", "404"):
+        return BucketNotReady(f"bucket {bucket} does not exist: correct BucketNames, or create it first")
+    if code in ("AccessDenied", "403"):
+        grant = _GRANTS.get(error.operation_name, error.operation_name)
+        return BucketNotReady(
+            f"bucket {bucket} denies {grant}: grant {grant} on arn:aws:s3:::{bucket} (its bucket policy may deny it), "
+            "or set EnableBucketEvents to false and turn EventBridge on yourself"
+        )
+    return BucketNotReady(f"bucket {bucket}: {error.operation_name} failed with {code}: {error}")

@@ -1,0 +1,129 @@
+"""Every error that this application raises by name.
+
+The name of a class is the error's name in the state machine's Retry and Catch, in the execution history, in the audit
+and in the runbook. ``transient`` says whether trying the same thing again later can help: the sweep tries transient
+failures again and parks the others until somebody has mended the cause.
+"""
+
+from __future__ import annotations
+
+MAX_MESSAGE = 1_000
+"""Characters kept of any message: error messages travel in state, whose limit is 262,144 bytes (SFD, quotas)."""
+
+
+class InvalidationError(Exception):
+    """Base of all named errors. Its message says what went wrong and what to do about it."""
+
+    transient = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…")
+
+
+class InvalidRequest(InvalidationError):
+    """The input is none of those that the state machine accepts."""
+
+
+class ChangesNotAccepted(InvalidationError):
+    """The batch table could not take a change: the execution's input still holds it, and is to be replayed."""
+
+    transient = True
+
+
+class BatchNotFound(InvalidationError):
+    """No batch record with this id."""
+
+
+class BatchTableUnavailable(InvalidationError):
+    """DynamoDB throttled the request, answered with an internal error, or did not answer."""
+
+    transient = True
+
+
+class BatchContended(InvalidationError):
+    """The conditional writes on a bucket's head were lost too often in a row."""
+
+    transient = True
+
+
+class AccessDenied(InvalidationError):
+    """CloudFront refused the call for lack of a permission."""
+
+
+class NoSuchDistribution(InvalidationError):
+    """The distribution does not exist (any more)."""
+
+
+class NoSuchInvalidation(InvalidationError):
+    """The distribution does not know the invalidation."""
+
+
+class InvalidationRefused(InvalidationError):
+    """CloudFront calls the request itself wrong (InvalidArgument, BatchTooLarge, InvalidationBatchAlreadyExists …)."""
+
+
+class TooManyTenants(InvalidationError):
+    """A multi-tenant distribution has more tenants than the cap allows to invalidate."""
+
+
+class CloudFrontThrottled(InvalidationError):
+    """CloudFront's request rate for the account is used up ("Rate exceeded")."""
+
+    transient = True
+
+
+class CloudFrontUnavailable(InvalidationError):
+    """CloudFront answered with a server error, or did not answer."""
+
+    transient = True
+
+
+class TooManyInvalidationsInProgress(InvalidationError):
+    """The distribution has 3,000 paths or 15 wildcard paths in progress (CFD, invalidation quotas)."""
+
+    transient = True
+
+
+class NoRoomInTime(InvalidationError):
+    """CloudFront had no room for the invalidation until the deadline that the batch carries."""
+
+    transient = True
+
+
+class InvalidationTimedOut(InvalidationError):
+    """CloudFront did not report the invalidation as completed within the time that the parameter allows."""
+
+    transient = True
+
+
+class NotificationFailed(InvalidationError):
+    """The batch ended, but SNS did not take the notification."""
+
+    transient = True
+
+
+class BucketNotReady(InvalidationError):
+    """A watched bucket is missing, denied, or in another region."""
+
+
+class ConcurrentBucketChange(InvalidationError):
+    """Somebody else keeps changing a bucket's notification configuration."""
+
+    transient = True
+
+
+def _all_errors(base: type[InvalidationError]) -> dict[str, type[InvalidationError]]:
+    found: dict[str, type[InvalidationError]] = {}
+    for each in base.__subclasses__():
+        found[each.__name__] = each
+        found.update(_all_errors(each))
+    return found
+
+
+ERRORS = _all_errors(InvalidationError)
+"""Error name -> class."""
+
+
+def is_transient(name: str) -> bool:
+    """Whether trying again later can help. Names that are not ours (``Lambda.Unknown``, ``States.Timeout``) are."""
+    return ERRORS[name].transient if name in ERRORS else True

@@ -1,0 +1,113 @@
+"""Why a change is, or is not, invalidated on a distribution: for the person who looks at stale content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from invalidation.limits import DEFAULT_ERROR_CACHING_SECONDS
+from invalidation.routing import Distribution, PathRules, Route, Served, Verdict, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a distribution makes of a key. ``sentences`` say so in plain English, one fact each."""
+
+    distribution: Distribution
+    key: str
+    served: Served
+    sentences: tuple[str, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON-able. ``served`` says whether the change costs this distribution anything."""
+        distribution = self.distribution
+        origins = {origin.id: origin for origin in distribution.origins}
+        return {
+            "distributionId": distribution.id,
+            "domainName": distribution.domain_name,
+            "aliases": list(distribution.aliases),
+            "bucket": distribution.bucket,
+            "key": self.key,
+            "served": bool(self.served),
+            "verdict": str(self.served.verdict),
+            "paths": list(self.served.paths),
+            "routes": [
+                {
+                    "origin": route.origin_id,
+                    "originDomain": origins[route.origin_id].domain_name,
+                    "originPath": origins[route.origin_id].path,
+                    "viewerPath": route.location,
+                    "behavior": route.pattern,
+                    "verdict": str(route.verdict),
+                    "paths": list(route.paths),
+                }
+                for route in self.served.routes
+            ],
+            "because": list(self.sentences),
+        }
+
+
+def explain(distribution: Distribution, key: str, rules: PathRules) -> Explanation:
+    """Whether the distribution serves the key, by which origin and behaviour, and what would be invalidated and why."""
+    found = served(distribution, key, rules)
+    return Explanation(distribution, key, found, tuple(_sentences(distribution, key, rules, found)))
+
+
+def _sentences(distribution: Distribution, key: str, rules: PathRules, found: Served) -> Iterator[str]:
+    if found.verdict is Verdict.DISABLED:
+        yield "The distribution is disabled: it is skipped."
+    if found.verdict is Verdict.NO_ORIGIN:
+        yield f"None of its origins is known to be the bucket {distribution.bucket}."
+    for domain_name in distribution.unrecognised:
+        yield f"Its origin {domain_name} may be the bucket under another name: if so, add the id to DistributionIds."
+    if distribution.staging:
+        yield "It is a staging distribution, with a cache of its own."
+    for route in found.routes:
+        yield _of_route(distribution, key, route)
+    yield from _of_paths(distribution, rules, found)
+
+
+def _of_route(distribution: Distribution, key: str, route: Route) -> str:
+    origin = next(each for each in distribution.origins if each.id == route.origin_id)
+    named = f"origin {origin.id} ({origin.domain_name}{origin.path})"
+    behaviour = "the default behaviour" if route.pattern == "*" else f"the behaviour {route.pattern}"
+    match route.verdict:
+        case Verdict.OUTSIDE_ORIGIN_PATH:
+            return f"The key {key!r} is outside OriginPath {origin.path} of {named}."
+        case Verdict.OTHER_ORIGIN:
+            return f"Viewers who ask for {route.location!r} are sent elsewhere than {named} by {behaviour}."
+        case Verdict.REWRITTEN:
+            return (
+                f"No behaviour sends {route.location!r} to {named}, but the edge function of {behaviour} may: "
+                "invalidated to be safe."
+            )
+        case _:
+            return f"Viewers reach it at {route.location!r}: {behaviour} sends them to {named}."
+
+
+def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> Iterator[str]:
+    used = {route.pattern for route in found.routes if route.paths}
+    behaviors = [behavior for behavior in distribution.behaviors if behavior.pattern in used]
+    if not found:
+        yield "Nothing is invalidated for it."
+        return
+    if any(behavior.query_strings for behavior in behaviors):
+        yield "Query strings are part of the cache key: paths end in * to cover all of them."
+    if any(behavior.rewrites for behavior in behaviors) and not rules.whole_behaviors:
+        yield (
+            "An edge function runs on these requests. Viewer paths that it turns into this key are not known, other "
+            "than by the directory index."
+        )
+    if any(route.location in distribution.error_pages for route in found.routes if route.paths) and rules.error_pages:
+        yield (
+            "It is a custom error page, cached under every failing path for longer than "
+            f"{DEFAULT_ERROR_CACHING_SECONDS} seconds: hence /*."
+        )
+    if distribution.tenant_only:
+        yield "It is a multi-tenant distribution: each enabled tenant is invalidated, and costs every path again."
+    if distribution.tag_header:
+        yield f"It reads cache tags from the header {distribution.tag_header}."
+    yield f"Invalidated: {' '.join(found.paths)}"

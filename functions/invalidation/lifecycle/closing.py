@@ -1,0 +1,104 @@
+"""Close: the leader stops gathering, takes ownership of what has gathered, and only then lets go of the pending items.
+
+Each step makes sure of something that the next one relies on:
+
+1. The head becomes CLOSED. No change that is accepted from now on relies on this batch.
+2. All pending changes are read. Every follower wrote its change before it saw GATHERING, so they are all among them.
+3. The list is frozen: the batch record owns the changes as well.
+4. The pending items on that list are deleted: the batch record owns them alone.
+
+An attempt that dies leaves the changes pending, or owned twice for a while; never unowned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from invalidation.changes import Change
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.freezing import draft, find_batch, freeze_changes, frozen_changes
+from invalidation.lifecycle.heads import Head, HeadState
+from invalidation.lifecycle.joining import read_head
+from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.rows import pending_from_item
+from invalidation.lifecycle.table import BatchTable, items
+from invalidation.lifecycle.times import Clock, to_text
+
+
+class ClosedStatus(StrEnum):
+    """What a leader finds when it closes its batch. The values are those of the state machine's Choice."""
+
+    FROZEN = "FROZEN"
+    SUPERSEDED = "SUPERSEDED"
+    """Somebody took this leader for dead and leads now; they read the same pending changes."""
+    EMPTY = "EMPTY"
+    """Nothing is pending: an earlier batch, which closed late, owns what this one was opened for."""
+    PAUSED = "PAUSED"
+    """Everything stays pending until the bucket is resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    status: ClosedStatus
+    changes: int = 0
+
+    def to_document(self) -> dict[str, Any]:
+        return {"status": self.status.value, "changes": self.changes}
+
+
+def close(table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock) -> Closed:
+    """Close a batch, or find it closed; every attempt may die and be repeated anywhere.
+
+    ``attempt`` must be new for each invocation: it names the list, and two attempts that shared a name would overwrite
+    each other's chunks after one of them has been frozen.
+    """
+    batch = find_batch(table, batch_id)
+    if batch is None:
+        head = _close_head(table, bucket, batch_id, now)
+        if head.batch_id != batch_id:
+            # Moved on; unless an old attempt of this very Close froze the batch between the two reads.
+            batch = find_batch(table, batch_id)
+            if batch is None:
+                return Closed(ClosedStatus.SUPERSEDED)
+        elif head.paused:
+            return Closed(ClosedStatus.PAUSED)
+        else:
+            drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
+            batch = freeze_changes(table, drafted, pending_changes(table, bucket))
+            if batch is None:
+                return Closed(ClosedStatus.EMPTY)
+    if batch.gathered and not batch.ended:
+        _let_go(table, batch)
+    return Closed(ClosedStatus.FROZEN, batch.changes)
+
+
+def pending_changes(table: BatchTable, bucket: str) -> Iterator[Change]:
+    """All changes of a bucket that no batch owns for certain yet; read lazily, page by page."""
+    for shard in range(table.shards):
+        yield from (pending_from_item(item) for item in items(table, keys.pending_shard(bucket, shard)))
+
+
+def has_pending(table: BatchTable, bucket: str) -> bool:
+    """Whether anything is pending, for the price of one item a shard."""
+    return any(table.page(keys.pending_shard(bucket, shard), limit=1).items for shard in range(table.shards))
+
+
+def _close_head(table: BatchTable, bucket: str, batch_id: str, now: Clock) -> Head:
+    """The head as it is afterwards; it is ours and CLOSED, or another batch's."""
+    assign = {"state": HeadState.CLOSED.value, "closedAt": to_text(now())}
+    expect = {"batchId": batch_id, "state": HeadState.GATHERING.value}
+    closed = table.update(keys.head(bucket), assign, expect)
+    return read_head(table, bucket) if closed is None else Head.from_item(bucket, closed)
+
+
+def _let_go(table: BatchTable, batch: Batch) -> None:
+    """Delete the pending items of the changes that the batch owns: those on its frozen list, and no others.
+
+    A pending item that is written again after this (S3 delivers events at least once) is the same change, told twice:
+    it is covered by this batch, or makes a batch that invalidates once too often.
+    """
+    table.delete_all(keys.pending(change, table.shards) for change in frozen_changes(table, batch))

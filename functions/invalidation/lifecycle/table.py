@@ -1,0 +1,114 @@
+"""What the lifecycle asks of its table: eight operations with DynamoDB's guarantees, and no more than those.
+
+The protocol's safety rests on four of them, which the contract tests check on every implementation: reads and queries
+are strongly consistent, a conditional write is atomic, an update touches only the attributes that it names, and
+nothing is promised across two items.
+
+An item is a dict with ``pk`` and ``sk`` and values of str, int, bool, bytes, and lists and dicts of those. There are no
+floats (DynamoDB has none), and an attribute that is unknown is absent, never null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+Item = dict[str, Any]
+
+
+class Key(NamedTuple):
+    """An item's primary key."""
+
+    pk: str
+    sk: str
+
+
+class Index(StrEnum):
+    """The two sparse indexes. Each holds keys only, ordered by ``pk``, which for a batch begins with its time."""
+
+    UNFINISHED = "unfinished"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer to a query; ``after`` is where the next page begins, None when this is the last."""
+
+    items: tuple[Item, ...]
+    after: Key | None
+
+
+class BatchTable(Protocol):
+    """Every method is one request, or a loop of requests of which each may succeed or fail by itself.
+
+    All raise ``BatchTableUnavailable`` when DynamoDB throttles, fails or does not answer. The request may then have
+    been carried out all the same: an answer can be lost after the write.
+    """
+
+    @property
+    def shards(self) -> int:
+        """Over how many partitions a bucket's pending items are spread; 1 to 16."""
+
+    def get(self, key: Key) -> Item | None:
+        """The item, strongly consistent."""
+
+    def put(self, item: Item) -> None:
+        """Write the item whether or not it is there."""
+
+    def put_once(self, item: Item) -> None:
+        """``put``, which may be skipped when this very process has put the same item before."""
+
+    def put_new(self, item: Item) -> bool:
+        """Write the item unless there is one with its key.
+
+        False does not prove that somebody else wrote it: an answer may have been lost and the request sent again.
+        """
+
+    def put_all(self, items: Iterable[Item]) -> None:
+        """``put`` for each; some may have been written when this raises."""
+
+    def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        """Set the named attributes (None removes one) if those in ``expect`` have these values (None: is absent).
+
+        The item is created if it is missing and ``expect`` allows that. Returns the whole item as it is afterwards, or
+        None when the expectation does not hold; what ``put_new`` says of False is true of None here.
+        """
+
+    def delete_all(self, keys: Iterable[Key]) -> None:
+        """Delete each, whether or not it is there; some may be gone when this raises."""
+
+    def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
+        """Items of one partition whose ``sk`` begins with the prefix, in its order, strongly consistent.
+
+        ``keys`` asks for ``pk`` and ``sk`` only. A page can be empty and not the last.
+        """
+
+    def index_page(
+        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+    ) -> Page:
+        """Keys of the items whose index attribute is the value, newest first, **eventually** consistent.
+
+        ``since`` and ``until`` bound ``pk``, both inclusive; empty means no bound.
+        """
+
+
+def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False) -> Iterator[Item]:
+    """All pages of a partition, one at a time: not a snapshot, but nothing that was there before is missed."""
+    page = table.page(pk, prefix, keys=keys)
+    yield from page.items
+    while page.after is not None:
+        page = table.page(pk, prefix, after=page.after, keys=keys)
+        yield from page.items
+
+
+def indexed(table: BatchTable, index: Index, value: str, *, since: str = "", until: str = "") -> Iterator[Key]:
+    """All pages of an index."""
+    after: Key | None = None
+    while True:
+        page = table.index_page(index, value, since=since, until=until, after=after)
+        yield from (Key(item["pk"], item["sk"]) for item in page.items)
+        after = page.after
+        if after is None:
+            return

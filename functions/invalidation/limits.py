@@ -1,0 +1,50 @@
+"""Every number that AWS sets or charges and that this application relies on, each with its source.
+
+CFD is the Amazon CloudFront Developer Guide, BC the service model in botocore.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+MAX_PATH_LENGTH: Final = 4_000
+"""Characters of one invalidation path (CFD, "What you need to know when invalidating paths")."""
+
+MAX_TAG_LENGTH: Final = 256
+"""Characters of one cache tag, without the ``#`` (CFD, "What you need to know when invalidating tags")."""
+
+MAX_TAGS_OF_OBJECT: Final = 50
+"""Tags that CloudFront stores for a cached object; it ignores the rest (CFD, same page)."""
+
+MAX_PATHS_A_REQUEST: Final = 3_000
+"""Paths in one CreateInvalidation (CFD, "Concurrent invalidation request maximum"; more is BatchTooLarge)."""
+
+MAX_PATHS_IN_PROGRESS: Final = 3_000
+"""Paths without a wildcard in progress for one distribution (CFD, same section)."""
+
+MAX_WILDCARDS_IN_PROGRESS: Final = 15
+"""Paths with a wildcard in progress for one distribution, counted apart from the others (CFD, same section)."""
+
+FREE_PATHS_A_MONTH: Final = 1_000
+"""For the account, over all its distributions (CFD, "Pay for file invalidation")."""
+
+DOLLARS_PER_PATH: Final = Decimal("0.005")
+"""For each path or tag after the free ones; a wildcard counts as one (Amazon CloudFront Pricing)."""
+
+DEFAULT_ERROR_CACHING_SECONDS: Final = 10
+"""How long CloudFront keeps an error when the distribution does not say (CFD, "Control how long CloudFront caches
+errors"). Less than what an invalidation takes to be reported as completed (95 % within 25 seconds)."""
+
+MAX_TENANTS: Final = 20
+"""This application's own default: tenants of one distribution that a batch invalidates. Each of them costs every path
+again, and one CreateInvalidation of the account's rate, which an SDK maintainer gave as one in two seconds."""
+
+DISTRIBUTIONS_CACHE_SECONDS: Final = 60.0
+"""This application's own default: how long a warm worker trusts what it has read about distributions. A change of a
+distribution takes minutes to reach the edge, so what is a minute old still describes what viewers get."""
+
+
+def price(paths: int) -> Decimal:
+    """The most that ``paths`` paths can cost, in US dollars: as if the month's free ones were used up."""
+    return paths * DOLLARS_PER_PATH

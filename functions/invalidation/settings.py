@@ -1,0 +1,66 @@
+"""What the template's parameters decide, typed. Every default is the template's own; a test keeps them equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a function. A function reads only what its part of the template sets."""
+
+    batch_table_name: str = ""
+    notification_topic_arn: str = ""
+    notify_on: str = "All"
+    state_machine_arn: str = ""
+    distribution_ids: tuple[str, ...] = ()
+    batch_window_seconds: int = 10
+    max_batch_window_seconds: int = 60
+    max_exact_paths: int = 30
+    max_cover_paths: int = 10
+    max_wildcards: int = 5
+    widest_path: str = "/*"
+    directory_index: str = ""
+    dry_run: bool = False
+    completion_timeout: timedelta = timedelta(minutes=30)
+    room_timeout: timedelta = timedelta(minutes=60)
+    max_tries: int = 5
+    audit_retention: timedelta = timedelta(days=400)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the variables that are set; names are those of the template's parameters in upper case.
+
+        Raises:
+            ValueError: a number is none. The template's own bounds should have refused it.
+        """
+        default = cls()
+
+        def number(name: str, otherwise: int) -> int:
+            return int(environment.get(name, otherwise))
+
+        return cls(
+            batch_table_name=environment.get("BATCH_TABLE_NAME", ""),
+            notification_topic_arn=environment.get("NOTIFICATION_TOPIC_ARN", ""),
+            notify_on=environment.get("NOTIFY_ON", default.notify_on),
+            state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
+            distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),
+            batch_window_seconds=number("BATCH_WINDOW_SECONDS", default.batch_window_seconds),
+            max_batch_window_seconds=number("MAX_BATCH_WINDOW_SECONDS", default.max_batch_window_seconds),
+            max_exact_paths=number("MAX_EXACT_PATHS", default.max_exact_paths),
+            max_cover_paths=number("MAX_COVER_PATHS", default.max_cover_paths),
+            max_wildcards=number("MAX_WILDCARDS", default.max_wildcards),
+            widest_path=environment.get("WIDEST_PATH", default.widest_path),
+            directory_index=environment.get("DIRECTORY_INDEX", ""),
+            dry_run=environment.get("DRY_RUN", "false") == "true",
+            completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),
+            room_timeout=timedelta(minutes=number("ROOM_TIMEOUT_MINUTES", 60)),
+            max_tries=number("MAX_TRIES", default.max_tries),
+            audit_retention=timedelta(days=number("AUDIT_RETENTION_DAYS", 400)),
+        )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())

@@ -1,0 +1,91 @@
+"""Join Batch: what was asked for is in the batch table before anything else can fail, and it is known who leads.
+
+Input: ``{"execution", "startedAt", "stateMachine", "input"}``; the last is what the execution was started with.
+Output: ``{"role", "bucket", "batchId", "leader", "closesAt"}``, where role is leader, follower, paused or ended; or
+``{"role": "ignored", "reason"}``; or ``{"role": "rejected", "failure": {"error", "message"}}``.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from invalidation import lifecycle
+from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.changes import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch, parse
+from invalidation.errors import InvalidRequest
+from invalidation.executions import Executions
+from invalidation.lifecycle import Execution, Joined, Window
+from invalidation.settings import Settings
+from observed import Event, count, logger, observed
+
+SETTINGS = Settings.from_environment(os.environ)
+TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+STEP_FUNCTIONS = boto3.client("stepfunctions")
+WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@observed
+def handler(event: Event, _context: Any) -> dict[str, Any]:
+    execution = Execution(event["execution"], datetime.fromisoformat(event["startedAt"]))
+    executions = Executions(STEP_FUNCTIONS, event["stateMachine"])
+    try:
+        wanted = parse(event["input"])
+    except InvalidRequest as error:
+        return _rejected(str(error))
+    if not isinstance(wanted, Changes):
+        return _join_request(wanted, execution).to_document()
+    if wanted.rejected:
+        return _part_company(event["input"], wanted, execution, executions)
+    if not wanted.changes:
+        return {"role": "ignored", "reason": "the event tells of nothing that viewers could see"}
+    count("Changes", len(wanted.changes))
+    return _join_changes(wanted.changes, execution, executions).to_document()
+
+
+def _join_request(wanted: KeysRequest | PathsRequest | Lead | RetryBatch, execution: Execution) -> Joined:
+    attempt = uuid.uuid4().hex
+    match wanted:
+        case KeysRequest(bucket, keys, dry_run):
+            changes = [Change(bucket, key, event_id="") for key in keys]
+            return lifecycle.open_own_batch(TABLE, bucket, changes, execution, now, attempt, dry_run=dry_run)
+        case PathsRequest(distribution_id, paths, dry_run):
+            return lifecycle.open_paths_batch(TABLE, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
+        case Lead(bucket):
+            return lifecycle.join(TABLE, bucket, (), execution, WINDOW, now, attempt)
+        case RetryBatch(batch_id):
+            return lifecycle.claim(TABLE, batch_id, execution, now)
+
+
+def _join_changes(changes: Sequence[Change], execution: Execution, executions: Executions) -> Joined:
+    by_bucket: dict[str, list[Change]] = {}
+    for change in changes:
+        by_bucket.setdefault(change.bucket, []).append(change)
+    joined = lifecycle.join_each(TABLE, by_bucket, execution, WINDOW, now, uuid.uuid4().hex)
+    for bucket in joined.leaderless:
+        executions.start(lifecycle.lead_name(bucket, execution), {"lead": bucket})
+    return joined.joined
+
+
+def _part_company(events: list[Any], wanted: Changes, execution: Execution, executions: Executions) -> dict[str, Any]:
+    """One wrong event must not cost the others of its list: they go on in another execution, and this one fails."""
+    wrong = {each.position for each in wanted.rejected}
+    name = f"accepted-{lifecycle.batch_id(execution)}"
+    executions.start(name, [each for position, each in enumerate(events) if position not in wrong])
+    logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
+    return _rejected(f"{wanted.rejected[0].message} (the other events of the list go on in execution {name})")
+
+
+def _rejected(message: str) -> dict[str, Any]:
+    count("RequestsRejected")
+    return {"role": "rejected", "failure": {"error": InvalidRequest.__name__, "message": message}}

@@ -1,0 +1,49 @@
+"""Resolve Distributions: which distributions the batch owes an invalidation, and how each routes the bucket, frozen.
+
+Input: ``{"execution", "batchId", "bucket"}``. Output: ``{"count", "targets": [{"distributionId"}], "roomUntil"}``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.cloudfront import CLOUDFRONT_CONFIG, CloudFront
+from invalidation.lifecycle import Batch, Kind, freeze_targets, owed_targets, read_batch
+from invalidation.limits import MAX_TARGETS_AT_ONCE
+from invalidation.routing import Distribution
+from invalidation.settings import Settings
+from observed import Event, logger, observed
+
+SETTINGS = Settings.from_environment(os.environ)
+TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+CLOUDFRONT = CloudFront(boto3.client("cloudfront", config=Config(**CLOUDFRONT_CONFIG)))
+
+
+@observed
+def handler(event: Event, _context: Any) -> dict[str, Any]:
+    batch = read_batch(TABLE, event["batchId"])
+    if batch.resolved is None:
+        # A retry of the batch keeps what was resolved: it owes what it owed.
+        freeze_targets(TABLE, batch.batch_id, {each.id: each.to_document() for each in _distributions(batch)})
+        batch = read_batch(TABLE, batch.batch_id)
+    owed = owed_targets(TABLE, batch)
+    if len(owed) > MAX_TARGETS_AT_ONCE:
+        logger.warning("The sweep goes on with the distributions beyond the first", owed=len(owed))
+    room_until = datetime.now(UTC) + SETTINGS.room_timeout
+    return {
+        "count": min(len(owed), MAX_TARGETS_AT_ONCE),
+        "targets": [{"distributionId": each.distribution_id} for each in owed[:MAX_TARGETS_AT_ONCE]],
+        "roomUntil": room_until.isoformat(timespec="seconds"),
+    }
+
+
+def _distributions(batch: Batch) -> list[Distribution]:
+    if batch.kind is Kind.PATHS:
+        return [CLOUDFRONT.distribution(batch.distribution_id)]
+    return CLOUDFRONT.distributions_serving(batch.bucket, named=SETTINGS.distribution_ids)

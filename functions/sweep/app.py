@@ -1,0 +1,54 @@
+"""Sweep: nothing that was accepted waits for the next change to be noticed. Runs on a schedule.
+
+It starts a leader where changes wait and none will read them, a retry for batches that are due, and a replay of
+executions that ended before their change was in the batch table. It starts nothing when there is nothing to do.
+Input: the schedule's event. Output: ``{"started": [{"name", "why"}], "unfinished", "parked"}``.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.executions import Executions
+from invalidation.lifecycle import Window, sweep
+from invalidation.settings import Settings
+from observed import Event, count, logger, observed
+
+SETTINGS = Settings.from_environment(os.environ)
+TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+EXECUTIONS = Executions(boto3.client("stepfunctions"), SETTINGS.state_machine_arn)
+WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
+LOOK_BACK = timedelta(days=1)
+"""How far back executions are looked at: longer than all replays of one take together."""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@observed
+def handler(event: Event, _context: Any) -> dict[str, Any]:
+    tick = datetime.fromisoformat(event["time"]) if "time" in event else now()
+    replayed = _replay()
+    swept = sweep(TABLE, EXECUTIONS, WINDOW, now, tick)
+    count("BatchesUnfinished", swept.unfinished)
+    count("BatchesParked", swept.parked)
+    started = [*replayed, *({"name": each.name, "why": each.why} for each in swept.started)]
+    if started:
+        logger.info("The sweep started executions", started=started)
+    return {"started": started, "unfinished": swept.unfinished, "parked": swept.parked}
+
+
+def _replay() -> list[dict[str, str]]:
+    """Start executions again whose changes never came into the batch table."""
+    return [
+        {"name": lost.replay_name, "why": f"the changes of {lost.name} were not accepted"}
+        for lost in EXECUTIONS.unaccepted(since=now() - LOOK_BACK)
+        if lost.is_due(now()) and EXECUTIONS.start(lost.replay_name, EXECUTIONS.input_of(lost.arn))
+    ]

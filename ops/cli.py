@@ -1,0 +1,22 @@
+"""The command line: `invalidations …`. Each command is a module of its own, imported only when it is called.
+
+To add one, write `ops/<name>.py` with a click command and add its line to COMMANDS.
+"""
+
+import click
+
+from ops.lazy import LazyGroup
+
+COMMANDS = {
+    "local": ("ops.local.commands:local", "A laptop-sized AWS on which everything runs."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="cloudfront-auto-invalidation", prog_name="invalidations")
+def main() -> None:
+    """CloudFront shows what S3 holds: try it, watch it, ask it."""

@@ -1,0 +1,182 @@
+"""The planner against every cover there is, on cases small enough to try them all."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invalidation.plan import Budget, Plan, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from random import Random
+
+Width = tuple[float | str, ...]
+
+PIECES = ["a", "b", "/", "/", "!", "-", "%C3%BC", "%C3%A4", "%E4%B8%AD", "%E4%B8%AB"]
+paths = st.lists(st.sampled_from(PIECES), max_size=5).map(lambda pieces: "/" + "".join(pieces))
+wildcards = paths.map(lambda path: path + "*")
+small_sets = st.lists(st.one_of(paths, paths, paths, wildcards), max_size=7)
+large_sets = st.lists(st.one_of(paths, paths, paths, wildcards), max_size=150)
+budgets = st.builds(
+    Budget,
+    max_exact_paths=st.integers(1, 8),
+    max_cover_paths=st.integers(1, 6),
+    max_wildcards=st.integers(1, 3),
+    widest_path=st.sampled_from(["/*", "/*", "/a*", "/a/*", "/%C3%BC*"]),
+)
+
+
+def matches(sent: str, asked: str) -> bool:
+    return asked.startswith(sent[:-1]) if sent.endswith("*") else asked == sent
+
+
+def needed_of(asked: Collection[str]) -> list[str]:
+    return [path for path in set(asked) if not any(other != path and matches(other, path) for other in asked)]
+
+
+def ends_with_a_whole_character(prefix: str) -> bool:
+    try:
+        unquote_to_bytes(prefix).decode()
+    except UnicodeDecodeError:
+        return False
+    return not re.search("%.?$", prefix)
+
+
+def width(wildcard: str, inside: Collection[str]) -> Width:
+    prefix = wildcard[:-1]
+    directory = prefix[: prefix.rindex("/") + 1]
+    return (prefix.count("/"), sum(path.startswith(directory) for path in inside), len(prefix), prefix)
+
+
+def widths(introduced: Iterable[str], inside: Collection[str]) -> list[Width]:
+    """What two covers are compared by: the greater list is the narrower cover, and to have no next wildcard is best."""
+    return [*sorted(width(each, inside) for each in introduced), (inf,)]
+
+
+class Covering(NamedTuple):
+    widths: list[Width]
+    paths: list[str]
+
+    def keeps(self, max_paths: int, max_wildcards: int) -> bool:
+        return len(self.paths) <= max_paths and sum(path.endswith("*") for path in self.paths) <= max_wildcards
+
+
+def every_cover(needed: list[str], widest_path: str, max_wildcards: int) -> Iterator[Covering]:
+    """Each choice of wildcards within the widest path, with the paths that it leaves."""
+    inside = [path for path in needed if matches(widest_path, path)]
+    prefixes = {path[:length] for path in inside for length in range(len(widest_path) - 1, len(path.rstrip("*")) + 1)}
+    candidates = [prefix + "*" for prefix in prefixes if ends_with_a_whole_character(prefix)]
+    for number in range(max_wildcards + 1):
+        for introduced in combinations(candidates, number):
+            left = [path for path in needed if not any(matches(each, path) for each in introduced)]
+            yield Covering(widths(introduced, inside), sorted({*introduced, *left}))
+
+
+def allowed(needed: list[str], budget: Budget) -> tuple[int, int]:
+    """How many paths and wildcards a plan may have: the budget, or what the widest path forces it to be."""
+    outside = [path for path in needed if not matches(budget.widest_path, path)]
+    paths = budget.max_cover_paths
+    if len(needed) <= budget.max_exact_paths:
+        paths = max(paths, budget.max_exact_paths)
+    return max(paths, len(outside) + 1), max(budget.max_wildcards, sum(path.endswith("*") for path in outside) + 1)
+
+
+def as_they_are(needed: list[str], budget: Budget) -> bool:
+    few_wildcards = sum(path.endswith("*") for path in needed) <= budget.max_wildcards
+    return len(needed) <= budget.max_exact_paths and few_wildcards
+
+
+def widths_of(found: Plan, needed: list[str], budget: Budget) -> list[Width]:
+    inside = [path for path in needed if matches(budget.widest_path, path)]
+    return widths((each.path for each in found.widened), inside)
+
+
+UNIVERSE = ["/a", "/a/a", "/a/b*", "/a/%C3%BC/b", "/a/%C3%A4", "/ab", "/b/b", "/b!*"]
+
+
+def test_every_set_from_a_small_site_gets_the_narrowest_of_all_covers() -> None:
+    tried = 0
+    for number in range(1, len(UNIVERSE) + 1):
+        for asked in combinations(UNIVERSE, number):
+            needed = needed_of(asked)
+            covers = list(every_cover(needed, "/*", max_wildcards=3))
+            for max_paths in range(1, 6):
+                for max_wildcards in range(1, 4):
+                    best = max(cover for cover in covers if cover.keeps(max_paths, max_wildcards))
+                    budget = Budget(max_exact_paths=1, max_cover_paths=max_paths, max_wildcards=max_wildcards)
+                    assert list(plan(asked, budget).paths) == best.paths, (asked, budget)
+                    tried += 1
+    assert tried == 255 * 15
+
+
+@given(small_sets, budgets)
+@settings(max_examples=200, deadline=None)
+def test_no_cover_of_a_small_set_is_narrower_than_the_plan(asked: list[str], budget: Budget) -> None:
+    needed = needed_of(asked)
+    max_paths, max_wildcards = allowed(needed, budget)
+    covers = every_cover(needed, budget.widest_path, min(max_wildcards, 3))
+    best = max(cover for cover in covers if as_they_are(needed, budget) or cover.keeps(max_paths, max_wildcards))
+    assert list(plan(asked, budget).paths) == best.paths
+
+
+@given(large_sets, budgets)
+@settings(max_examples=200, deadline=None)
+def test_a_plan_matches_all_that_was_asked_for_within_the_budget_and_the_bound(
+    asked: list[str], budget: Budget
+) -> None:
+    found = plan(asked, budget)
+    assert all(any(matches(sent, path) for sent in found.paths) for path in asked)
+    assert list(found.paths) == sorted(set(found.paths))
+    needed = needed_of(asked)
+    if as_they_are(needed, budget):
+        assert list(found.paths) == sorted(needed)
+    else:
+        max_paths, max_wildcards = allowed(needed, budget)
+        assert len(found.paths) <= max_paths
+        assert found.wildcards <= max_wildcards
+    introduced = {each.path for each in found.widened}
+    assert introduced == set(found.paths) - set(asked)
+    assert all(matches(budget.widest_path, path) and ends_with_a_whole_character(path[:-1]) for path in introduced)
+
+
+@given(large_sets, budgets)
+@settings(max_examples=100, deadline=None)
+def test_each_widening_stands_for_at_least_two_paths_and_says_how_many(asked: list[str], budget: Budget) -> None:
+    for widening in plan(asked, budget).widened:
+        assert widening.asked == sum(matches(widening.path, path) for path in set(asked))
+        assert widening.asked >= 2
+
+
+@given(large_sets, budgets, st.integers(0, 5), st.integers(0, 5), st.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_a_larger_budget_never_widens_more(asked: list[str], budget: Budget, exact: int, cover: int, wild: int) -> None:
+    larger = Budget(
+        max_exact_paths=budget.max_exact_paths + exact,
+        max_cover_paths=budget.max_cover_paths + cover,
+        max_wildcards=budget.max_wildcards + wild,
+        widest_path=budget.widest_path,
+    )
+    needed = needed_of(asked)
+    assert widths_of(plan(asked, larger), needed, budget) >= widths_of(plan(asked, budget), needed, budget)
+
+
+@given(large_sets, budgets, st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_neither_order_nor_repetition_changes_the_plan(asked: list[str], budget: Budget, chance: Random) -> None:
+    shuffled = [*asked, *asked[:5]]
+    chance.shuffle(shuffled)
+    assert plan(iter(shuffled), budget) == plan(asked, budget)
+
+
+@given(large_sets, budgets)
+@settings(max_examples=100, deadline=None)
+def test_to_plan_what_was_planned_changes_nothing(asked: list[str], budget: Budget) -> None:
+    found = plan(asked, budget)
+    assert plan(found.paths, budget) == Plan(found.paths)
