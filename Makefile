@@ -31,6 +31,7 @@ lint: .venv/ready $(SAM)  ## Check style, types, template and state machine.
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(BIN)/python -m ops.diagram --check README.md
+	$(BIN)/python -m ops.parameters --check README.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
 
 # The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
@@ -43,6 +44,7 @@ fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m ops.diagram --write README.md
+	$(BIN)/python -m ops.parameters --write README.md
 
 soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol.
 	$(BIN)/python -m tests.simulation.soak --schedules 1000000

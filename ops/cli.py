@@ -20,3 +20,7 @@ COMMANDS = {
 @click.version_option(package_name="cloudfront-auto-invalidation", prog_name="invalidations")
 def main() -> None:
     """CloudFront shows what S3 holds: try it, watch it, ask it."""
+
+
+if __name__ == "__main__":
+    main()

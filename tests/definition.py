@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parent.parent
 ASL_FILE = ROOT / "statemachine" / "invalidation.asl.json"
@@ -19,28 +19,9 @@ REGION = "us-east-1"
 State = dict[str, Any]
 
 
-class _CloudFormationLoader(yaml.SafeLoader):
-    """Reads ``!Ref X`` as ``{"Ref": "X"}`` and the other short forms likewise."""
-
-
-def _long_form(loader: _CloudFormationLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-        return {name: value.split(".", 1) if suffix == "GetAtt" else value}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-_CloudFormationLoader.add_multi_constructor("!", _long_form)
-
-
 def template() -> dict[str, Any]:
     """The SAM template with intrinsic functions in their long form."""
-    loaded: dict[str, Any] = yaml.load(TEMPLATE_FILE.read_text(), Loader=_CloudFormationLoader)  # noqa: S506 # a SafeLoader
-    return loaded
+    return dict(yaml_parse(TEMPLATE_FILE.read_text()))
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -26,6 +26,7 @@ from botocore.exceptions import (
 )
 
 from invalidation import configuration
+from invalidation.distribution import Distribution
 from invalidation.errors import AccessDenied, NoSuchDistribution, TooManyTenants
 from invalidation.limits import DISTRIBUTIONS_CACHE_SECONDS, MAX_TENANTS
 from invalidation.refusals import refusal
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient
     from mypy_boto3_cloudfront.type_defs import DistributionSummaryTypeDef, InvalidationBatchTypeDef
 
-    from invalidation.distribution import Distribution
+CLOUDFRONT_CONFIG: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "read_timeout": 15,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
+"""For botocore's ``Config``: two quick tries more, then the state machine's Retry, which people can see, takes over."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -125,13 +131,13 @@ class CloudFront:
 
     def distributions(self, bucket: str) -> list[Distribution]:
         """Every distribution of the account, those that do not serve the bucket as outlines: for explaining."""
-        found = []
+        found: list[Distribution] = []
         for summary in self._summaries():
             if not configuration.has_origin(summary, bucket):
                 found.append(configuration.outline(summary["Id"], bucket, summary))
                 continue
             with suppress(NoSuchDistribution):  # deleted since it was listed
-                found.append(self._read(summary["Id"], bucket, domain_name=summary["DomainName"]))
+                found.append(replace(self._read(summary["Id"], bucket), domain_name=summary["DomainName"]))
         return found
 
     def distribution(self, distribution_id: str, bucket: str = "") -> Distribution:
@@ -146,7 +152,7 @@ class CloudFront:
         """
         if not distribution.tenant_only:
             return (Target(distribution.id),)
-        found = []
+        found: list[Target] = []
         for tenant_id in self._tenants(distribution.id):
             if len(found) == self._max_tenants:
                 raise TooManyTenants(
@@ -200,11 +206,11 @@ class CloudFront:
         except NoSuchDistribution:
             return configuration.presumed(distribution_id, bucket)
 
-    def _read(self, distribution_id: str, bucket: str, *, domain_name: str = "", named: bool = False) -> Distribution:
+    def _read(self, distribution_id: str, bucket: str, *, named: bool = False) -> Distribution:
         with _named_errors("GetDistributionConfig", f"distribution/{distribution_id}"):
             document = self._client.get_distribution_config(Id=distribution_id)["DistributionConfig"]
         return configuration.read_distribution(
-            distribution_id, bucket, document, self._caches_query_strings, domain_name=domain_name, named=named
+            distribution_id, bucket, document, self._caches_query_strings, named=named
         )
 
     def _caches_query_strings(self, policy_id: str) -> bool:
@@ -238,7 +244,7 @@ class CloudFront:
 
 @contextmanager
 def _named_errors(call: str, resource: str) -> Iterator[None]:
-    """botocore's errors as those of ``errors.py``; without the chain, which would fill the execution's history."""
+    """What botocore raises, as the classes of ``errors.py``; unchained, as the traceback ends up in the console."""
     try:
         yield
     except ClientError as error:

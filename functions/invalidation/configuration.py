@@ -6,6 +6,7 @@ the bucket is read from its configuration.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -40,7 +41,7 @@ def has_origin(document: Document, bucket: str) -> bool:
 
 
 def outline(distribution_id: str, bucket: str, document: Document) -> Distribution:
-    """A distribution without an origin that is known to be the bucket: enough to say so to a person."""
+    """The distribution without its routing: what a person wants to see of one that does not serve the bucket."""
     unknown = [o["DomainName"] for o in _items(document, "Origins") if _matches(o, bucket) is Match.UNRECOGNISED]
     return Distribution(
         id=distribution_id,
@@ -60,7 +61,6 @@ def read_distribution(
     document: Document,
     caches_query_strings: CachesQueryStrings,
     *,
-    domain_name: str = "",
     named: bool = False,
 ) -> Distribution:
     """The distribution as seen from the bucket.
@@ -80,14 +80,8 @@ def read_distribution(
         members = [member["OriginId"] for member in groups[target]] if target in groups else [target]
         return tuple(member for member in members if member in ids)
 
-    return Distribution(
-        id=distribution_id,
-        bucket=bucket,
-        domain_name=domain_name,
-        aliases=tuple(_items(document, "Aliases")),
-        enabled=document["Enabled"],
-        staging=document.get("Staging", False),
-        tenant_only=document.get("ConnectionMode") == "tenant-only",
+    return replace(
+        outline(distribution_id, bucket, document),
         origins=ours,
         behaviors=tuple(
             Behavior(each["PathPattern"], targets(each), _rewrites(each), _query_strings(each, caches_query_strings))
@@ -95,7 +89,8 @@ def read_distribution(
         ),
         default_root_object=document.get("DefaultRootObject", "").removeprefix("/"),
         error_pages=tuple(_error_pages(document)),
-        tag_header=document.get("CacheTagConfig", {}).get("HeaderName", "").lower(),
+        tag_header=(document.get("CacheTagConfig") or {}).get("HeaderName", "").lower(),
+        unrecognised=(),
     )
 
 

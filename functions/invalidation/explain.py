@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from invalidation.limits import DEFAULT_ERROR_CACHING_SECONDS
-from invalidation.routing import Distribution, PathRules, Route, Served, Verdict, served
+from invalidation.routing import Distribution, PathRules, Route, Served, Verdict, Way, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_WAYS = {
+    Way.KEY: "",
+    Way.INDEX_DOCUMENT: ", as the folder's index document",
+    Way.DEFAULT_ROOT_OBJECT: ", as the default root object",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Explanation:
                     "originDomain": origins[route.origin_id].domain_name,
                     "originPath": origins[route.origin_id].path,
                     "viewerPath": route.location,
+                    "way": str(route.way),
                     "behavior": route.pattern,
                     "verdict": str(route.verdict),
                     "paths": list(route.paths),
@@ -85,7 +92,7 @@ def _of_route(distribution: Distribution, key: str, route: Route) -> str:
                 "invalidated to be safe."
             )
         case _:
-            return f"Viewers reach it at {route.location!r}: {behaviour} sends them to {named}."
+            return f"Viewers reach it at {route.location!r}{_WAYS[route.way]}: {behaviour} sends them to {named}."
 
 
 def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> Iterator[str]:

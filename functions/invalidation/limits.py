@@ -45,6 +45,11 @@ DISTRIBUTIONS_CACHE_SECONDS: Final = 60.0
 distribution takes minutes to reach the edge, so what is a minute old still describes what viewers get."""
 
 
+MAX_TARGETS_AT_ONCE: Final = 40
+"""This application's own: distributions that one execution takes on. With every one of them failing in its own words,
+or polled to its deadline, an execution stays below 262,144 bytes of state and 25,000 events (SFD, quotas)."""
+
+
 def price(paths: int) -> Decimal:
     """The most that ``paths`` paths can cost, in US dollars: as if the month's free ones were used up."""
     return paths * DOLLARS_PER_PATH

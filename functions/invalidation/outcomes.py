@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     """At least one distribution was invalidated, and at least one other is still owed its invalidation."""
 
     FAILED = "Failed"
-    """No distribution was invalidated. What is owed stays owed: the record says when it is tried again, or is parked."""
+    """No distribution was invalidated. What is owed stays owed: the record says when it is tried again, if it is."""
 
     REJECTED = "Rejected"
     """The input was none of those that the state machine accepts: there is nothing to try again."""

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 UNSAFE: Final = ' "<>#%{}|\\^~[]`'
 """RFC 1738's unsafe characters. CloudFront wants these and non-ASCII encoded, and nothing else."""
 
-_RESERVED: Final = "+&=:@$,;"
-"""Left alone by CloudFront's rule and by browsers, encoded by JavaScript's encodeURIComponent."""
-
 _LEFT_ALONE: Final = "".join(c for c in string.punctuation if c not in UNSAFE + "?")
 _LEFT_ALONE_BY_COMPONENT: Final = "/!'()*"
 
@@ -60,17 +57,18 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
     before itself, and ``*`` stands for the rest: ``/img/a~b.png`` gives ``/img/a*``. The bound of that widening is the
     text before the character; a key that begins with one gives ``/*``. A path that would be too long is cut as well.
 
-    With ``spellings``, what a viewer's URL may have looked like in the cache is sent too, one path each, only for
+    With ``spellings``, what a viewer's URL may have looked like in the cache is sent too, one path each, and only for
     locations that have such characters:
 
-    - encodeURIComponent's spelling, for any of ``+ & = : @ $ , ;``. CloudFront documents the raw one, but S3 takes a
-      raw ``+`` for a space, so that every viewer of a key with a plus asks for ``%2B`` (rust-lang/crates.io#4891).
-    - ``+`` for a space, which S3 understands as well; such URLs are cached apart (rust-lang/crates.io#4891, and
-      ir-engine/etherealengine-archive#10622, where only ``+`` purged).
+    - ``%2B`` for a plus: CloudFront documents a raw one, but S3 takes that for a space, so that every viewer of such a
+      key writes ``%2B`` (rust-lang/crates.io#4891, and #14062 for invalidations).
+    - ``+`` for a space: S3 understands it as well, and such URLs are cached apart (rust-lang/crates.io#4891; in
+      ir-engine/etherealengine-archive#10622 only ``+`` purged).
+    - encodeURIComponent's spelling of ``& = : @ $ , ;``.
     - the location as CloudFront normalises it, where it has ``//`` or a dot segment.
 
-    A viewer who encodes more than that (``%28`` for a parenthesis, ``%2F`` for a slash) is not followed: the
-    documentation says that one spelling of such characters is enough.
+    A viewer who encodes more than that (``%28`` for a parenthesis, ``%2F`` for a slash), or spells one character in two
+    ways in one URL, is not followed: the documentation has one spelling purge them all.
     """
     if _PLAIN.fullmatch(location) and not _unnormalised(location) and len(location) <= MAX_PATH_LENGTH:
         return (location,)
@@ -152,10 +150,9 @@ def _spelled(location: str, *, spellings: bool) -> list[str]:
     doubtful = _DOUBTFUL.search(location)
     known = location[: doubtful.start()] if doubtful else location
     found = [encode(known)]
-    if spellings and any(c in known for c in _RESERVED):
-        found.append(_component(known))
-    if spellings and " " in known:
-        found.append(_component(known).replace("%20", "+"))
+    if spellings:
+        found += [encode(known).replace("+", "%2B"), _component(known)]
+        found += [path.replace("%20", "+") for path in found]
     return [_ended(path, wildcard=doubtful is not None) for path in found]
 
 

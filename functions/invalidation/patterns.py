@@ -27,28 +27,39 @@ class PathPattern:
     """One path pattern, ``images/*.jpg``; the default behaviour's is ``*``."""
 
     def __init__(self, pattern: str) -> None:
-        rooted = pattern if pattern.startswith(("/", "*")) else "/" + pattern
-        tokens = re.sub(r"\*+", "*", rooted)
-        literals = re.split(r"[*?]", tokens)
-        self.literal_start = literals[0] or "/"
+        tokens = re.sub(r"\*+", "*", pattern)
+        rooted = tokens if tokens.startswith("/") else "/" + tokens
+        self.literal_start = re.split(r"[*?]", rooted, maxsplit=1)[0]
         """The text before the first wildcard: everything that the pattern matches begins with it."""
-        self._literal_end = literals[-1]
+        # The documentation does not say whether a wildcard that comes first may stand for the leading slash, as in
+        # "*/index.html" for "/index.html". For "*.jpg" both come to the same.
+        slash_may_be_matched = re.match(r"\?|\*[/?]", tokens) is not None
+        self._globs = [_Glob(rooted), _Glob(tokens)] if slash_may_be_matched else [_Glob(rooted)]
+
+    def may_match(self, forms: frozenset[str]) -> bool:
+        """Whether some URL for the location matches; ``forms`` as ``matched_forms`` gives them."""
+        return any(glob.may_match(form) for glob in self._globs for form in forms)
+
+    def must_match(self, forms: frozenset[str]) -> bool:
+        """Whether every URL for the location matches."""
+        return all(glob.must_match(form) for glob in self._globs for form in forms)
+
+
+class _Glob:
+    def __init__(self, tokens: str) -> None:
         translated = {"*": ".*", "?": f"[^{_UNMATCHED}]"}
         self._regex = re.compile("".join(translated.get(t, re.escape(t)) for t in tokens), re.DOTALL)
+        self._literal_end = re.split(r"[*?]", tokens)[-1]
         self._stars = _positions(tokens, "*")
         self._singles = _positions(tokens, "?")
         self._literals = {t: _positions(tokens, t) | self._singles for t in tokens if t not in "*?"}
         self._end = 1 << len(tokens)
 
-    def may_match(self, forms: frozenset[str]) -> bool:
-        """Whether some URL for the location matches; ``forms`` as ``matched_forms`` gives them."""
-        return any(self._may(form) for form in forms)
+    def must_match(self, form: str) -> bool:
+        """Only ``*`` matches a character that has several spellings, whichever the viewer uses."""
+        return self._regex.fullmatch(_SEVERAL_SPELLINGS.sub(_UNMATCHED, form)) is not None
 
-    def must_match(self, forms: frozenset[str]) -> bool:
-        """Whether every URL for the location matches: only ``*`` matches a character with several spellings."""
-        return all(self._regex.fullmatch(_SEVERAL_SPELLINGS.sub(_UNMATCHED, form)) for form in forms)
-
-    def _may(self, form: str) -> bool:
+    def may_match(self, form: str) -> bool:
         if _ONE_SPELLING.fullmatch(form):
             return self._regex.fullmatch(form) is not None
         end = form[-len(self._literal_end) :]

@@ -33,10 +33,12 @@ class Caught:
 
 
 def caught(failure: Mapping[str, Any]) -> Caught:
-    """A failure as Step Functions carries it: ``{"Error", "Cause"}``, the cause of a function being JSON with a trace."""
-    if "error" in failure:
-        return Caught(str(failure["error"]), str(failure.get("message") or failure.get("cause") or ""))
-    error, cause = str(failure.get("Error", "Unknown")), str(failure.get("Cause") or "")
+    """A failure as a Catch puts it into state: ``{"Error", "Cause"}``, where a function's cause is JSON with a trace.
+
+    The Map's results and Join Batch write the same with small letters, and with a ``message`` that is plain already.
+    """
+    error = str(failure.get("Error") or failure.get("error") or "Unknown")
+    cause = str(failure.get("Cause") or failure.get("cause") or failure.get("message") or "")
     try:
         told = json.loads(cause)
     except ValueError:

@@ -30,6 +30,7 @@ __all__ = [
     "Route",
     "Served",
     "Verdict",
+    "Way",
     "paths_for",
     "served",
 ]
@@ -79,6 +80,14 @@ class Verdict(StrEnum):
     DISABLED = "Disabled"
 
 
+class Way(StrEnum):
+    """Why a location leads to a key."""
+
+    KEY = "Key"
+    INDEX_DOCUMENT = "IndexDocument"
+    DEFAULT_ROOT_OBJECT = "DefaultRootObject"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One way for a viewer to reach the key: ``location`` (decoded) by the behaviour ``pattern`` to ``origin_id``.
@@ -88,6 +97,7 @@ class Route:
 
     origin_id: str
     verdict: Verdict
+    way: Way = Way.KEY
     location: str = ""
     pattern: str = ""
     paths: tuple[str, ...] = ()
@@ -158,43 +168,46 @@ class _Router:
             if not locations:
                 yield Route(origin.id, Verdict.OUTSIDE_ORIGIN_PATH)
             for location in locations:
-                for way, forms in self._ways(origin, location).items():
-                    yield self._route(origin, way, forms)
+                for way, reached in self._ways(origin, location):
+                    yield self._route(origin, way, reached)
 
-    def _ways(self, origin: Origin, location: str) -> dict[str, frozenset[str]]:
-        """The locations that lead to what is at ``location``, each with all that patterns may be compared with."""
-        ways = {location: matched_forms(location)}
+    def _ways(self, origin: Origin, location: str) -> list[tuple[Way, str]]:
+        """The locations that lead to what is at ``location``."""
+        ways = [(Way.KEY, location)]
         for index in self._indexes(origin):
             if location.endswith("/" + index):
                 folder = location.removesuffix(index)
-                ways[folder] = matched_forms(folder)
-                if folder != "/":
-                    ways[folder[:-1]] = matched_forms(folder[:-1])
-        if location == self._root:
-            # Whether "/" or the root object's own path chooses the behaviour is not documented.
-            ways["/"] = matched_forms("/") | ways[location]
+                ways += [(Way.INDEX_DOCUMENT, each) for each in (folder, folder[:-1]) if each]
+        if self._root:  # what "/" stands for is then decided before any index document is
+            ways = [each for each in ways if each != (Way.INDEX_DOCUMENT, "/")]
+        if any(reached == self._root for _, reached in ways):
+            ways.append((Way.DEFAULT_ROOT_OBJECT, "/"))
         return ways
 
-    def _indexes(self, origin: Origin) -> set[str]:
+    def _indexes(self, origin: Origin) -> list[str]:
         names = {self._rules.directory_index, WEBSITE_INDEX if origin.website else ""}
-        return names - {""}
+        return sorted(names - {""})
 
-    def _route(self, origin: Origin, location: str, forms: frozenset[str]) -> Route:
+    def _route(self, origin: Origin, way: Way, location: str) -> Route:
+        forms = matched_forms(location)
+        if way is Way.DEFAULT_ROOT_OBJECT:
+            # Whether "/" or the root object's own path chooses the behaviour is not documented.
+            forms |= matched_forms(self._root)
         possible = self._possible_behaviors(forms)
         direct = [b for b in possible if origin.id in b.origin_ids]
         # A function here may choose the bucket; one elsewhere that has the bucket may turn its requests into this URI,
         # under which they are then cached.
         rewritten = [b for b in possible if b.rewrites] + self._rewriting[origin.id]
         if not direct and not rewritten:
-            return Route(origin.id, Verdict.OTHER_ORIGIN, location, possible[0].pattern)
+            return Route(origin.id, Verdict.OTHER_ORIGIN, way, location, possible[0].pattern)
         verdict = Verdict.SERVED if direct else Verdict.REWRITTEN
         leading = direct + rewritten
         paths = self._paths(origin, location, leading)
-        return Route(origin.id, verdict, location, leading[0].pattern, paths)
+        return Route(origin.id, verdict, way, location, leading[0].pattern, paths)
 
     def _possible_behaviors(self, forms: frozenset[str]) -> list[Behavior]:
         """In order, up to the first that is certain to match: the default at the latest."""
-        possible = []
+        possible: list[Behavior] = []
         for behavior, pattern in self._behaviors:
             if pattern.must_match(forms):
                 return [*possible, behavior]

@@ -28,7 +28,17 @@ SITE = {
     "menü.html": "<h1>Menü</h1>",
 }
 PATIENCE = 60.0
-MARKS = {"Task": "cyan", "Wait": "yellow", "Choice": "dim", "Map": "blue", "Succeed": "green", "Fail": "red"}
+MARKS = {
+    "Task": "cyan",
+    "Wait": "yellow",
+    "Choice": "dim",
+    "Pass": "dim",
+    "Map": "blue",
+    "Parallel": "blue",
+    "Succeed": "green",
+    "Fail": "red",
+}
+"""The colour of a state, by its type."""
 
 
 @dataclass(slots=True)
@@ -64,7 +74,7 @@ class Story:
         before = set(self.watcher.seen)
         started, clock = time.time(), time.monotonic()
         change()
-        for step in self.watcher.follow(lambda: self.is_followed(keys, known), PATIENCE):
+        for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), PATIENCE):
             self.out.print(line(step, started))
         chapter.seconds = time.monotonic() - clock
         chapter.executions = {
@@ -76,12 +86,12 @@ class Story:
         self.judge(chapter)
         return chapter
 
-    def is_followed(self, keys: Sequence[str], known: set[str]) -> bool:
-        done = [
-            one
-            for one in readings.invalidations(self.there)
-            if one.invalidation_id not in known and one.status == "Completed"
-        ]
+    def is_settled(self, keys: Sequence[str], known: set[str], before: set[str]) -> bool:
+        """Whether each key has been invalidated, or something has failed so that no more will come."""
+        if any(status != "SUCCEEDED" for arn, status in self.watcher.ended.items() if arn not in before):
+            return True
+        new = [one for one in readings.invalidations(self.there) if one.invalidation_id not in known]
+        done = [one for one in new if one.status == "Completed"]
         return all(any(one.covers(key) for one in done) for key in keys)
 
     def judge(self, chapter: Chapter) -> None:
@@ -103,8 +113,8 @@ class Story:
 
 def line(step: Step, started: float) -> str:
     """One step as a line: when, about what, and which state."""
-    colour = MARKS.get(step.kind, "green" if step.name == "SUCCEEDED" else "red" if step.kind == "Ended" else "white")
-    name = step.name if step.kind != "Ended" else f"● {step.name}"
+    colour = MARKS.get(step.kind, "green" if step.name == "SUCCEEDED" else "red")
+    name = f"● {step.name} {step.why}".rstrip() if step.kind == "Ended" else step.name
     indent = f"{step.at.timestamp() - started:7.1f} s  {step.about:<26}"
     return f"{escape(indent)} [{colour}]{escape(name)}[/]"
 

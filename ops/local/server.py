@@ -24,7 +24,6 @@ HOST = "127.0.0.1"
 USUAL_PORT = 4566
 LOG = "emulator.log"
 SECONDS_TO_START = 30.0
-SECONDS_TO_STOP = 5.0
 INHERITED = ("PATH", "SYSTEMROOT")
 """All that the emulator, and so the handlers, get of the caller's environment."""
 
@@ -161,12 +160,9 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator and the Lambda workers, which are the process group that it leads."""
-    for request in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, request)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS_TO_STOP)
-            break
+    """Kill the emulator and the Lambda workers, which are the process group that it leads: there is nothing to save."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
     if process.stdin is not None:
         process.stdin.close()

@@ -10,19 +10,29 @@ from typing import Any
 from ops.local.aws import LocalAws
 
 ENTERED = "StateEntered"
-ENDED = {"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+STATUSES = {
+    "ExecutionSucceeded": "SUCCEEDED",
+    "ExecutionFailed": "FAILED",
+    "ExecutionTimedOut": "TIMED_OUT",
+    "ExecutionAborted": "ABORTED",
+}
+LONGEST_CAUSE = 300
 PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One state entered, or the end of the execution; `kind` is Task, Choice, Wait, … or Ended."""
+    """One state entered, or the end of the execution; `kind` is Task, Choice, Wait, … or Ended.
+
+    `name` is the state's, or the status in which the execution ended; `why` says why it did not end well.
+    """
 
     at: datetime
     execution_arn: str
     about: str
     kind: str
     name: str
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -64,10 +74,16 @@ class Watcher:
             elif kind.endswith(ENTERED):
                 name = event["stateEnteredEventDetails"]["name"]
                 yield Step(event["timestamp"], arn, self.about[arn], kind.removesuffix(ENTERED), name)
-            elif kind in ENDED:
-                self.ended[arn] = kind.removeprefix("Execution").upper()
-                yield Step(event["timestamp"], arn, self.about[arn], "Ended", self.ended[arn])
+            elif kind in STATUSES:
+                self.ended[arn] = STATUSES[kind]
+                yield Step(event["timestamp"], arn, self.about[arn], "Ended", self.ended[arn], reason(event))
         self.seen[arn] = len(events)
+
+
+def reason(event: dict[str, Any]) -> str:
+    """Error and cause out of the event that ended an execution; nothing where it ended well."""
+    details: dict[str, str] = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
+    return ": ".join(details[key][:LONGEST_CAUSE] for key in ("error", "cause") if details.get(key))
 
 
 def subject_of(execution_input: str) -> str:

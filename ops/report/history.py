@@ -1,8 +1,8 @@
 """From an execution's history to a `Run`: which event belongs to which visit of which state, in which Map iteration.
 
-Events name the state only when it is entered or exited (Step Functions API reference, HistoryEvent); all others belong to
-where the event before them, `previousEventId`, left off. So each event here leaves behind a *place*: the innermost visit
-or iteration that is open after it. Histories without `previousEventId` (ministack) are read in order. Iterations that no
+Events name the state only when it is entered or exited (Step Functions API reference, HistoryEvent); all others belong
+to where the event before them, `previousEventId`, left off. So each event here leaves behind a *place*: the innermost
+visit or iteration that is open after it. Histories without `previousEventId` are read in order. Iterations that no
 event tells of are made from the Map's input and output, by `ops.report.items`.
 """
 
@@ -30,7 +30,7 @@ CHUNK = 1e11  # a number below this is seconds since 1970, above it milliseconds
 
 @dataclass(slots=True)
 class OpenVisit:
-    """A visit while its events are gathered. `parent` is the iteration, or the Parallel's visit, that it happened in."""
+    """A visit while its events are gathered. `parent` is the iteration, or the Parallel's visit, that it is in."""
 
     number: int
     state: str
@@ -185,11 +185,12 @@ def _unrecorded(reader: Reader) -> frozenset[str]:
     names: set[str] = set()
     entered = {visit.state for visit in reader.visits}
     for state, _ in reader.flow.walk():
+        inside = {inner.name for machine in state.machines for inner, _ in machine.walk()}
         types = {event.type for visit in reader.visits if visit.state == state.name for event in visit.events}
-        silent = f"{state.type}StateStarted" not in types or "MapRunStarted" in types
-        if state.machines and silent and (state.name in entered or state.name in names):
-            names |= {inner.name for machine in state.machines for inner, _ in machine.walk()}
-    return frozenset(names - entered)
+        told = entered & inside or (f"{state.type}StateStarted" in types and "MapRunStarted" not in types)
+        if not told and (state.name in entered or state.name in names):
+            names |= inside
+    return frozenset(names)
 
 
 def _tries(visit: OpenVisit) -> int:
@@ -213,7 +214,7 @@ def _climb(place: Place, wanted: Any) -> Place:
 
 
 def _holds(place: Place, container: str) -> bool:
-    """Whether states of a container happen in a place: in its iteration, or in its visit where no event tells of any."""
+    """Whether states of a container happen in a place: its iteration, or its visit where no event tells of any."""
     if isinstance(place, OpenIteration):
         return place.parent.state == container
     return place is not None and place.state == container
@@ -233,14 +234,14 @@ def _event(event: Mapping[str, Any], number: int) -> Event:
     if not {"type", "timestamp"} <= event.keys():
         raise ValueError(f"event {number} is no event of an execution's history: it needs id, type and timestamp")
     identity = int(event.get("id", number))
-    details = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
+    details: dict[str, Any] = next((value for key, value in event.items() if key.endswith("EventDetails")), {})
     previous = int(event.get("previousEventId", identity - 1))
     return Event(identity, str(event["type"]), _time(event["timestamp"]), previous, dict(details), None, None)
 
 
 def _time(value: Any) -> float:
     if isinstance(value, str):
-        value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000
     return float(value) if value > CHUNK else float(value) * 1000

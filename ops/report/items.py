@@ -38,7 +38,7 @@ def derived(
                 index=index,
                 start=visit.start,
                 end=visit.end,
-                status=visit.status,
+                status="unrecorded",
                 recorded=False,
                 input=json.dumps(item),
                 output=json.dumps(results[index]) if told else None,

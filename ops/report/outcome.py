@@ -35,8 +35,8 @@ TASKS = Vocabulary(
 # Events of Tasks may lie here too, where the engine does not tell which state inside they are of.
 CONTAINERS = Vocabulary(
     scheduled=re.compile(r"(Map|Parallel)StateStarted$"),
-    succeeded=re.compile(r"(Map|Parallel)StateSucceeded$"),
-    failed=re.compile(r"((Map|Parallel)StateFailed|EvaluationFailed)$"),
+    succeeded=re.compile(r"((Map|Parallel)State|MapRun)Succeeded$"),
+    failed=re.compile(r"((Map|Parallel)StateFailed|MapRunFailed|EvaluationFailed)$"),
 )
 
 
@@ -49,7 +49,7 @@ def visit(opened: OpenVisit, reader: Reader, execution_status: str) -> Visit:
     status = _status(opened, attempts, words, over=over)
     if status == "failed" and execution_status in STOPPED and opened.type != "Fail" and not _parent_is_over(opened):
         status = "aborted"  # it waited for its next attempt
-    if status == "succeeded" and _left_by_catch(opened, reader):
+    if status == "succeeded" and (_left_by_catch(opened, reader) or _never_ended(attempts)):
         status = "caught"
     return Visit(
         number=opened.number,
@@ -137,8 +137,13 @@ def _status(opened: OpenVisit, attempts: Sequence[Attempt], words: Vocabulary, *
     return "aborted" if over else "running"
 
 
+def _never_ended(attempts: Sequence[Attempt]) -> bool:
+    """Whether a visit that was left has an attempt without an end: engines may leave out that a Map failed."""
+    return bool(attempts) and attempts[-1].outcome == "open"
+
+
 def _left_by_catch(opened: OpenVisit, reader: Reader) -> bool:
-    """Whether only a Catch leads from here to the state that came next: engines may leave out a Map's own failure."""
+    """Whether only a Catch leads from here to the state that came next."""
     kinds = reader.edges.get((opened.state, opened.next or ""), set())
     return kinds == {"catch"}
 

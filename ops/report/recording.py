@@ -1,4 +1,4 @@
-"""What a report is made from: an execution's definition, description and history, from Step Functions or from a file."""
+"""What a report is made from: an execution's definition, description and history, from Step Functions or a file."""
 
 from __future__ import annotations
 

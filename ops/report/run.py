@@ -61,8 +61,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """One item of a Map. `recorded` is false where the history tells nothing of iterations: then `input` and `output`
-    hold what the Map's own input and output say of the item, as JSON, and the times are the Map's.
+    """One item of a Map.
+
+    `recorded` is false where the history tells nothing of iterations: then `input` and `output` hold what the Map's own
+    input and output say of the item, as JSON, and the times are the Map's.
     """
 
     number: int
@@ -79,8 +81,10 @@ class Iteration:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution, read: what `render` shows. `unrecorded` names the states that the history cannot tell of: those
-    inside a container that was entered, where the engine writes no events of its inside, or writes them elsewhere.
+    """One execution, read: what `render` shows.
+
+    `unrecorded` names the states that the history cannot tell of: those inside a container that was entered, where the
+    engine writes no events of its inside, or writes them elsewhere.
     """
 
     name: str

@@ -108,6 +108,19 @@ def test_what_the_bound_leaves_of_the_budget_is_used_within_it() -> None:
     assert found.paths == ("/assets/css/*", "/assets/js/*", "/index.html")
 
 
+def test_wildcards_outside_the_widest_path_leave_fewer_to_introduce_inside_but_always_one() -> None:
+    styles, scripts, logos = many("/assets/css/{}", 50), many("/assets/js/{}", 50), ["/assets/a.svg", "/assets/b.svg"]
+    for outside, inside in (
+        (3, ("/assets/css/*", "/assets/js/*")),
+        (4, ("/assets/*",)),
+        (5, ("/assets/*",)),
+    ):
+        pages = many("/pages/{}*", outside)
+        assert plan(styles + scripts + pages, Budget(widest_path="/assets/*")).paths == (*inside, *pages)
+        found = plan(scripts + logos + pages, Budget(widest_path="/assets/*"))
+        assert found.paths == ("/assets/a.svg", "/assets/b.svg", "/assets/js/*", *pages)
+
+
 def test_requests_hold_3000_paths_and_15_wildcards_at_most() -> None:
     assert [len(request) for request in Plan(tuple(sorted(many("/{}", 7000)))).requests()] == [3000, 3000, 1000]
     assert [len(request) for request in Plan(tuple(sorted(many("/{:02}*", 40)))).requests()] == [15, 15, 10]

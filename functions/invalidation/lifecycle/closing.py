@@ -50,7 +50,9 @@ class Closed:
         return {"status": self.status.value, "changes": self.changes}
 
 
-def close(table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock) -> Closed:
+def close(  # noqa: PLR0917 -- collaborators are arguments
+    table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock
+) -> Closed:
     """Close a batch, or find it closed; every attempt may die and be repeated anywhere.
 
     ``attempt`` must be new for each invocation: it names the list, and two attempts that shared a name would overwrite

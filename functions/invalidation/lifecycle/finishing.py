@@ -1,88 +1,28 @@
-"""Finish: write down what became of each distribution, and let the batch go when it owes nothing.
+"""Finish: write down what an execution came to, and let the batch go when it owes nothing.
 
-That a distribution was invalidated is a fact whoever reports it, however late: the list that was invalidated was
-frozen before. So successes are final and anybody's to write. Failures are the owner's alone, and count once for each
-execution: an old execution that comes back late must not use up the tries of the one that took over.
+Otherwise the record says what comes next: when the sweep tries again, or that somebody has to mend something first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from invalidation.errors import MAX_MESSAGE, BatchContended, is_transient
+from invalidation.errors import BatchContended
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.freezing import find_batch, read_batch
+from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.joining import ATTEMPTS
 from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState
-from invalidation.lifecycle.resolving import targets_of
+from invalidation.lifecycle.settling import NOT_RESOLVED, NOT_TRIED, Failure, RetryPolicy, TargetResult, Verdict, settle
 from invalidation.lifecycle.summaries import Finished, outcome_of, summary_of, unrecorded
-from invalidation.lifecycle.table import BatchTable, items
-from invalidation.lifecycle.targets import Target, TargetState
+from invalidation.lifecycle.table import BatchTable, Key, items
+from invalidation.lifecycle.targets import Target
 from invalidation.lifecycle.times import Clock, epoch_seconds, to_text
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """When the sweep tries again what failed for a passing reason: after 5, 15, 45 … minutes, ``max_tries`` in all."""
-
-    max_tries: int = 5
-    first_minutes: int = 5
-    factor: int = 3
-    max_minutes: int = 1_440
-
-    def wait_after(self, tries: int) -> timedelta:
-        return timedelta(minutes=min(self.max_minutes, self.first_minutes * self.factor ** max(0, tries - 1)))
-
-    def gives_up(self, tries: int, error: str) -> bool:
-        """Permanent errors at once: the same request would be refused again and again."""
-        return tries >= self.max_tries or not is_transient(error)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error as a state's Catch reports it."""
-
-    error: str
-    message: str = ""
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Failure:
-        return cls(document["error"], str(document.get("message", ""))[:MAX_MESSAGE])
-
-
-NOT_TRIED = Failure("NotTried", "the execution ended without a result for this distribution")
-NOT_RESOLVED = Failure("NotResolved", "the execution ended before it knew which distributions serve the bucket")
-
-
-@dataclass(frozen=True, slots=True)
-class TargetResult:
-    """What one iteration of the Map came to; ``failure`` is None when nothing is owed any more."""
-
-    distribution_id: str
-    skipped: bool = False
-    failure: Failure | None = None
-    seconds: int | None = None
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> TargetResult:
-        """From ``{distributionId, outcome: Invalidated | Skipped | Failed, error?, message?, seconds?}``."""
-        outcome = document["outcome"]
-        if outcome not in ("Invalidated", "Skipped", "Failed"):
-            raise ValueError(f"outcome is {outcome!r}, not Invalidated, Skipped or Failed")
-        seconds = document.get("seconds")
-        return cls(
-            distribution_id=document["distributionId"],
-            skipped=outcome == "Skipped",
-            failure=Failure.from_document({"error": "Unknown", **document}) if outcome == "Failed" else None,
-            seconds=None if seconds is None else round(seconds),
-        )
-
-
-def finish(
+def finish(  # noqa: PLR0917 -- collaborators are arguments
     table: BatchTable,
     batch_id: str,
     execution: Execution,
@@ -92,28 +32,97 @@ def finish(
     retry: RetryPolicy,
     retention: timedelta,
 ) -> Finished:
-    """Record the results, and end the batch, schedule its next try, or park what is in vain.
+    """Record the results, and end the batch, schedule its next try, or park what is in vain. Can be repeated.
 
-    ``failure`` is an error of a state outside the Map; it counts for every target that has no result. Can be repeated.
+    ``failure`` is an error of a state outside the Map; it counts for every target that has no result.
 
     Raises:
         BatchContended: the record changed under every attempt.
     """
-    batch = find_batch(table, batch_id) if batch_id else None
-    if batch is None:
-        return unrecorded(batch_id, failure.error if failure else "", failure.message if failure else "")
     for _ in range(ATTEMPTS):
+        batch = find_batch(table, batch_id) if batch_id else None
+        if batch is None:
+            return unrecorded(batch_id, failure.error if failure else "", failure.message if failure else "")
         if batch.ended:
             return summary_of(table, batch)
-        _settle_targets(table, batch, execution, {each.distribution_id: each for each in results}, failure, retry)
-        targets = targets_of(table, batch)
+        targets = settle(table, batch, Verdict(results, failure), execution, retry)
         if _owes_nothing(batch, targets):
-            settled = _end(table, batch, targets, now(), retention)
-        elif batch.owner != execution.arn or batch.tried_by == execution.arn:
-            return summary_of(table, batch)
+            settled = _end(table, batch, _ending(batch, targets, failure, now()), now() + retention)
+        elif batch.owner == execution.arn and batch.tried_by != execution.arn:
+            settled = _written(table, batch, _keeping(batch, targets, failure, now(), retry=retry))
         else:
-            settled = _keep(table, batch, targets, execution, failure, now(), retry)
-        batch = settled or read_batch(table, batch_id)
-        if settled:
-            return summary_of(table, batch)
+            # Another execution has taken over, or an earlier attempt of this Finish has written it down already.
+            settled = batch
+        if settled is not None:
+            return summary_of(table, settled)
     raise BatchContended(f"{ATTEMPTS} attempts to finish batch {batch_id} were overtaken; the sweep finishes it")
+
+
+def _owes_nothing(batch: Batch, targets: Sequence[Target]) -> bool:
+    """Final states never change back, so that this stays true however old the reading is. A dry run owes nothing."""
+    return batch.dry_run or (batch.resolved is not None and all(target.state.final for target in targets))
+
+
+def _ending(batch: Batch, targets: Sequence[Target], failure: Failure | None, now: datetime) -> dict[str, Any]:
+    outcome = outcome_of(batch, targets)
+    why = Failure("") if outcome.succeeded else _why(batch, targets, failure)
+    return {
+        "state": BatchState.ENDED.value,
+        "outcome": outcome.value,
+        "finished": to_text(now),
+        "error": why.error or None,
+        "message": why.message or None,
+        "nextTryAt": None,
+        "unfinished": None,
+    }
+
+
+def _end(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: datetime) -> Batch | None:
+    """The items below the record are made to expire first: a record that has ended is never looked at again."""
+    expiry = {"expiresAt": epoch_seconds(expires)}
+    for item in items(table, keys.batch(batch.batch_id), keys=True):
+        key = Key(item["pk"], item["sk"])
+        if key != keys.meta(batch.batch_id):
+            table.update(key, expiry, {})
+    return _written(table, batch, {**ending, **expiry})
+
+
+def _keeping(
+    batch: Batch, targets: Sequence[Target], failure: Failure | None, now: datetime, *, retry: RetryPolicy
+) -> dict[str, Any]:
+    """What comes next: another try, or nobody's until the cause is mended, when no target is left that would be tried.
+
+    Targets that the execution did not get to are due at once.
+    """
+    tries = batch.tries + 1
+    why = _why(batch, targets, failure)
+    owed = [target for target in targets if target.owed]
+    parked = retry.gives_up(tries, why.error) if batch.resolved is None else not owed
+    all_tried = all(target.tried_by == batch.owner for target in owed)
+    next_try = now + retry.wait_after(tries) if all_tried else now
+    return {
+        "state": BatchState.PARKED.value if parked else BatchState.FROZEN.value,
+        "unfinished": PARKED if parked else UNFINISHED,
+        "nextTryAt": None if parked else to_text(next_try),
+        "tries": tries,
+        "triedBy": batch.owner,
+        "outcome": outcome_of(batch, targets).value,
+        "error": why.error,
+        "message": why.message or None,
+    }
+
+
+def _why(batch: Batch, targets: Sequence[Target], failure: Failure | None) -> Failure:
+    """The one error that a record shows for its batch; each target has its own."""
+    if failure is not None:
+        return failure
+    if batch.resolved is None:
+        return NOT_RESOLVED
+    failed = [target for target in targets if target.error and not target.state.final]
+    return Failure(failed[0].error, failed[0].message) if failed else NOT_TRIED
+
+
+def _written(table: BatchTable, batch: Batch, assign: Mapping[str, Any]) -> Batch | None:
+    expect = {"state": batch.state.value, "owner": batch.owner, "tries": batch.tries}
+    item = table.update(keys.meta(batch.batch_id), assign, expect)
+    return None if item is None else Batch.from_item(item)

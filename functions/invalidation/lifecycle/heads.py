@@ -13,7 +13,7 @@ from invalidation.lifecycle.times import LONG_AGO, from_text, to_text
 
 class HeadState(StrEnum):
     GATHERING = "GATHERING"
-    """Whoever reads this after writing a change may leave: the leader reads the changes after it has closed the head."""
+    """Whoever reads this after writing a change may leave: the leader reads changes after it has closed the head."""
 
     CLOSED = "CLOSED"
     """Whoever reads this after writing a change must see to a leader: the last one may have read too early."""

@@ -17,7 +17,6 @@ from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNo
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution, batch_id
 from invalidation.lifecycle.heads import Head, HeadState
-from invalidation.lifecycle.items import blank
 from invalidation.lifecycle.requesting import open_own_batch
 from invalidation.lifecycle.roles import Joined, Role
 from invalidation.lifecycle.rows import pending_to_item
@@ -58,7 +57,7 @@ class JoinedEach:
     leaderless: tuple[str, ...]
 
 
-def join(
+def join(  # noqa: PLR0917 -- collaborators are arguments
     table: BatchTable,
     bucket: str,
     changes: Sequence[Change],
@@ -82,7 +81,7 @@ def join(
     return lead_or_follow(table, bucket, execution, window, now)
 
 
-def join_each(
+def join_each(  # noqa: PLR0917 -- collaborators are arguments
     table: BatchTable,
     changes: Mapping[str, Sequence[Change]],
     execution: Execution,
@@ -106,7 +105,7 @@ def accept(table: BatchTable, bucket: str, changes: Iterable[Change], execution:
         ChangesNotAccepted: some may not have been written; writing them again does no harm.
     """
     try:
-        table.put_once(blank(keys.registry(bucket)))
+        table.ensure(keys.registry(bucket))
         table.put_all(pending_to_item(_identified(change, execution), table.shards) for change in changes)
     except BatchTableUnavailable as error:
         raise ChangesNotAccepted(f"the change could not be written: {error}") from None

@@ -1,16 +1,16 @@
 """Where each kind of item lives in the table.
 
-=============================  ========================================  ================================================
-pk                             sk                                        what
-=============================  ========================================  ================================================
-``BUCKETS``                    ``<bucket>``                              a bucket that has had a change (for the sweep)
-``PENDING#<bucket>#<shard>``   ``<sha-256 of the key>#<event id>``       one accepted change that no batch owns yet
-``BUCKET#<bucket>``            ``HEAD``                                  the bucket's current batch
-``BATCH#<id>``                 ``META``                                  the batch record, which is the audit record
-``BATCH#<id>``                 ``KEYS#<attempt>#<number>``               a chunk of the frozen list of what it owns
-``BATCH#<id>``                 ``TARGET#<distribution>``                 what it owes to one distribution
-``BATCH#<id>``                 ``INVALIDATION#<distribution>#<its id>``  one invalidation that was created for it
-=============================  ========================================  ================================================
+============================  =======================================  ============================================
+pk                            sk                                       what
+============================  =======================================  ============================================
+``BUCKETS``                   ``<bucket>``                             a bucket that has had a change
+``PENDING#<bucket>#<shard>``  ``<sha-256 of the key>#<event id>``      an accepted change that no batch owns yet
+``BUCKET#<bucket>``           ``HEAD``                                 the bucket's current batch
+``BATCH#<id>``                ``META``                                 the batch record, which is the audit record
+``BATCH#<id>``                ``KEYS#<attempt>#<number>``              a chunk of the frozen list of what it owns
+``BATCH#<id>``                ``TARGET#<distribution>``                what it owes to one distribution
+``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
+============================  =======================================  ============================================
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.times import Clock
 
 
-def open_own_batch(
+def open_own_batch(  # noqa: PLR0917 -- collaborators are arguments
     table: BatchTable,
     bucket: str,
     changes: Sequence[Change],
@@ -33,9 +33,7 @@ def open_own_batch(
     Raises:
         ChangesNotAccepted: no record names the changes; the execution's input still holds them.
     """
-    drafted = draft(
-        execution, batch_id(execution), attempt, now(), bucket=bucket, by_hand=by_hand, dry_run=dry_run
-    )
+    drafted = draft(execution, batch_id(execution), attempt, now(), bucket=bucket, by_hand=by_hand, dry_run=dry_run)
     try:
         batch = find_batch(table, drafted.batch_id) or freeze_changes(table, drafted, changes)
     except BatchTableUnavailable as error:
@@ -45,7 +43,7 @@ def open_own_batch(
     return _led(batch, execution)
 
 
-def open_paths_batch(
+def open_paths_batch(  # noqa: PLR0917 -- collaborators are arguments
     table: BatchTable,
     distribution_id: str,
     paths: Sequence[str],

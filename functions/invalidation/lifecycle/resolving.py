@@ -22,7 +22,7 @@ def freeze_targets(table: BatchTable, batch_id: str, routing: Mapping[str, Mappi
     batch = read_batch(table, batch_id)
     if batch.resolved is None:
         for distribution_id, document in routing.items():
-            table.put_new(Target(batch_id, distribution_id, document).to_item())
+            table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
         named = {"resolved": list(routing)}
         table.update(keys.meta(batch_id), named, {"batchId": batch_id, "resolved": None})
         batch = read_batch(table, batch_id)
@@ -38,8 +38,11 @@ def targets_of(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
 
 
 def owed_targets(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
-    """Those that still need an invalidation, and are not parked."""
-    return tuple(target for target in targets_of(table, batch) if target.owed)
+    """Those that still need an invalidation, and are not parked; the least tried first.
+
+    An execution may take on only the first of many: what failed must not stand in the way of what was never tried.
+    """
+    return tuple(sorted((each for each in targets_of(table, batch) if each.owed), key=lambda each: each.tries))
 
 
 def target(table: BatchTable, batch_id: str, distribution_id: str) -> Target:
@@ -56,13 +59,23 @@ def record_plan(table: BatchTable, batch_id: str, distribution_id: str, plan: Pl
     table.update(key, {"plan": plan.to_document()}, {"distributionId": distribution_id})
 
 
-def record_invalidation(table: BatchTable, batch_id: str, record: InvalidationRecord) -> None:
+def record_invalidation(table: BatchTable, batch_id: str, distribution_id: str, record: InvalidationRecord) -> None:
     """Note what CloudFront has created; the same id again is the same note."""
-    table.put(record.to_item(batch_id))
+    table.put(record.to_item(batch_id, distribution_id))
 
 
 def invalidations(table: BatchTable, batch_id: str, distribution_id: str = "") -> tuple[InvalidationRecord, ...]:
     """What has been created for the batch, or for one of its distributions, in the order of the requests."""
+    return tuple(record for _, record in invalidations_of_each(table, batch_id, distribution_id))
+
+
+def invalidations_of_each(
+    table: BatchTable, batch_id: str, distribution_id: str = ""
+) -> list[tuple[str, InvalidationRecord]]:
+    """The same with the distribution of each."""
     prefix = keys.INVALIDATIONS + (f"{distribution_id}#" if distribution_id else "")
-    found = [InvalidationRecord.from_item(item) for item in items(table, keys.batch(batch_id), prefix)]
-    return tuple(sorted(found, key=lambda each: (each.distribution_id, each.number, each.created)))
+    found = [
+        (item["distributionId"], InvalidationRecord.from_item(item))
+        for item in items(table, keys.batch(batch_id), prefix)
+    ]
+    return sorted(found, key=lambda each: (each[0], each[1].number, each[1].created))

@@ -57,8 +57,8 @@ class BatchTable(Protocol):
     def put(self, item: Item) -> None:
         """Write the item whether or not it is there."""
 
-    def put_once(self, item: Item) -> None:
-        """``put``, which may be skipped when this very process has put the same item before."""
+    def ensure(self, key: Key) -> None:
+        """Create the item if it is missing; may be skipped when this very process has done so before."""
 
     def put_new(self, item: Item) -> bool:
         """Write the item unless there is one with its key.

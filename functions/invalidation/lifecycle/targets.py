@@ -13,6 +13,7 @@ from invalidation.lifecycle import keys
 from invalidation.lifecycle.items import blank
 from invalidation.lifecycle.table import Item
 from invalidation.lifecycle.times import from_text, to_text
+from invalidation.plan import Plan
 
 
 class TargetState(StrEnum):
@@ -28,7 +29,7 @@ class TargetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """What was decided to send; ``widened`` pairs each wildcard that the plan introduced with the paths it stands for."""
+    """What was decided to send; ``widened`` pairs each wildcard that the plan introduced with how many it replaces."""
 
     paths: int
     wildcards: int
@@ -38,6 +39,11 @@ class PlanSummary:
     def to_document(self) -> dict[str, Any]:
         widened = [{"path": path, "asked": asked} for path, asked in self.widened]
         return {"paths": self.paths, "wildcards": self.wildcards, "requests": self.requests, "widened": widened}
+
+    @classmethod
+    def of(cls, plan: Plan) -> PlanSummary:
+        widened = tuple((each.path, each.asked) for each in plan.widened)
+        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), widened)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PlanSummary:
@@ -51,7 +57,7 @@ class Target:
 
     batch_id: str
     distribution_id: str
-    document: Mapping[str, Any] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
     """The distribution's routing as it was when the batch was resolved."""
     state: TargetState = TargetState.OWED
     tries: int = 0
@@ -96,7 +102,6 @@ class Target:
 class InvalidationRecord:
     """One invalidation that CloudFront has accepted; ``number`` is its place among the requests of one target."""
 
-    distribution_id: str
     number: int
     invalidation_id: str
     caller_reference: str
@@ -104,10 +109,10 @@ class InvalidationRecord:
     wildcards: int
     created: datetime
 
-    def to_item(self, batch_id: str) -> Item:
-        return blank(keys.invalidation(batch_id, self.distribution_id, self.invalidation_id)) | {
+    def to_item(self, batch_id: str, distribution_id: str) -> Item:
+        return blank(keys.invalidation(batch_id, distribution_id, self.invalidation_id)) | {
             "batchId": batch_id,
-            "distributionId": self.distribution_id,
+            "distributionId": distribution_id,
             "number": self.number,
             "invalidationId": self.invalidation_id,
             "callerReference": self.caller_reference,
@@ -120,7 +125,6 @@ class InvalidationRecord:
     @classmethod
     def from_item(cls, item: Item) -> InvalidationRecord:
         return cls(
-            distribution_id=item["distributionId"],
             number=item["number"],
             invalidation_id=item["invalidationId"],
             caller_reference=item["callerReference"],

@@ -2,8 +2,8 @@
 
 ministack reports whatever a Python handler raises as `Runtime.HandlerError` and ends its worker, and a throttled call
 as `Lambda.Unknown`: a state machine that catches errors by name could not be tried. Here there are errorType,
-errorMessage and stackTrace (Lambda Developer Guide, "Handle errors in Python"); the worker lives on; and a throttle is
-`Lambda.TooManyRequestsException`.
+errorMessage and stackTrace (Lambda Developer Guide, "Handle errors in Python"); a module that cannot be imported is
+`Runtime.ImportModuleError`; the worker lives on; and a throttle is `Lambda.TooManyRequestsException`.
 """
 
 from functools import wraps
@@ -18,6 +18,7 @@ from ops.local.settings import Settings
 AS_IT_IS = (
     '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
 )
+NOT_STARTED = "Worker init failed: "
 AS_LAMBDA_SAYS = """traceback.print_exc()
             _real_stdout.write(json.dumps({"status": "ok", "result": {"handlerError": {
                 "errorMessage": str(e), "errorType": type(e).__name__, "requestId": context.aws_request_id,
@@ -38,11 +39,14 @@ def keep_the_type_of_an_error() -> None:
     execute = seam(service, "_execute_function_warm", "62b9218bef5b")
 
     @wraps(execute)
-    def execute_and_tell(*arguments: Any, **named: Any) -> Any:
-        result = execute(*arguments, **named)
+    def execute_and_tell(function: Any, event: Any, request_id: str) -> Any:
+        result = execute(function, event, request_id)
         body = result.get("body")
         if isinstance(body, dict) and "handlerError" in body:
             return {**result, "body": body["handlerError"], "error": True}
+        if result.get("error") and str(body["errorMessage"]).startswith(NOT_STARTED):
+            message = f"Unable to import module: {body['errorMessage'].removeprefix(NOT_STARTED)}"
+            return {**result, "body": {"errorType": "Runtime.ImportModuleError", "errorMessage": message}}
         return result
 
     service._execute_function_warm = execute_and_tell

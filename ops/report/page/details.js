@@ -61,7 +61,7 @@ function stateDetails(name) {
     return [heading, el("p", { class: "notice" }, why), state.type === "Map" && iterationTable(state), definition];
   }
   const visit = visits.find((each) => each.number === selection.visit) ?? visits[0];
-  return [heading, visits.length > 1 && visitPicker(visits, visit), visitDetails(visit), state.type === "Map" && iterationTable(state), definition];
+  return [heading, visits.length > 1 && visitPicker(visits, visit), visitDetails(visit, state.type === "Map" && iterationTable(state)), definition];
 }
 
 function withoutMachines(body) {
@@ -78,7 +78,7 @@ function visitPicker(visits, current) {
   return el("div", { class: "visits", role: "group", "aria-label": "Visits of this state" }, "Visit", step(-1, "Previous visit", "‹"), picker, step(1, "Next visit", "›"));
 }
 
-function visitDetails(visit) {
+function visitDetails(visit, iterations) {
   const input = detailOf(visit.entered, "input");
   const output = detailOf(visit.exited, "output");
   const label = iterationLabel(visit);
@@ -90,7 +90,8 @@ function visitDetails(visit) {
       fact(visit.exited === null ? "Until" : "Left", visit.end === null ? "still in it" : clock(visit.end)),
       fact("Took", duration(lasted(visit))),
       visit.next !== null && fact("Then", el("button", { type: "button", class: "link", onclick: () => select(visit.next) }, visit.next))),
-    visit.attempts.length > 1 || visit.attempts.some((attempt) => attempt.outcome === "failed") ? attemptTable(visit) : null,
+    visit.attempts.length > 1 ? attemptTable(visit) : null,
+    iterations,
     payload("Input", input),
     payload("Output", output, input === undefined ? NOTHING : parsed(input)),
     input === undefined && el("p", { class: "quiet" }, "The history was read without its data."),
@@ -106,8 +107,7 @@ function attemptTable(visit) {
       el("td", {}, attempt.end === null ? "—" : duration(attempt.end - attempt.start)),
       el("td", {}, glyph(attempt.outcome === "open" ? "running" : attempt.outcome), " ", attempt.outcome === "open" ? "no end recorded" : attempt.error || attempt.outcome));
   });
-  const container = visit.type === "Map" || visit.type === "Parallel";
-  return el("section", { class: "attempts" }, el("h3", {}, container ? `Attempts (${visit.attempts.length})` : `Attempts (${visit.attempts.length})`),
+  return el("section", { class: "attempts" }, el("h3", {}, `Attempts (${visit.attempts.length})`),
     el("table", {}, el("thead", {}, el("tr", {}, ["#", "Began", "Took", "Outcome"].map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, rows)));
 }
 

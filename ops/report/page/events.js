@@ -12,7 +12,7 @@ function drawEvents() {
   eventView.count = el("span", { class: "quiet", role: "status" });
   eventView.rows = el("tbody");
   fill(byId("events"), el("div", { class: "filters" }, words, which, eventView.count),
-    el("table", { class: "events" }, el("thead", {}, el("tr", {}, ["Id", "Time", "Event", "State", "What"].map((name) => el("th", { scope: "col" }, name)))), eventView.rows));
+    el("table", { class: "events" }, el("colgroup", {}, ["id", "time", "type", "place", "what"].map((name) => el("col", { class: name }))), el("thead", {}, el("tr", {}, ["Id", "Time", "Event", "State", "What"].map((name) => el("th", { scope: "col" }, name)))), eventView.rows));
   updateEvents();
 }
 
@@ -48,15 +48,10 @@ function eventRow(event) {
 
 function summaryOf(event) {
   const { error, cause, resource, resourceType, index, length } = event.details;
-  if (error || cause) return [error, causeText(cause)].filter(Boolean).join(": ");
+  if (error || cause) return [error, cause && messageOf(parsed(cause))].filter(Boolean).join(": ");
   if (resource) return resourceType && !String(resource).includes(":") ? `${resourceType}:${resource}` : resource;
   if (length !== undefined) return many(length, "item");
   return index === undefined ? "" : `#${index}`;
-}
-
-function causeText(cause) {
-  const value = parsed(cause);
-  return isObject(value) && value.errorMessage ? String(value.errorMessage) : cause;
 }
 
 function expand(event, row, toggle) {

@@ -2,31 +2,47 @@
 
 const TYPES_THAT_END = new Set(["Succeed", "Fail"]);
 const CHIPS = 8;
-const graphView = { boxes: new Map(), wires: [], zoom: 1, size: { width: 0, height: 0 } };
+const graphView = { boxes: new Map(), wires: [], zoom: 1, size: { width: 0, height: 0 }, everyCatch: false };
 
 function drawGraph() {
   const stage = byId("stage");
-  const labels = new Map();
-  const sizes = new Map();
+  fill(stage);
+  graphView.boxes.clear();
+  graphView.wires = [];
   for (const [name, { state }] of states) {
     const box = stateBox(state);
     stage.append(box);
     graphView.boxes.set(name, { box, state });
   }
-  for (const machine of machines(run.flow)) for (const edge of machine.edges) labels.set(edge, edgeLabel(edge, stage));
   updateBoxes();
-  for (const [name, { box }] of graphView.boxes) sizes.set(name, { width: box.offsetWidth, height: box.offsetHeight });
-  const labelSizes = new Map([...labels].filter(([, label]) => label).map(([edge, label]) => [edge, { width: label.offsetWidth, height: label.offsetHeight }]));
-  const layout = laidOut(run.flow, sizes, labelSizes);
+  const taken = takenAnywhere();
+  const machine = simplified(run.flow, taken);
+  const labels = new Map([...everyEdge(machine)].map((edge) => [edge, edgeLabel(edge, stage)]).filter(([, label]) => label));
+  const size = (element) => ({ width: Math.ceil(element.getBoundingClientRect().width / graphView.zoom) + 1, height: Math.ceil(element.getBoundingClientRect().height / graphView.zoom) });
+  const measured = (elements) => new Map([...elements].map(([key, element]) => [key, size(element)]));
+  const layout = laidOut(machine, measured([...graphView.boxes].map(([name, { box }]) => [name, box])), measured(labels));
   graphView.size = { width: layout.width, height: layout.height };
   placeBoxes(layout, stage);
   drawWires(layout, labels, stage);
   updateWires();
 }
 
-function* machines(machine) {
-  yield machine;
-  for (const state of machine.states) for (const inner of state.machines) yield* machines(inner);
+function* everyEdge(machine) {
+  yield* machine.edges;
+  for (const state of machine.states) for (const inner of state.machines) yield* everyEdge(inner);
+}
+
+const isCatch = (edge) => edge.kind === "catch";
+const takenAnywhere = () => new Set(run.visits.filter((visit) => visit.status === "caught").map((visit) => `${visit.state}\u0000${visit.next}`));
+
+/* Unless all are asked for, a Catch that was not taken is left out where other ways lead to its state: each Task has one. */
+function simplified(machine, taken) {
+  const onlyCaught = (target) => target !== machine.start && machine.edges.every((edge) => edge.target !== target || isCatch(edge));
+  const kept = (edge) => graphView.everyCatch || !isCatch(edge) || taken.has(`${edge.source}\u0000${edge.target}`) || onlyCaught(edge.target);
+  return {
+    ...machine, edges: machine.edges.filter(kept),
+    states: machine.states.map((state) => ({ ...state, machines: state.machines.map((inner) => simplified(inner, taken)) })),
+  };
 }
 
 function stateBox(state) {
@@ -169,6 +185,12 @@ const fitZoom = (both) => {
 };
 
 function wireZoom() {
+  byId("every-catch").addEventListener("change", (event) => {
+    graphView.everyCatch = event.target.checked;
+    drawGraph();
+    markSelection();
+    zoomTo(graphView.zoom);
+  });
   byId("zoom-in").addEventListener("click", () => zoomTo(graphView.zoom * ZOOM.step));
   byId("zoom-out").addEventListener("click", () => zoomTo(graphView.zoom / ZOOM.step));
   byId("zoom-level").addEventListener("click", () => zoomTo(1));

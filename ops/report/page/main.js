@@ -109,7 +109,8 @@ function begin() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selection.state !== null) show(null, null); });
   zoomTo(Math.max(fitZoom(true), Math.min(fitZoom(false), ZOOM.legible)));
   byId("viewport").scrollTop = 0;
-  const broken = run.visits.find((visit) => visit.status === "failed" && visit.type !== "Map" && visit.type !== "Fail") ?? run.visits.find((visit) => visit.status === "failed");
+  // A state that failed by itself is what one came for; where a Fail state was reached, the overview tells why.
+  const broken = run.visits.find((visit) => visit.status === "failed" && !["Map", "Parallel", "Fail"].includes(visit.type));
   if (run.status === "FAILED" && broken) selectVisit(broken);
   else show(null, null);
   document.documentElement.dataset.ready = "true";

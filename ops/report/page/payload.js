@@ -72,13 +72,20 @@ function copyButton(text, label) {
   return button;
 }
 
-/* An error's cause: Lambda's is JSON with a message and a stack trace, others are plain text. */
+/* An error's cause: Lambda's is JSON with a message and a stack trace (perhaps cut short on its way), others are plain text. */
+const CUT_SHORT = /^\{\s*"errorMessage":\s*("(?:[^"\\]|\\.)*")/;
+
+function messageOf(value) {
+  if (isObject(value)) return typeof value.errorMessage === "string" ? value.errorMessage : JSON.stringify(value, null, 2);
+  const cut = CUT_SHORT.exec(value);
+  return cut ? parsed(cut[1]) : value;
+}
+
 function causeOf(error, cause) {
   const value = parsed(cause || undefined);
-  const told = isObject(value) && typeof value.errorMessage === "string";
-  const trace = told && Array.isArray(value.stackTrace) ? value.stackTrace : [];
+  const trace = isObject(value) && Array.isArray(value.stackTrace) ? value.stackTrace : [];
   return el("div", { class: "error", role: "group", "aria-label": "Error" },
     el("strong", {}, error || "Error"),
-    value !== undefined && el("p", {}, told ? value.errorMessage : isObject(value) ? JSON.stringify(value, null, 2) : value),
+    value !== undefined && el("p", {}, messageOf(value)),
     trace.length > 0 && el("details", {}, el("summary", {}, "Stack trace"), el("pre", { tabindex: "0" }, trace.join("\n"))));
 }

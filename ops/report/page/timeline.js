@@ -45,8 +45,8 @@ function timelineRow({ visits, name, depth, label }, at) {
 function bar(visit, at) {
   const text = [visit.state, iterationLabel(visit), STATUSES[visit.status].text, duration(lasted(visit)), `at +${duration(visit.start - run.start)}`].filter(Boolean).join(", ");
   const element = el("button", { type: "button", class: `span ${visit.status}`, "data-visit": visit.number, "aria-label": text, title: text, onclick: () => selectVisit(visit) });
-  element.style.left = at(visit.start);
-  element.style.width = `calc(${at(run.start + lasted(visit))})`;
+  element.style.left = `min(${at(visit.start)}, 100% - 5px)`;
+  element.style.width = at(run.start + lasted(visit));
   if (visit.attempts.length > 1 || visit.status === "caught") for (const attempt of visit.attempts) element.append(segment(visit, attempt));
   return element;
 }
@@ -65,5 +65,5 @@ function ticks(length) {
   const nice = [1, 2, 5, 10].map((factor) => factor * magnitude);
   const minutes = [15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000, 604_800_000];
   const step = (length > 60_000 ? minutes : nice).find((each) => each >= rough) ?? rough;
-  return Array.from({ length: Math.floor(length / step) + 1 }, (_, index) => index * step).filter((tick) => tick <= length * 0.97);
+  return Array.from({ length: Math.floor(length / step) + 1 }, (_, index) => index * step).filter((tick) => tick <= length * 0.93);
 }

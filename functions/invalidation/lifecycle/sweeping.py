@@ -1,0 +1,96 @@
+"""Sweep: find what nobody is working on, and start an execution for it.
+
+This is what makes the promise independent of the next change: a leader that died, a joiner that died between its
+write and its reading, a batch that failed and is due again. It changes nothing itself. Everything that it starts is
+safe to start twice, and what it misses it finds the next time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.auditing import parked_batches, unfinished_batches
+from invalidation.lifecycle.closing import has_pending
+from invalidation.lifecycle.executions import Executions, sweep_lead_name, sweep_retry_name
+from invalidation.lifecycle.heads import Head, HeadState
+from invalidation.lifecycle.joining import Window, gathers, read_head
+from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.table import BatchTable, items
+from invalidation.lifecycle.times import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An execution that the sweep has started, and the reason."""
+
+    name: str
+    document: dict[str, str]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was started, and what there is to tell of what was not.
+
+    ``parked`` counts batches that wait for a person. It is to be a metric with an alarm: the execution that parked a
+    batch may have died before it could notify anybody.
+    """
+
+    started: tuple[Started, ...] = ()
+    waiting: tuple[str, ...] = ()
+    unfinished: int = 0
+    parked: int = 0
+    paused: tuple[str, ...] = ()
+
+
+def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock, tick: datetime) -> Swept:
+    """Start what is due.
+
+    ``tick`` is the schedule's own time: a sweep that is delivered twice has the same one, and so starts nothing twice,
+    while the next sweep can start again what died once more.
+    """
+    heads = [read_head(table, item["sk"]) for item in items(table, keys.BUCKETS, keys=True)]
+    paused = tuple(head.bucket for head in heads if head.paused)
+    left_alone = [head.bucket for head in heads if not head.paused and _leaderless(head, window, now())]
+    waiting = tuple(bucket for bucket in left_alone if has_pending(table, bucket))
+    unfinished = list(unfinished_batches(table))
+    retries = [
+        _retry(batch, tick, why)
+        for batch in unfinished
+        if batch.bucket not in paused and (why := _reason(batch, executions, now()))
+    ]
+    orders = [*(_lead(bucket, tick) for bucket in waiting), *retries]
+    return Swept(
+        started=tuple(order for order in orders if executions.start(order.name, order.document)),
+        waiting=waiting,
+        unfinished=len(unfinished),
+        parked=sum(1 for _ in parked_batches(table)),
+        paused=paused,
+    )
+
+
+def _leaderless(head: Head, window: Window, now: datetime) -> bool:
+    """Whether what is pending has been left alone for longer than a living leader would leave it.
+
+    A head that has just become CLOSED has a leader that is reading what is pending. The distance is taken both ways:
+    a moment of closing that lies far ahead was written by a wrong clock.
+    """
+    if head.state is HeadState.CLOSED:
+        return abs(now - head.closed_at) > window.grace
+    return not gathers(head, window, now)
+
+
+def _lead(bucket: str, tick: datetime) -> Started:
+    return Started(sweep_lead_name(bucket, tick), {"lead": bucket}, "changes wait without a leader")
+
+
+def _retry(batch: Batch, tick: datetime, why: str) -> Started:
+    return Started(sweep_retry_name(batch.batch_id, tick), {"retryBatch": batch.batch_id}, why)
+
+
+def _reason(batch: Batch, executions: Executions, now: datetime) -> str:
+    if batch.next_try_at is not None:
+        return f"try {batch.tries + 1} is due" if batch.next_try_at <= now else ""
+    return "" if executions.is_running(batch.owner) else "its execution ended without finishing it"

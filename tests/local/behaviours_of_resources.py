@@ -1,0 +1,174 @@
+"""What AWS does and plain ministack does not: CloudFormation and CloudFront."""
+
+import http.client
+import json
+from contextlib import closing
+from typing import Any
+from urllib.parse import urlsplit
+
+from ops.local import site
+from ops.local.aws import LocalAws
+from tests.local import tools
+
+TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}
+
+
+def cloudformation_types(aws: LocalAws) -> bool:
+    """A saved query and an alarm on metric math can be created."""
+    query = {"Type": "AWS::Logs::QueryDefinition", "Properties": {"Name": "q", "QueryString": "fields @message"}}
+    metric = {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}
+    alarm = {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "ComparisonOperator": "GreaterThanThreshold",
+            "EvaluationPeriods": 1,
+            "Threshold": 0,
+            "Metrics": [{"Id": "e", "Expression": "m"}, {"Id": "m", "MetricStat": metric, "ReturnData": False}],
+        },
+    }
+    return all(tools.stack(aws, {"One": one}) == "CREATE_COMPLETE" for one in (query, alarm))
+
+
+def cloudformation_tables(aws: LocalAws) -> bool:
+    """A table has the time to live and the recovery that its template says."""
+    name = tools.new_name()
+    properties = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "TimeToLiveSpecification": {"AttributeName": "expiresAt", "Enabled": True},
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+    }
+    tools.stack(aws, {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": properties}})
+    dynamodb = aws.client("dynamodb")
+    expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+    return [expiry.get("AttributeName"), recovery] == ["expiresAt", "ENABLED"]
+
+
+def cloudformation_conditions(aws: LocalAws) -> bool:
+    """A condition can ask whether a list parameter is empty."""
+    name = tools.new_name()
+    tools.stack(
+        aws,
+        {"Topic": {**TOPIC, "Condition": "IsEmpty", "Properties": {"TopicName": name}}, "Other": TOPIC},
+        Parameters={"Names": {"Type": "CommaDelimitedList", "Default": ""}},
+        Conditions={"IsEmpty": {"Fn::Equals": [{"Fn::Join": ["", {"Ref": "Names"}]}, ""]}},
+    )
+    pages = aws.client("sns").get_paginator("list_topics").paginate()
+    return any(topic["TopicArn"].endswith(f":{name}") for page in pages for topic in page["Topics"])
+
+
+def cloudformation_parameters(aws: LocalAws) -> bool:
+    """A parameter that the template does not have is refused."""
+    return tools.stack(aws, {"Topic": TOPIC}, parameters={"Misspelt": "1"}) == "REFUSED"
+
+
+def cloudformation_custom_resources(aws: LocalAws) -> bool:
+    """A custom resource whose Create failed is sent a Delete with the id that it had answered."""
+    bucket = tools.new_name()
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    source = f"""
+import boto3, json, urllib.request
+def handler(event, context):
+    boto3.client("s3").put_object(Bucket={bucket!r}, Key=event["RequestType"], Body=event.get("PhysicalResourceId", ""))
+    status = "FAILED" if event["RequestType"] == "Create" else "SUCCESS"
+    same = {{key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")}}
+    answer = {{**same, "Status": status, "Reason": "on purpose", "PhysicalResourceId": "half-made"}}
+    request = urllib.request.Request(event["ResponseURL"], json.dumps(answer).encode(), method="PUT")
+    urllib.request.urlopen(request).close()
+"""
+    arn = tools.function(aws, source)
+    role = aws.client("lambda").get_function(FunctionName=arn)["Configuration"]["Role"].rpartition("/")[2]
+    allow = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="write", PolicyDocument=policy)
+    tools.stack(aws, {"Half": {"Type": "Custom::Half", "Properties": {"ServiceToken": arn, "ServiceTimeout": 20}}})
+    written = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+    return written == {"Create", "Delete"} and s3.get_object(Bucket=bucket, Key="Delete")["Body"].read() == b"half-made"
+
+
+def cloudfront_invalidations(aws: LocalAws) -> bool:
+    """An invalidation takes time; a wrong path, and more wildcards than may be in progress, are refused."""
+    distribution = new_distribution(aws).distribution_id
+    first = invalidate(aws, distribution, "/a/*")
+    refusals = [invalidate(aws, distribution, *paths) for paths in (["no-slash"], ["/a b"], ["/x*y"], ["/b/*"])]
+    codes = ["InvalidArgument"] * 3 + ["TooManyInvalidationsInProgress"]
+    if first != "InProgress" or refusals != codes:
+        return False
+    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", seconds=3))
+
+
+def cloudfront_listing(aws: LocalAws) -> bool:
+    """Two distributions need two pages of one, and a summary tells of origin groups and staging."""
+    for _ in range(2):
+        new_distribution(aws, with_group=True)
+    cloudfront = aws.client("cloudfront")
+    first = cloudfront.list_distributions()["DistributionList"]
+    pages = list(cloudfront.get_paginator("list_distributions").paginate())
+    summaries = [item for page in pages for item in page["DistributionList"]["Items"]]
+    return (
+        first["IsTruncated"]
+        and len(first["Items"]) == 1
+        and len({item["Id"] for item in summaries}) == len(summaries) == len(pages) >= 2
+        and any(item.get("OriginGroups", {}).get("Quantity") == 1 and item["Staging"] for item in summaries)
+    )
+
+
+def cloudfront_edge_cache(aws: LocalAws) -> bool:
+    """The edge keeps what it fetched until an invalidation of its path is completed."""
+    bucket = tools.new_name()
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    distribution = site.create_distribution(aws, bucket)
+
+    def publish(text: str) -> None:
+        s3.put_object(Bucket=bucket, Key="a b.html", Body=text.encode())
+
+    def viewed() -> tuple[str, str]:
+        return view(aws, distribution.domain_name, "/a%20b.html")
+
+    publish("one")
+    views = [viewed(), viewed()]
+    publish("two")
+    views.append(viewed())
+    invalidate(aws, distribution.distribution_id, "/a%20b.html")
+    fresh = tools.eventually(lambda: viewed()[0] == "two", seconds=3)
+    return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit")]
+
+
+def new_distribution(aws: LocalAws, *, with_group: bool = False) -> site.Distribution:
+    bucket = tools.new_name()
+    configuration = site.configuration(bucket, "")
+    if with_group:
+        origins = configuration["Origins"]["Items"]
+        origins.append({**origins[0], "Id": "spare"})
+        configuration["Origins"]["Quantity"] = 2
+        members = {"Quantity": 2, "Items": [{"OriginId": origin["Id"]} for origin in origins]}
+        criteria = {"StatusCodes": {"Quantity": 1, "Items": [500]}}
+        group = {"Id": "group", "FailoverCriteria": criteria, "Members": members}
+        configuration |= {"OriginGroups": {"Quantity": 1, "Items": [group]}, "Staging": True}
+    created = aws.client("cloudfront").create_distribution(DistributionConfig=configuration)["Distribution"]
+    return site.Distribution(created["Id"], created["DomainName"])
+
+
+def invalidate(aws: LocalAws, distribution_id: str, *paths: str) -> str:
+    """The new invalidation's status, or the code of CloudFront's refusal."""
+    cloudfront = aws.client("cloudfront")
+    batch = {"CallerReference": tools.new_name(), "Paths": {"Quantity": len(paths), "Items": list(paths)}}
+    try:
+        created = cloudfront.create_invalidation(DistributionId=distribution_id, InvalidationBatch=batch)
+    except cloudfront.exceptions.ClientError as refusal:
+        return str(refusal.response["Error"]["Code"])
+    return str(created["Invalidation"]["Status"])
+
+
+def view(aws: LocalAws, domain: str, path: str) -> tuple[str, Any]:
+    """The body, and whether the edge had it: Hit or Miss."""
+    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=10)) as connection:
+        connection.request("GET", path, headers={"Host": domain})
+        response = connection.getresponse()
+        return response.read().decode(), str(response.getheader("X-Cache")).partition(" ")[0]

@@ -1,0 +1,83 @@
+"""One laptop-sized AWS for the whole session, and a pair of empty emulators for the canaries."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.local import deploy, server, site
+from ops.local import laptop as laptops
+from ops.local.aws import LocalAws
+from ops.local.laptop import Laptop
+from ops.local.package import lambda_interpreter
+from ops.local.settings import Settings
+
+HERE = Path(__file__).parent
+QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Emulators:
+    """The same empty emulator, as ministack comes and with this project's patches."""
+
+    plain: LocalAws
+    patched: LocalAws
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            group = "canaries" if "emulators" in getattr(item, "fixturenames", ()) else "laptop"
+            item.add_marker(pytest.mark.local)
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def laptop() -> Iterator[Laptop]:
+    with laptops.running(QUICK, server.free_port(), {"BatchWindowSeconds": "2"}) as there:
+        yield there
+
+
+@pytest.fixture(scope="session")
+def emulators() -> Iterator[Emulators]:
+    python = str(lambda_interpreter())
+    patched = Settings(lambda_python=python, handlers_at_once=2, page_size=1, max_wildcards=1, invalidation_seconds=1.0)
+    plain = Settings(patches=())
+    with server.running(plain, server.free_port()) as one, server.running(patched, server.free_port()) as other:
+        yield Emulators(LocalAws(one.endpoint), LocalAws(other.endpoint))
+
+
+@pytest.fixture(scope="session")
+def lamed(laptop: Laptop) -> Iterator[Laptop]:
+    """A second stack beside the first, with a bucket of its own, whose function may not create invalidations."""
+    bucket, stack = "another-web-site", "lamed"
+    template = deploy.load()
+    assert remove_permission(template, "cloudfront:CreateInvalidation") == 1
+    site.create_bucket(laptop.aws, bucket)
+    outputs = deploy.deploy(laptop.aws, template, {"BucketNames": bucket, "BatchWindowSeconds": "0"}, stack=stack)
+    site.send_events_to_eventbridge(laptop.aws, bucket)
+    distribution = site.create_distribution(laptop.aws, bucket)
+    yield replace(
+        laptop,
+        bucket=bucket,
+        outputs=outputs,
+        distribution_id=distribution.distribution_id,
+        distribution_domain=distribution.domain_name,
+        queue_url=site.subscribe_queue(laptop.aws, outputs["NotificationTopicArn"], f"{bucket}-notifications"),
+    )
+    laptop.aws.client("cloudformation").delete_stack(StackName=stack)
+
+
+def remove_permission(node: Any, action: str) -> int:
+    """Take the action out of every statement that allows it; returns how many did."""
+    if isinstance(node, list):
+        return sum(remove_permission(item, action) for item in node)
+    if not isinstance(node, dict):
+        return 0
+    actions = node.get("Action")
+    if actions == action or (isinstance(actions, list) and action in actions):
+        node["Action"] = "cloudfront:GetInvalidation"
+        return 1
+    return sum(remove_permission(value, action) for value in node.values())

@@ -1,0 +1,57 @@
+"""Each patch is needed by ministack as it comes, and does what it says."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from ops.local import patches, server
+from ops.local.settings import ALL_PATCHES, Settings
+from tests.local import behaviours, behaviours_of_resources, tools
+from tests.local.conftest import Emulators
+
+
+@pytest.mark.parametrize("name", ALL_PATCHES)
+def test_ministack_needs_the_patch_and_the_patch_helps(name: str, emulators: Emulators) -> None:
+    behaves = getattr(behaviours, name, None) or getattr(behaviours_of_resources, name)
+    with ThreadPoolExecutor(2) as both:
+        plain, patched = both.map(behaves, (emulators.plain, emulators.patched))
+    assert not plain, f"ministack does by itself what ops/local/patches/{name}.py is for: take the patch out"
+    assert patched, f"ops/local/patches/{name}.py does not do what it is for"
+
+
+def test_every_patch_is_a_module_and_every_module_a_patch() -> None:
+    modules = {path.stem for path in (server.ROOT / "ops/local/patches").glob("*.py")} - {"__init__"}
+    assert modules == set(ALL_PATCHES)
+
+
+def test_another_version_of_ministack_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "VERSION", "0.0.1")
+    with pytest.raises(patches.PatchDoesNotFit, match=r"are for 0\.0\.1.*Install ministack==0\.0\.1"):
+        patches.apply(Settings())
+
+
+def test_a_seam_that_has_changed_is_refused_by_name() -> None:
+    module = ModuleType("ministack.services.example")
+    module.__dict__["text"] = "changed"
+    with pytest.raises(patches.PatchDoesNotFit, match=r"ministack\.services\.example\.text is not what"):
+        patches.seam(module, "text", patches.fingerprint("as it was"))
+    with pytest.raises(patches.PatchDoesNotFit, match="nothing"):
+        patches.seam(module, "gone", patches.fingerprint("as it was"))
+
+
+def test_the_emulator_ends_with_who_started_it_and_leaves_nothing(tmp_path: Path) -> None:
+    starter = (
+        "import os, sys\nfrom ops.local.server import running\nfrom ops.local.settings import Settings\n"
+        "with running(Settings(patches=()), int(sys.argv[1])):\n    os._exit(9)\n"
+    )
+    port = server.free_port()
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", starter, str(port)], cwd=server.ROOT, env=environment, check=False)
+    assert done.returncode == 9
+    assert tools.eventually(lambda: server.is_free(port))
+    assert tools.eventually(lambda: not list(tmp_path.iterdir()))

@@ -1,0 +1,76 @@
+"""What can go wrong, how often, and a count of how often it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from enum import StrEnum
+from random import Random
+
+
+class Fault(StrEnum):
+    """Each strikes at a request, or at the end of a handler."""
+
+    DIES_BEFORE = "dies before the request"
+    DIES_AFTER = "dies after the request"
+    REFUSED = "request refused"
+    ANSWER_LOST = "carried out, answer lost"
+    REPEATED = "carried out twice, second answer heard"
+    LATE = "no answer, carried out later"
+    ABANDONED = "handler timed out, and goes on beside its retry"
+    RESULT_LOST = "handler ended, result lost"
+    INVOKED_TWICE = "handler invoked twice at once"
+    STOPPED = "execution stopped"
+    CLOCK_WRONG = "handler's clock wrong by up to five minutes"
+    CLOCK_JUMPS = "clock moves on by minutes"
+    INDEX_STALE = "index answers with what it held before"
+    EVENT_TWICE = "event delivered twice"
+    DENIED = "CloudFront denies"
+    PAUSED = "bucket paused for a while"
+
+
+AT_A_REQUEST = (
+    Fault.DIES_BEFORE,
+    Fault.DIES_AFTER,
+    Fault.REFUSED,
+    Fault.ANSWER_LOST,
+    Fault.REPEATED,
+    Fault.LATE,
+    Fault.ABANDONED,
+    Fault.STOPPED,
+    Fault.CLOCK_JUMPS,
+)
+AT_CLOUDFRONT = (*AT_A_REQUEST, Fault.DENIED)
+
+
+class Faults:
+    """Strikes at random with some of the faults that there are, until ``calm`` is set.
+
+    Some, because a schedule in which everything fails explores little: most runs then die early in the same way.
+    """
+
+    def __init__(self, random: Random, rate: float, kinds: Collection[Fault]) -> None:
+        self._random = random
+        self._rate = rate
+        self.kinds = kinds
+        self.calm = rate == 0
+        self.struck: Counter[Fault] = Counter()
+
+    def strike(self, candidates: tuple[Fault, ...]) -> Fault | None:
+        """One of the candidates, or, as a rule, none."""
+        if self.calm or self._random.random() >= self._rate:
+            return None
+        fault = candidates[int(self._random.random() * len(candidates))]
+        if fault not in self.kinds:
+            return None
+        self.struck[fault] += 1
+        return fault
+
+    @staticmethod
+    def some(random: Random, rate: float) -> Faults:
+        kinds = [fault for fault in Fault if random.random() < 0.6]
+        return Faults(random, rate, kinds)
+
+
+def none(random: Random) -> Faults:
+    return Faults(random, 0, ())

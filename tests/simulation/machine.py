@@ -1,0 +1,235 @@
+"""The state machine in a few lines: the same states in the same order, with the real lifecycle inside their handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from greenlet import getcurrent
+
+from invalidation import lifecycle
+from invalidation.changes import Change
+from invalidation.errors import CloudFrontUnavailable, InvalidationError, is_transient
+from invalidation.lifecycle import (
+    ClosedStatus,
+    Execution,
+    Failure,
+    InvalidationRecord,
+    Joined,
+    PlanSummary,
+    RetryPolicy,
+    Role,
+    TargetResult,
+    Window,
+)
+from tests.simulation.faults import AT_A_REQUEST, Fault
+from tests.simulation.scheduler import Call, Task
+from tests.simulation.world import DISTRIBUTIONS, START, HandlerFailed, World
+
+ATTEMPTS = 3
+"""Of a Task state, its retries included."""
+RETRY = RetryPolicy(max_tries=3, first_minutes=5)
+RETENTION = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """The functions under test; a mutant replaces one of them."""
+
+    join_each: Callable[..., lifecycle.JoinedEach] = lifecycle.join_each
+    open_own_batch: Callable[..., Joined] = lifecycle.open_own_batch
+    claim: Callable[..., Joined] = lifecycle.claim
+    close: Callable[..., lifecycle.Closed] = lifecycle.close
+    freeze_targets: Callable[..., Any] = lifecycle.freeze_targets
+    finish: Callable[..., lifecycle.Finished] = lifecycle.finish
+    sweep: Callable[..., lifecycle.Swept] = lifecycle.sweep
+
+
+class StateMachine:
+    """Starts executions and sweeps in a world, and is the port that the sweep asks."""
+
+    def __init__(self, world: World, window: Window, protocol: Protocol) -> None:
+        self._world = world
+        self.window = window
+        self._protocol = protocol
+        self._executions: dict[str, Task] = {}
+        self._attempts = 0
+        self.swept: list[lifecycle.Swept] = []
+
+    # --- The port ---
+
+    def is_running(self, arn: str) -> bool:
+        return not self._executions[arn].dead and self._executions[arn] in self._world.scheduler.tasks
+
+    def start(self, name: str, document: Mapping[str, Any]) -> bool:
+        def effect() -> bool:
+            if self._arn(name) in self._executions:
+                return False
+            self.begin(name, document, at=self._world.scheduler.clock)
+            return True
+
+        return self._world.request(("start", name), AT_A_REQUEST, CloudFrontUnavailable, effect)
+
+    def begin(self, name: str, document: Mapping[str, Any], *, at: float) -> None:
+        arn = self._arn(name)
+        execution = Execution(arn, START + timedelta(seconds=at))
+        self._executions[arn] = self._world.scheduler.spawn(name, lambda: self._run(execution, document), at=at)
+
+    def sweep_once(self, *, at: float) -> None:
+        """What the schedule does: one invocation of the sweep."""
+        tick = START + timedelta(seconds=at)
+
+        def body() -> None:
+            try:
+                self.swept.append(self._protocol.sweep(self._world.table, self, self.window, self._world.now, tick))
+            except InvalidationError as error:
+                self._world.note(f"the sweep fails: {error}")
+
+        self._world.scheduler.spawn(f"sweep at {at:.0f}", body, at=at)
+
+    def by_hand(self, command: Callable[[], object], *, at: float) -> None:
+        """What a person does, who may fail like everybody else."""
+
+        def body() -> None:
+            try:
+                command()
+            except InvalidationError as error:
+                self._world.note(f"a person is told: {error}")
+
+        self._world.scheduler.spawn("person", body, at=at)
+
+    @staticmethod
+    def _arn(name: str) -> str:
+        return f"arn:aws:states:eu-central-1:123456789012:execution:invalidation:{name}"
+
+    # --- An execution ---
+
+    def _run(self, execution: Execution, document: Mapping[str, Any]) -> None:
+        try:
+            joined = self._task("Join", lambda: self._join(execution, document))
+        except HandlerFailed:
+            return
+        if joined.role is not Role.LEADER:
+            return
+        self._world.scheduler.sleep((joined.closes_at - START).total_seconds())
+        results: list[TargetResult] = []
+        failure = None
+        try:
+            closed = self._task("Close", lambda: self._close(execution, joined))
+            self._world.deadlines.pop(joined.batch_id, None)
+            if closed.status is not ClosedStatus.FROZEN:
+                return
+            owed = self._task("Resolve", lambda: self._resolve(joined.batch_id))
+            results = [self._invalidate(joined.batch_id, distribution) for distribution in owed]
+        except HandlerFailed as error:
+            failure = Failure(str(error))
+        try:
+            self._task("Finish", lambda: self._finish(execution, joined.batch_id, results, failure))
+        except HandlerFailed:
+            return
+
+    def _task(self, state: str, handler: Callable[[], Any]) -> Any:
+        """A Task state with its Retry."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._invoke(f"{state} {attempt}", handler)
+            except HandlerFailed as error:
+                if attempt == ATTEMPTS or not is_transient(str(error)):
+                    raise
+        raise AssertionError
+
+    def _invoke(self, name: str, handler: Callable[[], Any]) -> Any:
+        scheduler = self._world.scheduler
+        me = getcurrent()
+        assert isinstance(me, Task)
+        call = Call(me)
+
+        def body() -> None:
+            try:
+                result = handler()
+            except InvalidationError as error:
+                scheduler.answer(call, error=type(error).__name__)
+            else:
+                lost = self._world.faults.strike((Fault.RESULT_LOST,))
+                scheduler.answer(call, result=result, error="Lambda.Unknown" if lost else "")
+
+        times = 2 if self._world.faults.strike((Fault.INVOKED_TWICE,)) else 1
+        for number in range(times):
+            task = scheduler.spawn(f"{me.name}/{name}{' twin' * number}", body)
+            task.call = call
+        if not call.answered:
+            scheduler.block()
+        if call.error:
+            raise HandlerFailed(call.error)
+        return call.result
+
+    # --- The handlers ---
+
+    def _attempt(self) -> str:
+        self._attempts += 1
+        return f"attempt{self._attempts}"
+
+    def _join(self, execution: Execution, document: Mapping[str, Any]) -> Joined:
+        world, protocol = self._world, self._protocol
+        if "retryBatch" in document:
+            return protocol.claim(world.table, document["retryBatch"], execution, world.now)
+        if "lead" in document:
+            changes: dict[str, Sequence[Change]] = {document["lead"]: ()}
+        elif "keys" in document:
+            wanted = world.requested.setdefault(execution.arn, document["keys"])
+            bucket = wanted[0].bucket
+            return protocol.open_own_batch(world.table, bucket, wanted, execution, world.now, self._attempt())
+        else:
+            changes = document["changes"]
+            if not self.window.seconds:
+                world.requested.setdefault(execution.arn, next(iter(changes.values())))
+        joined = protocol.join_each(world.table, changes, execution, self.window, world.now, self._attempt())
+        for bucket in joined.leaderless:
+            self.start(lifecycle.lead_name(bucket, execution), {"lead": bucket})
+        return joined.joined
+
+    def _close(self, execution: Execution, joined: Joined) -> lifecycle.Closed:
+        world = self._world
+        return self._protocol.close(
+            world.table, joined.bucket, joined.batch_id, execution, self._attempt(), world.now
+        )
+
+    def _resolve(self, batch_id: str) -> list[str]:
+        table = self._world.table
+        batch = lifecycle.read_batch(table, batch_id)
+        if batch.resolved is None:
+            routing = {distribution: {"serves": serves} for distribution, serves in DISTRIBUTIONS.items()}
+            self._protocol.freeze_targets(table, batch_id, routing)
+            batch = lifecycle.read_batch(table, batch_id)
+        return [target.distribution_id for target in lifecycle.owed_targets(table, batch)]
+
+    def _invalidate(self, batch_id: str, distribution: str) -> TargetResult:
+        """One iteration of the Map: what fails in it is a result like any other."""
+        try:
+            skipped = self._task(f"Create {distribution}", lambda: self._create(batch_id, distribution))
+        except HandlerFailed as error:
+            return TargetResult(distribution, failure=Failure(str(error)))
+        return TargetResult(distribution, skipped=skipped)
+
+    def _create(self, batch_id: str, distribution: str) -> bool:
+        table = self._world.table
+        target = lifecycle.target(table, batch_id, distribution)
+        changes = lifecycle.frozen_changes(table, lifecycle.read_batch(table, batch_id))
+        events = tuple(sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"])))
+        lifecycle.record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
+        if events:
+            reference = f"{batch_id}.{distribution}.{'.'.join(events)}"
+            created = self._world.cloudfront.create(distribution, reference, events)
+            record = InvalidationRecord(1, created, reference, len(events), 0, self._world.now())
+            lifecycle.record_invalidation(table, batch_id, distribution, record)
+        return not events
+
+    def _finish(
+        self, execution: Execution, batch_id: str, results: Sequence[TargetResult], failure: Failure | None
+    ) -> lifecycle.Finished:
+        world = self._world
+        return self._protocol.finish(
+            world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION
+        )

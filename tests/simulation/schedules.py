@@ -1,0 +1,185 @@
+"""Random schedules: what happens in each follows from its seed alone, so that a failure can be run again.
+
+A schedule has a stormy part, in which faults strike, and a calm one, in which the clock moves on and the sweep runs as
+it does every five minutes. Nothing else happens in the calm part: no further change comes to the rescue.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+
+from invalidation import lifecycle
+from invalidation.changes import Change
+from invalidation.lifecycle import Window
+from invalidation.lifecycle.table import Item
+from tests.simulation import faults as trouble
+from tests.simulation.faults import Fault, Faults
+from tests.simulation.machine import Protocol, StateMachine
+from tests.simulation.scheduler import Task
+from tests.simulation.world import START, World
+
+WINDOWS = (Window(10, 60), Window(10, 60), Window(2, 8), Window(0, 0))
+BUCKETS = ("one", "two")
+KEYS = ("a1", "a2", "b1", "b2")
+SWEEP_SECONDS = 300.0
+MOST_SWEEPS = 40
+"""In the calm part. Three tries of a batch need 5 + 15 minutes, twice, as parked ones are retried by hand once."""
+
+
+class Lost(AssertionError):
+    """An invariant is broken; the message says which, and how to see it again."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one schedule came to."""
+
+    seed: int
+    broken: list[str] = field(default_factory=list)
+    accepted: int = 0
+    steps: int = 0
+    struck: Counter[Fault] = field(default_factory=Counter)
+    trace: list[str] | None = None
+
+    def check(self) -> None:
+        if self.broken:
+            raise Lost(f"{'; '.join(self.broken)} -- see: python -m tests.simulation.soak --replay {self.seed}")
+
+
+class RandomChoices:
+    """Any task may be next; now and then a second passes first.
+
+    Without faults no more time passes than leaves every Close inside its window.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def choose(self, tasks: list[Task]) -> Task:
+        random = self._world.random
+        if random.random() < 0.03:
+            scheduler = self._world.scheduler
+            until = scheduler.clock + random.random() * 2
+            latest = until if not self._world.faults.calm else min([until, *self._world.deadlines.values()]) - 0.001
+            scheduler.clock = max(scheduler.clock, latest)
+        return tasks[int(random.random() * len(tasks))]
+
+
+def stormy(seed: int, protocol: Protocol | None = None, *, trace: bool = False) -> Outcome:
+    """One schedule with faults: whatever was accepted is covered in the end, and nothing is left over."""
+    random = Random(seed)
+    faults = Faults.some(random, random.choice([0.01, 0.03, 0.08, 0.2]))
+    world, machine = _set_up(random, faults, protocol, trace=trace)
+    _let_changes_come(world, machine)
+    for _ in range(random.randrange(3)):
+        machine.sweep_once(at=random.uniform(0, 700))
+    for bucket in BUCKETS:
+        if faults.strike((Fault.PAUSED,)):
+            machine.by_hand(partial(lifecycle.pause, world.table, bucket), at=random.uniform(0, 30))
+    choices = RandomChoices(world)
+    world.scheduler.run(choices, turns=random.randrange(20, 400))
+    faults.calm = True
+    broken = [f"{event} belonged to nobody when the faults ended" for event in _unowned(world)]
+    world.scheduler.run(choices)
+    for bucket in BUCKETS:
+        machine.by_hand(partial(lifecycle.resume, world.table, bucket, WINDOWS[0], world.now), at=world.scheduler.clock)
+    world.scheduler.run(choices)
+    _sweep_until_quiet(world, machine)
+    return _judge(Outcome(seed, broken), world)
+
+
+def calm(seed: int, protocol: Protocol | None = None, *, trace: bool = False) -> Outcome:
+    """One schedule without faults and without the sweep: everything is covered all the same, and once."""
+    random = Random(seed)
+    world, machine = _set_up(random, trouble.none(random), protocol, trace=trace)
+    batching = machine.window.seconds > 0
+    _let_changes_come(world, machine)
+    world.scheduler.run(RandomChoices(world))
+    outcome = _judge(Outcome(seed), world)
+    if batching:
+        # Without it there is no window for a Close to end in.
+        outcome.broken += [f"{event} is covered twice" for event in world.observed.covered_twice()]
+    return outcome
+
+
+def _set_up(
+    random: Random, faults: Faults, protocol: Protocol | None, *, trace: bool
+) -> tuple[World, StateMachine]:
+    world = World(random, faults, shards=random.choice([1, 1, 2]), page_size=random.choice([1, 2, 10]))
+    world.trace = [] if trace else None
+    return world, StateMachine(world, random.choice(WINDOWS), protocol or Protocol())
+
+
+def _let_changes_come(world: World, machine: StateMachine) -> None:
+    """Single events, lists of events, and requests, in bursts and apart, each perhaps twice."""
+    random, faults = world.random, world.faults
+    at = 0.0
+    for number in range(random.choice([2, 2, 3, 3, 4, 6])):
+        at += random.choice([0, 0, 0.5, 3, 11, 40])
+        document = _something(random, number)
+        machine.begin(f"execution{number}", document, at=at)
+        if "changes" in document and faults.strike((Fault.EVENT_TWICE,)):
+            machine.begin(f"execution{number}again", document, at=at + random.choice([0, 5, 60, 200]))
+
+
+def _something(random: Random, number: int) -> dict[str, object]:
+    def change(bucket: str, part: int = 0) -> Change:
+        return Change(bucket, random.choice(KEYS), event_id=f"event{number}.{part}")
+
+    match random.random():
+        case kind if kind < 0.1:
+            return {"keys": [change("one")]}
+        case kind if kind < 0.25:
+            return {"changes": {"one": [change("one"), change("one", 1)], "two": [change("two", 2)]}}
+        case _:
+            bucket = random.choice(["one", "one", "two"])
+            return {"changes": {bucket: [change(bucket)]}}
+
+
+def _sweep_until_quiet(world: World, machine: StateMachine) -> None:
+    """As the schedule does, until there is nothing left to do; then a person retries what is parked, once."""
+    choices = RandomChoices(world)
+    retried = False
+    for _ in range(MOST_SWEEPS):
+        world.scheduler.clock += SWEEP_SECONDS
+        machine.sweep_once(at=world.scheduler.clock)
+        world.scheduler.run(choices)
+        swept = machine.swept[-1]
+        if not swept.unfinished and not swept.started and not swept.waiting:
+            if retried:
+                return
+            retried = True
+            for number, item in enumerate(_items(world, "META")):
+                if item["state"] == "PARKED":
+                    machine.begin(f"byhand{number}", {"retryBatch": item["batchId"]}, at=world.scheduler.clock)
+
+
+def _judge(outcome: Outcome, world: World) -> Outcome:
+    outcome.broken += [f"{event} is not covered" for event in world.observed.uncovered()]
+    for pk, partition in world.table.partitions.items():
+        outcome.broken += [f"{pk} still has {sk}" for sk in partition if pk.startswith("PENDING")]
+    outcome.broken += [f"{item['pk']} has not ended" for item in _items(world, "META") if item["state"] != "ENDED"]
+    outcome.accepted = len(world.observed.accepted)
+    outcome.steps = world.scheduler.steps
+    outcome.struck = world.faults.struck
+    outcome.trace = world.trace
+    world.scheduler.close()
+    return outcome
+
+
+def _unowned(world: World) -> Sequence[str]:
+    """Changes that are uncovered, and neither pending nor on the list of a batch that has not ended."""
+    owned = {item["eventId"] for item in _items(world, "") if item["pk"].startswith("PENDING")}
+    for item in _items(world, "META"):
+        if item["state"] != "ENDED":
+            owned |= world.listed(item)
+    return [event for event in world.observed.uncovered() if event not in owned]
+
+
+def _items(world: World, sk: str) -> list[Item]:
+    partitions = world.table.partitions.values()
+    return [item for partition in partitions for key, item in partition.items() if not sk or key == sk]

@@ -1,0 +1,210 @@
+"""Everything that the simulated handlers touch: a table, CloudFront, clocks; and what an observer knows of them.
+
+The observer sees each change when it is first written and each invalidation when it is created, in logical time. So it
+can tell what was lost, which nobody inside could.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TypeVar
+
+from greenlet import getcurrent
+
+from invalidation.changes import Change
+from invalidation.errors import AccessDenied, BatchTableUnavailable, CloudFrontUnavailable
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.heads import HeadState
+from invalidation.lifecycle.packing import unpack
+from invalidation.lifecycle.table import Index, Item, Key, Page
+from invalidation.lifecycle.times import from_text
+from tests.memory_table import MemoryTable
+from tests.simulation.faults import AT_A_REQUEST, AT_CLOUDFRONT, Fault, Faults
+from tests.simulation.scheduler import Scheduler, Task
+
+T = TypeVar("T")
+
+START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
+DISTRIBUTIONS = {"E1": "", "E2": "a"}
+"""Distribution -> the keys that it serves, by their beginning."""
+
+
+class HandlerFailed(Exception):
+    """What the state machine sees of a handler that raised, died or timed out; the message is the error's name."""
+
+
+@dataclass(slots=True)
+class Observed:
+    """What was accepted and invalidated, and when, in steps."""
+
+    accepted: dict[str, int] = field(default_factory=dict)
+    """Event id -> the step in which the change was first written."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Event id -> key."""
+    invalidated: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """Distribution and event id -> the steps in which an invalidation for it was created."""
+
+    def uncovered(self) -> list[str]:
+        """Accepted changes without a later invalidation at each distribution that serves them."""
+        return [
+            event
+            for event, accepted in self.accepted.items()
+            if any(
+                not any(created > accepted for created in self.invalidated.get((distribution, event), ()))
+                for distribution, beginning in DISTRIBUTIONS.items()
+                if self.keys[event].startswith(beginning)
+            )
+        ]
+
+    def covered_twice(self) -> list[str]:
+        return [event for (_, event), created in self.invalidated.items() if len(created) > 1]
+
+
+class World:
+    """A table, CloudFront and a scheduler, under one set of faults."""
+
+    def __init__(self, random: Random, faults: Faults, *, shards: int = 1, page_size: int = 2) -> None:
+        self.random = random
+        self.faults = faults
+        self.scheduler = Scheduler()
+        self.observed = Observed()
+        self.table = SimulatedTable(self, shards, page_size)
+        self.cloudfront = SimulatedCloudFront(self)
+        self.requested: dict[str, list[Change]] = {}
+        """Changes of batches of one's own, by execution: they are accepted with the batch record."""
+        self.deadlines: dict[str, float] = {}
+        """Batch -> the end of the window in which its Close is to end, in seconds of the clock."""
+        self.trace: list[str] | None = None
+        self._skew: dict[str, timedelta] = {}
+
+    def now(self) -> datetime:
+        """The clock on the wall of whoever asks."""
+        name = getattr(getcurrent(), "name", "")
+        if name and name not in self._skew:
+            wrong = self.faults.strike((Fault.CLOCK_WRONG,))
+            self._skew[name] = timedelta(seconds=self.random.uniform(-300, 300) if wrong else 0)
+        return START + timedelta(seconds=self.scheduler.clock) + self._skew.get(name, timedelta())
+
+    def listed(self, record: Item) -> set[str]:
+        """The events on the frozen list that a batch record names, looked up without a request."""
+        found: set[str] = set()
+        for number in range(1, record["chunks"] + 1):
+            chunk = self.table.find(keys.chunk(record["batchId"], record["attempt"], number))
+            if chunk is not None:
+                found.update(row["eventId"] for row in unpack(chunk["rows"]))
+        return found
+
+    def note(self, what: str) -> None:
+        if self.trace is not None:
+            name = getattr(getcurrent(), "name", "hub")
+            self.trace.append(f"{self.scheduler.steps:5} {self.scheduler.clock:8.2f}s  {name:40} {what}")
+
+    def request(self, what: tuple[str, ...], kinds: tuple[Fault, ...], failure: type[Exception], effect: Callable[[], T]) -> T:
+        """Somebody makes a request: others may go first, and anything may go wrong."""
+        self.scheduler.pause()
+        fault = self.faults.strike(kinds)
+        if self.trace is not None:
+            self.note(" ".join(what) + (f"  ** {fault}" if fault else ""))
+        if fault is None:
+            return effect()
+        if fault in (Fault.REFUSED, Fault.LATE, Fault.DENIED):
+            if fault is Fault.LATE:
+                later = self.scheduler.clock + self.random.choice([0, 0, 1, 20])
+                self.scheduler.spawn(f"late {' '.join(what)}", effect, at=later)
+            raise AccessDenied("denied") if fault is Fault.DENIED else failure(fault.value)
+        if fault is Fault.ANSWER_LOST:
+            effect()
+            raise failure(fault.value)
+        if fault is Fault.REPEATED:
+            effect()
+            return effect()
+        return self._disturbed(fault, effect)
+
+    def _disturbed(self, fault: Fault, effect: Callable[[], T]) -> T:
+        """The request itself goes well, and something else does not."""
+        task = getcurrent()
+        assert isinstance(task, Task)
+        call = task.call
+        if fault is Fault.CLOCK_JUMPS:
+            self.scheduler.clock += self.random.choice([15, 150, 400])
+        elif fault is Fault.ABANDONED and call is not None:
+            self.scheduler.answer(call, error="States.Timeout")
+        elif fault is Fault.STOPPED and call is not None:
+            self.scheduler.kill(call.waiter)
+        elif fault in (Fault.DIES_BEFORE, Fault.DIES_AFTER):
+            if fault is Fault.DIES_AFTER:
+                effect()
+            if call is not None:
+                self.scheduler.answer(call, error="Lambda.Unknown")
+            self.scheduler.kill(task)
+            self.scheduler.pause()
+        return effect()
+
+
+class SimulatedTable(MemoryTable):
+    """The table in memory; every request is a step."""
+
+    def __init__(self, world: World, shards: int, page_size: int) -> None:
+        super().__init__(shards, page_size)
+        self._world = world
+        self._stale: dict[str, Page] = {}
+
+    def _request(self, operation: str, key: Key, effect: Callable[[], T]) -> T:
+        return self._world.request((operation, *key), AT_A_REQUEST, BatchTableUnavailable, effect)
+
+    def ensure(self, key: Key) -> None:
+        """A warm handler has done so before: half of them are warm."""
+        if self.find(key) is None or self._world.random.random() < 0.5:
+            super().ensure(key)
+
+    def index_page(
+        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+    ) -> Page:
+        page = super().index_page(index, value, since=since, until=until, after=after, limit=limit)
+        if after is None and self._world.faults.strike((Fault.INDEX_STALE,)):
+            return self._stale.get(value, Page((), None))
+        if after is None:
+            self._stale[value] = Page(page.items, None)
+        return page
+
+    def _write(self, item: Item) -> None:
+        super()._write(item)
+        self._observe(item)
+
+    def _observe(self, item: Item) -> None:
+        observed, step = self._world.observed, self._world.scheduler.steps
+        if item["pk"].startswith("PENDING"):
+            observed.accepted.setdefault(item["eventId"], step)
+            observed.keys[item["eventId"]] = item["key"]
+        elif item["sk"] == "META" and not item.get("gathered"):
+            for change in self._world.requested.get(item["executions"][0], ()):
+                observed.accepted.setdefault(change.event_id, step)
+                observed.keys[change.event_id] = change.key
+        elif item["sk"] == "HEAD" and item.get("state") == HeadState.GATHERING:
+            closes = (from_text(item["closesAt"]) - START).total_seconds()
+            self._world.deadlines[item["batchId"]] = closes + item["window"]
+
+
+class SimulatedCloudFront:
+    """Creates invalidations, once for each caller reference."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._created: dict[str, str] = {}
+
+    def create(self, distribution: str, reference: str, events: tuple[str, ...]) -> str:
+        """Returns the invalidation's id."""
+
+        def effect() -> str:
+            if reference not in self._created:
+                self._created[reference] = f"I{len(self._created)}"
+                for event in events:
+                    steps = self._world.observed.invalidated.setdefault((distribution, event), [])
+                    steps.append(self._world.scheduler.steps)
+            return self._created[reference]
+
+        what = ("create invalidation", distribution, *events)
+        return self._world.request(what, AT_CLOUDFRONT, CloudFrontUnavailable, effect)

@@ -1,0 +1,182 @@
+"""The real handlers, in this process, each with the environment that the template gives it, and nothing else."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import threading
+import traceback
+import uuid
+from collections.abc import Mapping, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.definition import ACCOUNT, REGION, ROOT, resources, template
+
+KEPT = ("PATH", "HOME", "TZ", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+LAMBDA = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
+PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::StackName": "test"}
+ACTIONS = {
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+    "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",
+}
+"""Where an IAM action is not called like its operation (Service Authorization Reference)."""
+
+
+def parameters(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The template's parameters with their defaults, as Ref sees them."""
+    found: dict[str, Any] = {}
+    for name, parameter in template()["Parameters"].items():
+        value = (overrides or {}).get(name, parameter.get("Default", "my-site"))
+        listed = parameter["Type"] == "CommaDelimitedList"
+        found[name] = [each for each in str(value).split(",") if each] if listed else str(value)
+    return found
+
+
+def environment(logical_id: str, refs: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a function of the template, resolved. KeyError: it refers to something that is not given."""
+    common = template()["Globals"]["Function"]["Environment"]["Variables"]
+    own = resources("AWS::Serverless::Function")[logical_id].get("Environment", {}).get("Variables", {})
+    known = {**PSEUDO, **refs}
+    return {name: str(_resolved(value, known)) for name, value in {**common, **own}.items()}
+
+
+def _resolved(value: Any, refs: Mapping[str, Any]) -> Any:
+    match value:
+        case {"Ref": name}:
+            return refs[name]
+        case {"Fn::GetAtt": [name, attribute]}:
+            return refs[f"{name}.{attribute}"]
+        case {"Fn::Join": [separator, items]}:
+            return separator.join(_resolved(items, refs))
+        case dict():
+            raise NotImplementedError(f"the tests cannot resolve {value}")
+    return value
+
+
+def folder_of(logical_id: str) -> str:
+    return str(resources("AWS::Serverless::Function")[logical_id]["Handler"]).partition(".")[0]
+
+
+def allowed_actions(logical_id: str) -> set[str]:
+    """The actions that a function's own policies allow, on whatever resource."""
+    role = resources("AWS::IAM::Role")[f"{logical_id}Role"]
+    statements = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    flat = [each["Fn::If"][1] if "Fn::If" in each else each for each in statements]
+    actions = [each["Action"] for each in flat]
+    return {name for each in actions for name in ([each] if isinstance(each, str) else each)}
+
+
+class Functions:
+    """The functions of a stack: ``invoke`` answers as Lambda does.
+
+    Handlers take turns: on Lambda each has a process of its own, here they would share Powertools' metrics.
+    """
+
+    def __init__(self, refs: Mapping[str, Any], now: type) -> None:
+        self._refs = refs
+        self._now = now
+        self._modules: dict[str, ModuleType] = {}
+        self._failures: dict[str, list[Exception]] = {}
+        self._lock = threading.RLock()
+        self.calls: set[tuple[str, str]] = set()
+        """(function, IAM action) of every call that a handler made to AWS."""
+        self.answers: dict[str, list[Any]] = {}
+        """What each function has returned."""
+
+    def fail(self, logical_id: str, *errors: Exception) -> None:
+        """Let the next invocations fail before the handler runs: with a ClientError of Invoke, or as if it had raised."""
+        self._failures.setdefault(logical_id, []).extend(errors)
+
+    def module(self, logical_id: str) -> ModuleType:
+        """The function's module, loaded as Lambda loads it."""
+        with self._lock:
+            if logical_id not in self._modules:
+                self._modules[logical_id] = self._load(logical_id)
+            return self._modules[logical_id]
+
+    def invoke(self, function: str, payload: bytes) -> dict[str, Any]:
+        logical_id = function.rsplit(":", 1)[-1]
+        with self._lock:
+            try:
+                answer = self._answer(logical_id, json.loads(payload))
+            except ClientError as error:
+                if error.operation_name == "Invoke":
+                    raise
+                return _failed(error)
+            except Exception as error:  # noqa: BLE001 # whatever a handler raises, Lambda reports it
+                return _failed(error)
+        self.answers.setdefault(logical_id, []).append(answer)
+        return {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": answer}
+
+    def _answer(self, logical_id: str, event: Any) -> Any:
+        if failures := self._failures.get(logical_id):
+            raise failures.pop(0)
+        context = SimpleNamespace(aws_request_id=str(uuid.uuid4()), function_name=logical_id)
+        return json.loads(json.dumps(self.module(logical_id).handler(event, context)))
+
+    def _load(self, logical_id: str) -> ModuleType:
+        folder = folder_of(logical_id)
+        path = ROOT / "functions" / folder / "app.py"
+        spec = importlib.util.spec_from_file_location(f"{folder}.app_of_the_stack", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in set(os.environ) - set(KEPT):
+                patch.delenv(name)
+            for name, value in {**LAMBDA, **environment(logical_id, self._refs)}.items():
+                patch.setenv(name, value)
+            patch.delitem(sys.modules, "observed", raising=False)  # reads its environment when it is imported
+            patch.setattr(boto3, "client", self._recording(logical_id))
+            spec.loader.exec_module(module)
+        module.datetime = self._now  # type: ignore[attr-defined] # what the handlers ask for the time
+        return module
+
+    def _recording(self, logical_id: str) -> Any:
+        create = boto3.client
+
+        def client(service: str, **kwargs: Any) -> Any:
+            made = create(service, **kwargs)
+            prefix = made.meta.service_model.signing_name
+
+            def record(model: Any, **_: Any) -> None:
+                action = f"{prefix}:{model.name}"
+                self.calls.add((logical_id, ACTIONS.get(action, action)))
+
+            made.meta.events.register("before-call", record)
+            return made
+
+        return client
+
+
+def not_allowed(calls: Sequence[tuple[str, str]] | set[tuple[str, str]]) -> list[str]:
+    """Calls that the function's role would not allow."""
+    return sorted(f"{function}: {action}" for function, action in calls if action not in allowed_actions(function))
+
+
+def throttled() -> ClientError:
+    """Lambda itself has no room for an invocation."""
+    error: Any = {
+        "Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."},
+        "ResponseMetadata": {"HTTPStatusCode": 429, "RequestId": str(uuid.uuid4())},
+    }
+    return ClientError(error, "Invoke")
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    """Lambda's answer for a handler that raised (Lambda Developer Guide, "Python function errors")."""
+    payload = {
+        "errorMessage": str(error),
+        "errorType": type(error).__name__,
+        "requestId": str(uuid.uuid4()),
+        "stackTrace": traceback.format_tb(error.__traceback__),
+    }
+    return {"StatusCode": 200, "ExecutedVersion": "$LATEST", "FunctionError": "Unhandled", "Payload": payload}
