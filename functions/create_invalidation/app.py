@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,18 +31,25 @@ from invalidation.lifecycle import (
     record_plan,
     target,
 )
-from invalidation.plan import Budget, Plan, plan
+from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.plan import Budget, Plan
 from invalidation.progress import Pending, Progress, Status
 from invalidation.references import caller_reference
-from invalidation.routing import Distribution, PathRules, paths_for
+from invalidation.routing import Distribution, InvalidateBy, PathRules, paths_for
 from invalidation.settings import Settings
+from invalidation.tags import TagReader, with_tags
 from observed import Event, count, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
 CLOUDFRONT = CloudFront(boto3.client("cloudfront", config=Config(**CLOUDFRONT_CONFIG)))
 BUDGET = Budget(SETTINGS.max_exact_paths, SETTINGS.max_cover_paths, SETTINGS.max_wildcards, SETTINGS.widest_path)
-RULES = PathRules(directory_index=SETTINGS.directory_index)
+BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS, SETTINGS.widest_path)
+"""Who names paths wants just those."""
+RULES = PathRules(directory_index=SETTINGS.directory_index, invalidate_by=InvalidateBy(SETTINGS.invalidate_by))
+S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"}))
+MAX_TAG_LOOKUPS = 100
+"""Objects whose tags are read for one batch; a storm is covered by paths, which takes one request instead."""
 
 
 def now() -> datetime:
@@ -52,13 +60,14 @@ def now() -> datetime:
 def handler(event: Event, _context: Any) -> dict[str, Any]:
     batch = read_batch(TABLE, event["batchId"])
     distribution = Distribution.from_document(target(TABLE, batch.batch_id, event["distributionId"]).document)
-    planned = plan(_wanted(batch, distribution), BUDGET)
+    planned = _planned(batch, distribution)
     status = _nothing_to_send(batch, planned)
     record_plan(TABLE, batch.batch_id, distribution.id, PlanSummary.of(planned))
     if status is None:
         try:
             sent = tuple(_send(batch, distribution, planned))
         except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
+            count("CloudFrontThrottles")
             _raise_when_too_late(error, event)
             raise
         status = Status.COMPLETED if all(each.completed for each in sent) else Status.IN_PROGRESS
@@ -67,11 +76,14 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     return Progress(status, now(), now() + SETTINGS.completion_timeout, sent).to_document()
 
 
-def _wanted(batch: Batch, distribution: Distribution) -> Iterator[str]:
-    """The paths that the frozen batch is about: given by hand, or those under which viewers reach the changed keys."""
+def _planned(batch: Batch, distribution: Distribution) -> Plan:
+    """What to send for the frozen batch: paths given by hand, or those under which viewers reach the changed keys."""
     if batch.kind is Kind.PATHS:
-        return frozen_paths(TABLE, batch)
-    return paths_for(distribution, (change.key for change in frozen_changes(TABLE, batch)), RULES)
+        return with_tags(frozen_paths(TABLE, batch), BY_HAND)
+    keys = (change.key for change in frozen_changes(TABLE, batch))
+    rules = RULES if batch.changes <= MAX_TAG_LOOKUPS else replace(RULES, invalidate_by=InvalidateBy.PATHS)
+    tags_of = TagReader(S3, batch.bucket, distribution.tag_metadata_key)
+    return with_tags(paths_for(distribution, keys, rules, tags_of), BUDGET)
 
 
 def _nothing_to_send(batch: Batch, planned: Plan) -> Status | None:

@@ -62,5 +62,4 @@ def _result(result: Mapping[str, Any]) -> TargetResult:
     if result["outcome"] != "Failed":
         return TargetResult.from_document(dict(result))
     failure = reports.caught(result)
-    count("DistributionsFailed")
     return TargetResult.from_document({**result, "error": failure.error, "message": failure.message})

@@ -18,7 +18,7 @@ _REGION: Final = rf"(?:[a-z]{{2,}}(?:-[a-z]+)+-\d+|{_PARAMETER})"
 _SUFFIX: Final = r"\.amazonaws\.com(?:\.cn)?"
 
 _REST: Final = re.compile(
-    rf"(?:s3|s3\.{_REGION}|s3-{_REGION}|s3\.dualstack\.{_REGION}|s3-fips\.{_REGION}|s3-fips\.dualstack\.{_REGION}"
+    rf"(?:s3|s3\.{_REGION}|s3-(?!website-){_REGION}|s3\.dualstack\.{_REGION}|s3-fips\.{_REGION}|s3-fips\.dualstack\.{_REGION}"
     rf"|s3-fips-{_REGION}|s3-external-\d){_SUFFIX}"
 )
 _WEBSITE: Final = re.compile(rf"s3-website[.-]{_REGION}{_SUFFIX}")

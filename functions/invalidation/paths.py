@@ -208,7 +208,7 @@ def _path_problems(path: str) -> Iterator[str]:
     if "~" in path or re.search("%(?:7e|2a)", location, re.IGNORECASE):
         yield "CloudFront purges no literal ~ or *, however spelled: end the path in * right before it"
     if raw := re.search(r"[^!-~]|[\"<>#{}|\\^\[\]`]", path):
-        yield f"{raw[0]!r} has to be percent-encoded, as {encode(raw[0])}"
+        yield f"{raw[0]!r} has to be percent-encoded as {encode(raw[0])}"
     if needless := _UNRESERVED_TRIPLET.search(location):
         letter = unquote_to_bytes(needless[0]).decode()
         yield f"{needless[0]} is encoded needlessly, and then CloudFront purges nothing: write {letter}"

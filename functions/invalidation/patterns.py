@@ -12,6 +12,7 @@ there are two questions, each answered on its safe side: whether a pattern *may*
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
@@ -47,8 +48,7 @@ class PathPattern:
 
 class _Glob:
     def __init__(self, tokens: str) -> None:
-        translated = {"*": ".*", "?": f"[^{_UNMATCHED}]"}
-        self._regex = re.compile("".join(translated.get(t, re.escape(t)) for t in tokens), re.DOTALL)
+        self._regex = re.compile(_regex(tokens), re.DOTALL)
         self._literal_end = re.split(r"[*?]", tokens)[-1]
         self._stars = _positions(tokens, "*")
         self._singles = _positions(tokens, "?")
@@ -90,11 +90,28 @@ class _Glob:
         return reached | (reached & self._stars) << 1
 
 
+def key_filter(globs: Sequence[str]) -> Callable[[str], bool]:
+    """Whether an object's key is one of these: ``*`` is any run of characters, slashes included, ``?`` exactly one."""
+    translated = {"*": ".*", "?": "."}
+    either = "|".join("".join(translated.get(t, re.escape(t)) for t in glob) for glob in globs)
+    regex = re.compile(either, re.DOTALL)
+    return lambda key: regex.fullmatch(key) is not None
+
+
 def matched_forms(location: str) -> frozenset[str]:
     """What patterns are compared with: the location, and as CloudFront normalises it (to be safe, either may count)."""
     if "//" not in location and "/." not in location:
         return frozenset({location})
     return frozenset({location, normalised(location)})
+
+
+def _regex(tokens: str) -> str:
+    """The glob as a regular expression that never goes back over a ``*``: keys are written by strangers."""
+    first, *others = ["".join(f"[^{_UNMATCHED}]" if t == "?" else re.escape(t) for t in p) for p in tokens.split("*")]
+    if not others:
+        return first
+    *inner, last = others
+    return first + "".join(f"(?>.*?{part})" for part in inner) + ".*" + last
 
 
 def _positions(tokens: str, wanted: str) -> int:

@@ -23,6 +23,8 @@ class Settings:
     max_wildcards: int = 5
     widest_path: str = "/*"
     directory_index: str = ""
+    include_keys: tuple[str, ...] = ("*",)
+    invalidate_by: str = "Paths"
     dry_run: bool = False
     completion_timeout: timedelta = timedelta(minutes=30)
     room_timeout: timedelta = timedelta(minutes=60)
@@ -54,6 +56,8 @@ class Settings:
             max_wildcards=number("MAX_WILDCARDS", default.max_wildcards),
             widest_path=environment.get("WIDEST_PATH", default.widest_path),
             directory_index=environment.get("DIRECTORY_INDEX", ""),
+            include_keys=_listed(environment.get("INCLUDE_KEYS", "*")),
+            invalidate_by=environment.get("INVALIDATE_BY", default.invalidate_by),
             dry_run=environment.get("DRY_RUN", "false") == "true",
             completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),
             room_timeout=timedelta(minutes=number("ROOM_TIMEOUT_MINUTES", 60)),

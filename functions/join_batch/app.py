@@ -22,6 +22,7 @@ from invalidation.changes import Change, Changes, KeysRequest, Lead, PathsReques
 from invalidation.errors import InvalidRequest
 from invalidation.executions import Executions
 from invalidation.lifecycle import Execution, Joined, Window
+from invalidation.patterns import key_filter
 from invalidation.settings import Settings
 from observed import Event, count, logger, observed
 
@@ -29,6 +30,7 @@ SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
 STEP_FUNCTIONS = boto3.client("stepfunctions")
 WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
+INCLUDED = key_filter(SETTINGS.include_keys)
 
 
 def now() -> datetime:
@@ -47,10 +49,12 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         return _join_request(wanted, execution).to_document()
     if wanted.rejected:
         return _part_company(event["input"], wanted, execution, executions)
-    if not wanted.changes:
-        return {"role": "ignored", "reason": "the event tells of nothing that viewers could see"}
-    count("Changes", len(wanted.changes))
-    return _join_changes(wanted.changes, execution, executions).to_document()
+    changes = [change for change in wanted.changes if INCLUDED(change.key)]
+    if not changes:
+        reason = "IncludeKeys leaves the key out" if wanted.changes else "nothing changed that viewers could see"
+        return {"role": "ignored", "reason": reason}
+    count("Changes", len(changes))
+    return _join_changes(changes, execution, executions).to_document()
 
 
 def _join_request(wanted: KeysRequest | PathsRequest | Lead | RetryBatch, execution: Execution) -> Joined:
@@ -87,5 +91,4 @@ def _part_company(events: list[Any], wanted: Changes, execution: Execution, exec
 
 
 def _rejected(message: str) -> dict[str, Any]:
-    count("RequestsRejected")
     return {"role": "rejected", "failure": {"error": InvalidRequest.__name__, "message": message}}

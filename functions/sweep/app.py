@@ -18,12 +18,15 @@ from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.executions import Executions
 from invalidation.lifecycle import Window, sweep
 from invalidation.settings import Settings
-from observed import Event, count, logger, observed
+from invalidation.usage import paths_this_month
+from observed import Event, count, logger, metrics, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
 EXECUTIONS = Executions(boto3.client("stepfunctions"), SETTINGS.state_machine_arn)
 WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
+CLOUDWATCH = boto3.client("cloudwatch")
+SCHEDULE_MINUTES = 5
 LOOK_BACK = timedelta(days=1)
 """How far back executions are looked at: longer than all replays of one take together."""
 
@@ -37,12 +40,21 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     tick = datetime.fromisoformat(event["time"]) if "time" in event else now()
     replayed = _replay()
     swept = sweep(TABLE, EXECUTIONS, WINDOW, now, tick)
-    count("BatchesUnfinished", swept.unfinished)
-    count("BatchesParked", swept.parked)
+    if swept.parked:  # a metric costs only while it is emitted, and its alarm takes silence for zero
+        count("BatchesParked", swept.parked)
+    if tick.minute < SCHEDULE_MINUTES:
+        _count_paths()
     started = [*replayed, *({"name": each.name, "why": each.why} for each in swept.started)]
     if started:
         logger.info("The sweep started executions", started=started)
     return {"started": started, "unfinished": swept.unfinished, "parked": swept.parked}
+
+
+def _count_paths() -> None:
+    """Once an hour: what the month has cost so far, for the budget's alarm."""
+    paths = paths_this_month(CLOUDWATCH, metrics.namespace, metrics.service, now())
+    if paths:
+        count("PathsThisMonth", paths)
 
 
 def _replay() -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ops.report.history import OpenIteration, OpenVisit, Reader
 
 TASK = r"(Task|LambdaFunction|Activity)"
-ABORTED = re.compile(r"(\w+State|MapIteration|MapRun)Aborted$")
+ABORTED = re.compile(r"\w+StateAborted$|MapRunAborted$|Execution(Aborted|TimedOut)$")
 STOPPED = ("ABORTED", "TIMED_OUT")
 
 
@@ -128,7 +128,7 @@ def _status(opened: OpenVisit, attempts: Sequence[Attempt], words: Vocabulary, *
         if failed:
             return "caught"
         return "retried" if len(attempts) > 1 else "succeeded"
-    if any(ABORTED.match(each) for each in types) or {"ExecutionAborted", "ExecutionTimedOut"} & set(types):
+    if any(ABORTED.match(each) for each in types):
         return "aborted"
     if opened.type == "Fail" or "ExecutionFailed" in types or (failed and over):
         return "failed"

@@ -70,7 +70,7 @@ def put(there: Laptop, key: str) -> None:
 
 def test_an_object_that_is_put_becomes_one_execution_one_completed_invalidation_and_one_message(laptop: Laptop) -> None:
     since = Since(laptop)
-    put(laptop, "docs/a b+c%20ü.html")
+    put(laptop, "docs/grüße.html")
     outcome = since.outcome(1)
 
     (execution,) = outcome.executions
@@ -82,7 +82,7 @@ def test_an_object_that_is_put_becomes_one_execution_one_completed_invalidation_
 
     (invalidation,) = outcome.invalidations
     assert invalidation.status == "Completed"
-    assert invalidation.paths == ("/docs/a%20b+c%2520%C3%BC.html",)
+    assert invalidation.paths == ("/docs/gr%C3%BC%C3%9Fe.html",)
 
     (notification,) = outcome.notifications
     told = json.loads(notification.message)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 
@@ -92,13 +93,9 @@ def moto_running_workers() -> Iterator[None]:
         except Exception as error:  # noqa: BLE001 - Lambda reports whatever a function raises
             return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}), True, ""
 
-    original = LambdaFunction._invoke_lambda
-    LambdaFunction._invoke_lambda = invoke
-    try:
-        with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-            yield
-    finally:
-        LambdaFunction._invoke_lambda = original
+    with pytest.MonkeyPatch.context() as patch, mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        patch.setattr(LambdaFunction, "_invoke_lambda", invoke)
+        yield
 
 
 def on_moto() -> Recording:
@@ -108,7 +105,9 @@ def on_moto() -> Recording:
 
 def on_ministack(port: int = 14599) -> Recording:
     """ministack as it comes, without the patches of `ops.local`: it calls whatever a function raises a HandlerError."""
-    definition = re.sub('"(Throttled|NoSuchDistribution|AccessDenied)"', '"Runtime.HandlerError"', DEFINITION.read_text())
+    definition = re.sub(
+        '"(Throttled|NoSuchDistribution|AccessDenied)"', '"Runtime.HandlerError"', DEFINITION.read_text()
+    )
     own = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1"}
     off = {"SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
     server = subprocess.Popen(

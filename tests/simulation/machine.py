@@ -151,6 +151,9 @@ class StateMachine:
                 result = handler()
             except InvalidationError as error:
                 scheduler.answer(call, error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 -- a handler that crashes is a finding, not an end
+                self._world.observed.crashes.append(f"{name}: {error!r}")
+                scheduler.answer(call, error="Lambda.Unknown")
             else:
                 lost = self._world.faults.strike((Fault.RESULT_LOST,))
                 scheduler.answer(call, result=result, error="Lambda.Unknown" if lost else "")

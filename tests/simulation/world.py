@@ -47,6 +47,9 @@ class Observed:
     invalidated: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """Distribution and event id -> the steps in which an invalidation for it was created."""
 
+    crashes: list[str] = field(default_factory=list)
+    """Errors in handlers that no error's name stands for."""
+
     def uncovered(self) -> list[str]:
         """Accepted changes without a later invalidation at each distribution that serves them."""
         return [

@@ -9,7 +9,9 @@ import sys
 import threading
 import traceback
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,7 +19,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.definition import ACCOUNT, REGION, ROOT, resources, template
+from tests.definition import ACCOUNT, REGION, ROOT, template
 
 KEPT = ("PATH", "HOME", "TZ", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 LAMBDA = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
@@ -30,10 +32,18 @@ ACTIONS = {
 """Where an IAM action is not called like its operation (Service Authorization Reference)."""
 
 
+_template = cache(template)
+
+
+def properties(logical_id: str) -> Any:
+    """The properties of a resource of the template."""
+    return _template()["Resources"][logical_id]["Properties"]
+
+
 def parameters(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The template's parameters with their defaults, as Ref sees them."""
     found: dict[str, Any] = {}
-    for name, parameter in template()["Parameters"].items():
+    for name, parameter in _template()["Parameters"].items():
         value = (overrides or {}).get(name, parameter.get("Default", "my-site"))
         listed = parameter["Type"] == "CommaDelimitedList"
         found[name] = [each for each in str(value).split(",") if each] if listed else str(value)
@@ -42,8 +52,8 @@ def parameters(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
 
 def environment(logical_id: str, refs: Mapping[str, Any]) -> dict[str, str]:
     """The variables of a function of the template, resolved. KeyError: it refers to something that is not given."""
-    common = template()["Globals"]["Function"]["Environment"]["Variables"]
-    own = resources("AWS::Serverless::Function")[logical_id].get("Environment", {}).get("Variables", {})
+    common = _template()["Globals"]["Function"]["Environment"]["Variables"]
+    own = properties(logical_id).get("Environment", {}).get("Variables", {})
     known = {**PSEUDO, **refs}
     return {name: str(_resolved(value, known)) for name, value in {**common, **own}.items()}
 
@@ -62,13 +72,12 @@ def _resolved(value: Any, refs: Mapping[str, Any]) -> Any:
 
 
 def folder_of(logical_id: str) -> str:
-    return str(resources("AWS::Serverless::Function")[logical_id]["Handler"]).partition(".")[0]
+    return str(properties(logical_id)["Handler"]).partition(".")[0]
 
 
 def allowed_actions(logical_id: str) -> set[str]:
     """The actions that a function's own policies allow, on whatever resource."""
-    role = resources("AWS::IAM::Role")[f"{logical_id}Role"]
-    statements = [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+    statements = [each for policy in properties(f"{logical_id}Role")["Policies"] for each in policy["PolicyDocument"]["Statement"]]
     flat = [each["Fn::If"][1] if "Fn::If" in each else each for each in statements]
     actions = [each["Action"] for each in flat]
     return {name for each in actions for name in ([each] if isinstance(each, str) else each)}
@@ -85,6 +94,7 @@ class Functions:
         self._now = now
         self._modules: dict[str, ModuleType] = {}
         self._failures: dict[str, list[Exception]] = {}
+        self._lost: dict[str, list[Exception]] = {}
         self._lock = threading.RLock()
         self.calls: set[tuple[str, str]] = set()
         """(function, IAM action) of every call that a handler made to AWS."""
@@ -94,6 +104,18 @@ class Functions:
     def fail(self, logical_id: str, *errors: Exception) -> None:
         """Let the next invocations fail before the handler runs: with a ClientError of Invoke, or as if it had raised."""
         self._failures.setdefault(logical_id, []).extend(errors)
+
+    def lose_answers(self, logical_id: str, *errors: Exception) -> None:
+        """Let the handler do its work in the next invocations, and its answer be lost."""
+        self._lost.setdefault(logical_id, []).extend(errors)
+
+    @contextmanager
+    def with_environment(self, logical_id: str, **variables: str) -> Iterator[None]:
+        """A function with other values for some variables, as if the stack had been updated."""
+        before = self.module(logical_id)
+        self._modules[logical_id] = self._load(logical_id, variables)
+        yield
+        self._modules[logical_id] = before
 
     def module(self, logical_id: str) -> ModuleType:
         """The function's module, loaded as Lambda loads it."""
@@ -120,9 +142,12 @@ class Functions:
         if failures := self._failures.get(logical_id):
             raise failures.pop(0)
         context = SimpleNamespace(aws_request_id=str(uuid.uuid4()), function_name=logical_id)
-        return json.loads(json.dumps(self.module(logical_id).handler(event, context)))
+        answer = json.loads(json.dumps(self.module(logical_id).handler(event, context)))
+        if lost := self._lost.get(logical_id):
+            raise lost.pop(0)
+        return answer
 
-    def _load(self, logical_id: str) -> ModuleType:
+    def _load(self, logical_id: str, variables: Mapping[str, str] | None = None) -> ModuleType:
         folder = folder_of(logical_id)
         path = ROOT / "functions" / folder / "app.py"
         spec = importlib.util.spec_from_file_location(f"{folder}.app_of_the_stack", path)
@@ -132,7 +157,7 @@ class Functions:
         with pytest.MonkeyPatch.context() as patch:
             for name in set(os.environ) - set(KEPT):
                 patch.delenv(name)
-            for name, value in {**LAMBDA, **environment(logical_id, self._refs)}.items():
+            for name, value in {**LAMBDA, **environment(logical_id, self._refs), **(variables or {})}.items():
                 patch.setenv(name, value)
             patch.delitem(sys.modules, "observed", raising=False)  # reads its environment when it is imported
             patch.setattr(boto3, "client", self._recording(logical_id))
@@ -157,7 +182,7 @@ class Functions:
         return client
 
 
-def not_allowed(calls: Sequence[tuple[str, str]] | set[tuple[str, str]]) -> list[str]:
+def not_allowed(calls: Collection[tuple[str, str]]) -> list[str]:
     """Calls that the function's role would not allow."""
     return sorted(f"{function}: {action}" for function, action in calls if action not in allowed_actions(function))
 

@@ -5,65 +5,97 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from invalidation.batches import DynamoBatchTable
 from invalidation.lifecycle import Batch, read_batch
-from tests.definition import REGION, resources
+from tests.definition import REGION
 from tests.statemachine import machine, moto_seams
 from tests.statemachine.edge import Edge, kept_by
-from tests.statemachine.functions import Functions, not_allowed, parameters
+from tests.statemachine.functions import Functions, not_allowed, parameters, properties
 from tests.statemachine.machine import Machine
+from tests.statemachine.moto_seams import Responses, TestCase
 from tests.statemachine.ran import Ran
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront.type_defs import DistributionConfigUnionTypeDef
 
-BUCKET = "my-site"
 TABLE = "batches"
 EVENT_SOURCE = "cloudfront-auto-invalidation"
 
 
 @dataclass
 class Stack:
-    """A deployed stack that watches the bucket ``my-site``."""
+    """A deployed stack."""
 
     machine: Machine
     edge: Edge
     functions: Functions
     notifications_url: str
     announcements_url: str
+    _cases: dict[str, Mapping[str, Responses]] = field(default_factory=dict)
+    _told: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, document: object, *, name: str = "") -> Ran:
-        return self.machine.run(document, name=name)
+    def run(self, document: object, *, name: str = "", mocked: Mapping[str, Responses] | None = None) -> Ran:
+        """Run an execution to its end, with mocked responses for some of its Tasks where they are given."""
+        return self.machine.end(self.start(document, name=name, mocked=mocked))
 
-    def distribution(self, bucket: str = BUCKET, **config: Any) -> str:
+    def start(self, document: object, *, name: str = "", mocked: Mapping[str, Responses] | None = None) -> str:
+        case = f"case{len(self._cases)}" if mocked else ""
+        self._cases[case] = mocked or {}
+        return self.machine.start(document, name=name, case=case)
+
+    def load(self, case: str) -> TestCase:
+        return TestCase(case, self._cases[case])
+
+    def sweep(self) -> Any:
+        """One visit of the sweep; the executions that it started have ended when it returns."""
+        before = self.machine.executions()
+        event = {"time": self.machine.clock.now().isoformat(timespec="seconds")}
+        answer = self.functions.invoke("SweepFunction", json.dumps(event).encode())
+        for arn in self.machine.executions():
+            if arn not in before:
+                self.machine.end(arn)
+        return answer["Payload"]
+
+    def distribution(self, bucket: str, **config: Any) -> str:
         """Create a distribution in front of a bucket, with index.html as its default root object; return its id."""
         client = boto3.client("cloudfront", region_name=REGION)
         created = client.create_distribution(DistributionConfig=distribution_config(bucket, **config))
         return created["Distribution"]["Id"]
 
-    def notifications(self) -> list[dict[str, Any]]:
-        """The notifications so far: subject, parsed body and attributes. Each is returned once."""
-        return [
+    def delete_distribution(self, distribution_id: str) -> None:
+        client = boto3.client("cloudfront", region_name=REGION)
+        etag = client.get_distribution_config(Id=distribution_id)["ETag"]
+        client.delete_distribution(Id=distribution_id, IfMatch=etag)
+
+    def notifications(self, ran: Ran) -> list[dict[str, Any]]:
+        """The notifications of an execution: subject, parsed body and attributes."""
+        self._told += [
             {"subject": each["Subject"], "body": json.loads(each["Message"]), "attributes": each["MessageAttributes"]}
             for each in _messages(self.notifications_url)
         ]
+        return [each for each in self._told if each["body"]["execution"] == ran.arn]
 
-    def announcements(self) -> list[dict[str, Any]]:
-        """The outcome events that came over the default bus so far. Each is returned once."""
-        return _messages(self.announcements_url)
+    def announcements(self, ran: Ran) -> list[dict[str, Any]]:
+        """The outcome events of an execution that came over the default bus. Those of others are dropped."""
+        return [each for each in _messages(self.announcements_url) if each["detail"]["execution"] == ran.arn]
 
-    def batch(self, batch_id: str) -> Batch:
-        return read_batch(DynamoBatchTable(boto3.client("dynamodb", region_name=REGION), TABLE), batch_id)
+    @property
+    def table(self) -> DynamoBatchTable:
+        return DynamoBatchTable(boto3.client("dynamodb", region_name=REGION), TABLE)
 
-    def items(self, prefix: str) -> list[dict[str, Any]]:
-        """The batch table's items whose partition key begins so, in DynamoDB's own notation."""
+    def batch(self, ran: Ran) -> Batch:
+        """The record of the batch that an execution led."""
+        return read_batch(self.table, ran.output_of("Join Batch")["batchId"])
+
+    def pending(self, bucket: str) -> int:
+        """How many changes of a bucket wait for a batch."""
         scanned = boto3.client("dynamodb", region_name=REGION).scan(TableName=TABLE, ConsistentRead=True)
-        return [item for item in scanned["Items"] if item["pk"]["S"].startswith(prefix)]
+        return sum(item["pk"]["S"].startswith(f"PENDING#{bucket}#") for item in scanned["Items"])
 
 
 @contextmanager
@@ -80,9 +112,11 @@ def deployed(overrides: Mapping[str, Any] | None = None) -> Iterator[Stack]:
             "InvalidationStateMachine": machine.ARN,
         }
         functions = Functions(refs, deployed_machine.clock.datetime)
+        stack = Stack(deployed_machine, edge, functions, notifications, _bus_queue())
         seams.enter_context(kept_by(edge))
+        seams.enter_context(moto_seams.mocked_responses(stack.load))
         seams.enter_context(moto_seams.functions_in_process(functions.invoke))
-        yield Stack(deployed_machine, edge, functions, notifications, _bus_queue())
+        yield stack
         assert not_allowed(functions.calls) == []
 
 
@@ -111,10 +145,10 @@ def distribution_config(bucket: str, **config: Any) -> DistributionConfigUnionTy
 
 
 def _create_table() -> None:
-    properties = resources("AWS::DynamoDB::Table")["BatchTable"]
+    table = properties("BatchTable")
     taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     client = boto3.client("dynamodb", region_name=REGION)
-    client.create_table(TableName=TABLE, **{name: properties[name] for name in taken})
+    client.create_table(TableName=TABLE, **{name: table[name] for name in taken})
 
 
 def _topic_with_queue() -> tuple[str, str]:

@@ -41,7 +41,7 @@ function eventRow(event) {
   const toggle = el("button", { type: "button", class: "link", "aria-expanded": "false" }, event.type);
   const iteration = event.iteration === null ? "" : ` ${iterationLabel({ iteration: event.iteration })}`;
   const state = event.visit === null ? "" : stateLink(run.visits[event.visit], stateOf(event), iteration);
-  const row = el("tr", { class: bad ? "bad" : "", "data-event": event.id }, el("td", { class: "number" }, String(event.id)), el("td", { class: "number", title: moment(event.time) }, `+${duration(event.time - run.start)}`), el("td", {}, toggle), el("td", {}, state), el("td", { class: "what" }, summaryOf(event)));
+  const row = el("tr", { class: bad ? "bad" : "", "data-event": event.id }, el("td", { class: "number" }, String(event.id)), el("td", { class: "number", title: moment(event.time) }, `+${duration(event.time - run.start)}`), el("td", {}, toggle), el("td", {}, state), el("td", { class: "what" }, el("span", {}, summaryOf(event))));
   toggle.addEventListener("click", () => expand(event, row, toggle));
   return row;
 }

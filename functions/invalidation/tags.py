@@ -1,0 +1,54 @@
+"""Cache tags: an object's metadata names them, and one tag purges every cached object that carries it.
+
+Source: CFD, "Invalidate by cache tags". The distribution says in ``CacheTagConfig`` which header holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from invalidation.plan import Budget, Plan, plan
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class TagReader:
+    """Reads the tag header of objects of one bucket.
+
+    Args:
+        client: a boto3 client for S3.
+        bucket: where the objects are.
+        metadata_key: which part of their metadata holds the tags, such as ``cache-tag``.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, metadata_key: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._metadata_key = metadata_key
+
+    def __call__(self, key: str) -> str:
+        """The header's value; "" where there is none, where the object is gone, or where reading it is denied.
+
+        Without tags the object is invalidated by path, so that what cannot be read is never missed.
+        """
+        try:
+            return self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get(self._metadata_key, "")
+        except ClientError:
+            return ""
+
+
+def with_tags(items: Iterable[str], budget: Budget) -> Plan:
+    """The cheapest invalidation for paths and ``#tag`` items: tags go as they are, each at the price of one path.
+
+    Raises:
+        InvalidRequest: a path is none that CloudFront can invalidate.
+    """
+    distinct = set(items)
+    tags = sorted(item for item in distinct if item.startswith("#"))
+    planned = plan((item for item in distinct if not item.startswith("#")), budget)
+    return replace(planned, paths=(*tags, *planned.paths))

@@ -1,0 +1,217 @@
+"""The protocol with one mistake each. What lets one of these live is no test.
+
+Each replaces a function where it is used. Those marked ``calm`` lose liveness or thrift, without any fault; the others
+lose changes, or leave them to nobody, when something dies at the wrong moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Any
+
+from invalidation.changes import Change
+from invalidation.lifecycle import (
+    Batch,
+    BatchTable,
+    Closed,
+    ClosedStatus,
+    Execution,
+    Joined,
+    Target,
+    Window,
+    closing,
+    executions,
+    finishing,
+    freezing,
+    joining,
+    keys,
+    resolving,
+    settling,
+    sweeping,
+)
+from invalidation.lifecycle.heads import Head, HeadState
+from invalidation.lifecycle.table import Key
+from invalidation.lifecycle.times import Clock
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``where`` names the function that is replaced: a module and an attribute."""
+
+    mistake: str
+    where: tuple[ModuleType, str]
+    instead: Callable[..., Any]
+    calm: bool = False
+
+    def __str__(self) -> str:
+        return self.mistake
+
+
+# --- Join ---
+
+
+def read_then_write(  # noqa: PLR0917 -- the signature that it replaces
+    table: BatchTable, bucket: str, changes: Sequence[Change], execution: Execution, window: Window, now: Clock, attempt: str
+) -> Joined:
+    del attempt
+    joined = joining.lead_or_follow(table, bucket, execution, window, now)
+    joining.accept(table, bucket, changes, execution)
+    return joined
+
+
+def follow_a_closed_head(head: Head, window: Window, now: datetime) -> bool:
+    return bool(head.batch_id) and now <= head.closes_at + window.grace
+
+
+def follow_for_ever(head: Head, window: Window, now: datetime) -> bool:
+    del window, now
+    return head.state is HeadState.GATHERING
+
+
+def one_item_for_a_key(change: Change, shards: int) -> Key:
+    key = keys.digest(change.key)
+    return Key(keys.pending_shard(change.bucket, int(key[0], 16) % shards), key)
+
+
+def open_whatever_is_there(head: Head) -> dict[str, Any]:
+    del head
+    return {}
+
+
+def a_window_that_does_not_wait(head: Head, execution: Execution, window: Window, now: datetime) -> Head:
+    del window
+    batch_id = executions.batch_id(execution, head.batch_id)
+    opened = {"batch_id": batch_id, "leader": execution.arn, "state": HeadState.GATHERING, "closes_at": now}
+    return replace(head, window=10, **opened)
+
+
+# --- Close ---
+
+
+def read_then_close(  # noqa: PLR0917 -- the signature that it replaces
+    table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock
+) -> Closed:
+    batch = freezing.find_batch(table, batch_id)
+    if batch is None:
+        read = list(closing.pending_changes(table, bucket))
+        head = closing._close_head(table, bucket, batch_id, now)
+        if head.batch_id != batch_id:
+            return Closed(ClosedStatus.SUPERSEDED)
+        drafted = freezing.draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
+        batch = freezing.freeze_changes(table, drafted, read)
+        if batch is None:
+            return Closed(ClosedStatus.EMPTY)
+    closing._let_go(table, batch)
+    return Closed(ClosedStatus.FROZEN, batch.changes)
+
+
+def let_go_then_freeze(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
+    read = list(changes)
+    table.delete_all(keys.pending(change, table.shards) for change in read)
+    return freezing.freeze_changes(table, drafted, read)
+
+
+def share_the_list_name(batch_id: str, attempt: str, number: int) -> Key:
+    del attempt
+    return Key(keys.batch(batch_id), f"KEYS#{number:04d}")
+
+
+def overwrite_the_record(table: BatchTable, complete: Batch) -> Batch:
+    table.put(complete.to_item())
+    return complete
+
+
+def go_on_with_my_own_list(table: BatchTable, complete: Batch) -> Batch:
+    table.put_new(complete.to_item())
+    return complete
+
+
+def throw_away_my_list_unlooked(table: BatchTable, complete: Batch) -> Batch:
+    """Take a refusal for somebody else's doing, when it may be one's own first request that was carried out."""
+    if table.put_new(complete.to_item()):
+        return complete
+    table.delete_all(keys.chunk(complete.batch_id, complete.attempt, n) for n in range(1, complete.chunks + 1))
+    return freezing.read_batch(table, complete.batch_id)
+
+
+def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
+    """Stop after the first page, as a query without its loop does."""
+    read = []
+    for change in changes:
+        read.append(change)
+        break
+    frozen = freezing.freeze_changes(table, drafted, read)
+    if frozen is not None:
+        table.delete_all(keys.pending(change, table.shards) for change in changes)
+    return frozen
+
+
+# --- Resolve, Finish, Sweep ---
+
+
+def name_then_write(table: BatchTable, batch_id: str, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
+    table.update(keys.meta(batch_id), {"resolved": list(routing)}, {"batchId": batch_id, "resolved": None})
+    for distribution_id, document in routing.items():
+        table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
+    return resolving.targets_of(table, freezing.read_batch(table, batch_id))
+
+
+def owe_nothing_once_tried(batch: Batch, targets: Sequence[Target]) -> bool:
+    return batch.resolved is not None and all(target.state.final or target.tries for target in targets)
+
+
+def owe_nothing_unresolved(batch: Batch, targets: Sequence[Target]) -> bool:
+    del batch
+    return all(target.state.final for target in targets)
+
+
+def give_up_in_silence(table: BatchTable, found: Target, *unused: object) -> None:
+    del unused
+    skipped = settling.TargetResult(found.distribution_id, skipped=True)
+    settling._succeed(table, found, skipped)
+
+
+def never_try_again(policy: settling.RetryPolicy, tries: int) -> timedelta:
+    del policy, tries
+    return timedelta(days=3650)
+
+
+def trust_every_closed_head(head: Head, window: Window, now: datetime) -> bool:
+    return head.state is HeadState.GATHERING and not joining.gathers(head, window, now)
+
+
+def trust_every_gathering_head(head: Head, window: Window, now: datetime) -> bool:
+    return head.state is HeadState.CLOSED and abs(now - head.closed_at) > window.grace
+
+
+def only_what_is_scheduled(batch: Batch, unused: object, now: datetime) -> str:
+    del unused
+    return "due" if batch.next_try_at is not None and batch.next_try_at <= now else ""
+
+
+MUTANTS = (
+    Mutant("the joiner reads the head before it writes its change", (joining, "join"), read_then_write, calm=True),
+    Mutant("the joiner follows a closed head", (joining, "gathers"), follow_a_closed_head, calm=True),
+    Mutant("the leader reads what is pending before it closes the head", (closing, "close"), read_then_close, calm=True),
+    Mutant("the leader opens a head that has changed meanwhile", (Head, "expectation"), open_whatever_is_there, calm=True),  # type: ignore[arg-type]  # a class is patched like a module
+    Mutant("a busy bucket's next batch does not wait", (joining, "successor"), a_window_that_does_not_wait, calm=True),
+    Mutant("a dead leader is followed for ever", (joining, "gathers"), follow_for_ever),
+    Mutant("a later change of a key shares the earlier one's item", (keys, "pending"), one_item_for_a_key),
+    Mutant("pending items are deleted before the batch owns them", (closing, "freeze_changes"), let_go_then_freeze),
+    Mutant("attempts of Close share one list name", (keys, "chunk"), share_the_list_name),
+    Mutant("the batch record is overwritten", (freezing, "_write_record"), overwrite_the_record),
+    Mutant("an overtaken attempt goes on with its own list", (freezing, "_write_record"), go_on_with_my_own_list),
+    Mutant("an attempt throws its list away unlooked", (freezing, "_write_record"), throw_away_my_list_unlooked),
+    Mutant("more is deleted than was frozen", (closing, "freeze_changes"), freeze_nothing_as_well, calm=True),
+    Mutant("targets are named before they are written", (resolving, "freeze_targets"), name_then_write),
+    Mutant("what has been tried is not owed any more", (finishing, "_owes_nothing"), owe_nothing_once_tried),
+    Mutant("a batch that was never resolved owes nothing", (finishing, "_owes_nothing"), owe_nothing_unresolved),
+    Mutant("a failure counts as skipped", (settling, "_fail"), give_up_in_silence),
+    Mutant("what failed is never due", (settling.RetryPolicy, "wait_after"), never_try_again),  # type: ignore[arg-type]  # see above
+    Mutant("the sweep trusts every closed head", (sweeping, "_leaderless"), trust_every_closed_head),
+    Mutant("the sweep trusts every gathering head", (sweeping, "_leaderless"), trust_every_gathering_head),
+    Mutant("the sweep does not ask who is still running", (sweeping, "_reason"), only_what_is_scheduled),
+)
