@@ -15,8 +15,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from invalidation.accounts import cloudfront_client
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.cloudfront import CLOUDFRONT_CONFIG, CloudFront
+from invalidation.cloudfront import CloudFront
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
 from invalidation.lifecycle import (
     Batch,
@@ -42,7 +43,7 @@ from observed import Event, count, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
-CLOUDFRONT = CloudFront(boto3.client("cloudfront", config=Config(**CLOUDFRONT_CONFIG)))
+CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
 BUDGET = Budget(SETTINGS.max_exact_paths, SETTINGS.max_cover_paths, SETTINGS.max_wildcards, SETTINGS.widest_path)
 BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS, SETTINGS.widest_path)
 """Who names paths wants just those."""

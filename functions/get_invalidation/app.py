@@ -6,17 +6,18 @@ function returned it. Output: the same shape, with what has changed.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from invalidation.cloudfront import CLOUDFRONT_CONFIG, CloudFront
+from invalidation.accounts import cloudfront_client
+from invalidation.cloudfront import CloudFront
 from invalidation.progress import Progress
+from invalidation.settings import Settings
 from observed import Event, observed, seconds
 
-CLOUDFRONT = CloudFront(boto3.client("cloudfront", config=Config(**CLOUDFRONT_CONFIG)))
+SETTINGS = Settings.from_environment(os.environ)
+CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
 
 
 @observed

@@ -43,7 +43,9 @@ class Origin:
             if asked.startswith(self.path + "/"):
                 yield asked[len(self.path) :]
             return
-        origin_path = re.compile(".+".join(map(re.escape, _PARAMETER.split(self.path))), re.DOTALL)
+        first, *inner, last = map(re.escape, _PARAMETER.split(self.path))
+        values = "".join(f"(?>.+?{each})" for each in inner)  # never tried twice: keys are written by strangers
+        origin_path = re.compile(f"{first}{values}.+{last}", re.DOTALL)
         for slash in re.finditer("/", asked):
             if origin_path.fullmatch(asked, 0, slash.start()):
                 yield asked[slash.start() :]

@@ -16,18 +16,10 @@ from typing import TYPE_CHECKING
 
 from invalidation.cover import begins_within_character, count, narrowest_cover, span
 from invalidation.errors import InvalidRequest
+from invalidation.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-MAX_PATH_LENGTH = 4_000
-"""Characters of a path (CFD, invalidation-specifying-objects)."""
-
-MAX_PATHS = 3_000
-"""Paths of a request, and individual paths in progress for a distribution (CFD, invalidation quotas)."""
-
-MAX_WILDCARDS = 15
-"""Wildcard paths in progress for a distribution, and so in a request (CFD, invalidation quotas)."""
 
 _encoded_path = re.compile(r"/[!-)+-~]*\*?")
 """Visible ASCII characters, ``*`` only as the last of them (CFD, invalidation-specifying-objects)."""
@@ -55,9 +47,9 @@ class Budget:
     def __post_init__(self) -> None:
         """Refuses a budget that no invalidation could keep."""
         for name, limit in (
-            ("max_exact_paths", MAX_PATHS),
-            ("max_cover_paths", MAX_PATHS),
-            ("max_wildcards", MAX_WILDCARDS),
+            ("max_exact_paths", MAX_PATHS_A_REQUEST),
+            ("max_cover_paths", MAX_PATHS_A_REQUEST),
+            ("max_wildcards", MAX_WILDCARDS_IN_PROGRESS),
         ):
             if not 1 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be from 1 to {limit:,}")
@@ -95,7 +87,7 @@ class Plan:
         """How many of the paths are wildcards, asked for or not."""
         return sum(map(is_wildcard, self.paths))
 
-    def requests(self, max_paths: int = MAX_PATHS) -> tuple[tuple[str, ...], ...]:
+    def requests(self, max_paths: int = MAX_PATHS_A_REQUEST) -> tuple[tuple[str, ...], ...]:
         """The paths in their order, divided among requests of at most ``max_paths`` paths and 15 wildcards each."""
         return tuple(_requests(self.paths, max_paths))
 
@@ -161,12 +153,12 @@ def _without_covered(asked: list[str]) -> list[str]:
 
 
 def _requests(paths: Sequence[str], max_paths: int) -> Iterator[tuple[str, ...]]:
-    if not 1 <= max_paths <= MAX_PATHS:
-        raise ValueError(f"max_paths is {max_paths}: it must be from 1 to {MAX_PATHS:,}")
+    if not 1 <= max_paths <= MAX_PATHS_A_REQUEST:
+        raise ValueError(f"max_paths is {max_paths}: it must be from 1 to {MAX_PATHS_A_REQUEST:,}")
     start = wildcards = 0
     for at, path in enumerate(paths):
         wildcards += is_wildcard(path)
-        if at - start == max_paths or wildcards > MAX_WILDCARDS:
+        if at - start == max_paths or wildcards > MAX_WILDCARDS_IN_PROGRESS:
             yield tuple(paths[start:at])
             start, wildcards = at, int(is_wildcard(path))
     if start < len(paths):

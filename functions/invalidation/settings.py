@@ -16,6 +16,8 @@ class Settings:
     notify_on: str = "All"
     state_machine_arn: str = ""
     distribution_ids: tuple[str, ...] = ()
+    distribution_role_arn: str = ""
+    distribution_role_external_id: str = ""
     batch_window_seconds: int = 10
     max_batch_window_seconds: int = 60
     max_exact_paths: int = 30
@@ -49,6 +51,8 @@ class Settings:
             notify_on=environment.get("NOTIFY_ON", default.notify_on),
             state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
             distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),
+            distribution_role_arn=environment.get("DISTRIBUTION_ROLE_ARN", ""),
+            distribution_role_external_id=environment.get("DISTRIBUTION_ROLE_EXTERNAL_ID", ""),
             batch_window_seconds=number("BATCH_WINDOW_SECONDS", default.batch_window_seconds),
             max_batch_window_seconds=number("MAX_BATCH_WINDOW_SECONDS", default.max_batch_window_seconds),
             max_exact_paths=number("MAX_EXACT_PATHS", default.max_exact_paths),

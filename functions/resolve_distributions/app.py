@@ -12,8 +12,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from invalidation.accounts import cloudfront_client
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.cloudfront import CLOUDFRONT_CONFIG, CloudFront
+from invalidation.cloudfront import CloudFront
 from invalidation.lifecycle import Batch, Kind, freeze_targets, owed_targets, read_batch
 from invalidation.limits import MAX_TARGETS_AT_ONCE
 from invalidation.routing import Distribution
@@ -22,7 +23,7 @@ from observed import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
-CLOUDFRONT = CloudFront(boto3.client("cloudfront", config=Config(**CLOUDFRONT_CONFIG)))
+CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
 
 
 @observed

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.local.settings import ACCOUNT, REGION, Settings
+from ops.local.settings import ACCOUNT, DIRECTORY_PREFIX, REGION, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -57,27 +57,29 @@ def running(settings: Settings, port: int | None = None) -> Iterator[Server]:
     Raises ServerProblem when the port is taken, or the emulator does not come up.
     """
     chosen = port_to_use(port)
-    directory = Path(tempfile.mkdtemp(prefix="laptop-aws-"))
     name = uuid.uuid4().hex
-    try:
-        with (directory / LOG).open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "ops.local.launcher"],
-                cwd=ROOT,
-                env=environment(settings, chosen, directory, name),
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    with contextlib.ExitStack() as clean_up:
+        directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+        clean_up.callback(shutil.rmtree, directory, ignore_errors=True)
+        process = start(environment(settings, chosen, directory, name), directory / LOG)
+        clean_up.callback(end, process)
         server = Server(f"http://{HOST}:{chosen}", process, directory)
-        try:
-            wait_until_ready(server, name)
-            yield server
-        finally:
-            end(process)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        wait_until_ready(server, name)
+        yield server
+
+
+def start(variables: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """The emulator's process; it also ends when this one does, because its standard input closes then."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ops.local.launcher"],
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def port_to_use(wanted: int | None) -> int:

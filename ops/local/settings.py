@@ -8,6 +8,9 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 """Any access key of twelve digits is, to ministack, the root user of that account."""
 
+DIRECTORY_PREFIX = "laptop-aws-"
+"""What the name of an emulator's own temporary directory begins with; no other directory is ever deleted."""
+
 ALL_PATCHES = (
     "loopback_only",
     "lambda_errors",

@@ -1,17 +1,13 @@
 """Each patch is needed by ministack as it comes, and does what it says."""
 
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from ops.local import patches, server
 from ops.local.settings import ALL_PATCHES, Settings
-from tests.local import behaviours, behaviours_of_resources, tools
+from tests.local import behaviours, behaviours_of_resources
 from tests.local.conftest import Emulators
 
 
@@ -42,16 +38,3 @@ def test_a_seam_that_has_changed_is_refused_by_name() -> None:
         patches.seam(module, "text", patches.fingerprint("as it was"))
     with pytest.raises(patches.PatchDoesNotFit, match="nothing"):
         patches.seam(module, "gone", patches.fingerprint("as it was"))
-
-
-def test_the_emulator_ends_with_who_started_it_and_leaves_nothing(tmp_path: Path) -> None:
-    starter = (
-        "import os, sys\nfrom ops.local.server import running\nfrom ops.local.settings import Settings\n"
-        "with running(Settings(patches=()), int(sys.argv[1])):\n    os._exit(9)\n"
-    )
-    port = server.free_port()
-    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", starter, str(port)], cwd=server.ROOT, env=environment, check=False)
-    assert done.returncode == 9
-    assert tools.eventually(lambda: server.is_free(port))
-    assert tools.eventually(lambda: not list(tmp_path.iterdir()))

@@ -18,7 +18,7 @@ import pytest
 from botocore.config import Config
 
 from ops.local import server
-from ops.local.aws import LocalAws, NotThisMachine
+from ops.local.aws import LocalAws
 from ops.local.laptop import Laptop
 from tests.local import tools
 
@@ -164,8 +164,3 @@ def test_an_emulator_that_ends_by_itself_is_told_of(tmp_path: Path) -> None:
         _out, err = process.communicate(timeout=15)
     assert process.returncode == 1
     assert "The emulator ended by itself; start it again." in err
-
-
-def test_an_endpoint_elsewhere_is_refused() -> None:
-    with pytest.raises(NotThisMachine, match="not on this machine"):
-        LocalAws("https://s3.us-east-1.amazonaws.com")

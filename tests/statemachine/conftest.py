@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
 
+from tests.statemachine import stack
 from tests.statemachine.machine import MockedMachine, mocked
+from tests.statemachine.site import Site
 
 HERE = "tests/statemachine/"
 
@@ -18,7 +21,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("statemachine"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_interpreter() -> None:
+    """moto logs each failed state as an error, with the state machine's whole parse tree; here failures are the point."""
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+
+
 @pytest.fixture(scope="module", name="mocked")
 def mocked_machine() -> Iterator[MockedMachine]:
+    """The state machine with mocked responses, for all tests of a module."""
     with mocked() as machine:
         yield machine
+
+
+@pytest.fixture(scope="module", name="stack")
+def shared_stack() -> Iterator[stack.Stack]:
+    """A stack for all tests of a module: each has a bucket of its own in it."""
+    with stack.deployed() as deployed:
+        yield deployed
+
+
+@pytest.fixture
+def site(stack: stack.Stack, request: pytest.FixtureRequest) -> Site:
+    """A bucket of this test's own, with a distribution in front of it."""
+    del request
+    return Site.create(stack)

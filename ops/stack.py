@@ -1,0 +1,168 @@
+"""Which deployed stack a command is about: its names, read from CloudFormation, and clients that reach it.
+
+A command gets it from one decorator, nearest to the function, which also turns what AWS answers into plain words:
+
+    @click.command()
+    @with_stack
+    def status(stack: Stack) -> None: ...
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import click
+from botocore.config import Config
+
+from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.executions import Executions
+from ops.local.aws import LocalAws
+from ops.local.loopback import is_loopback
+from ops.local.settings import REGION as LOCAL_REGION
+from ops.refusals import in_plain_words
+
+DEFAULT_STACK = "cloudfront-auto-invalidation"
+OUTPUTS = ("StateMachineArn", "BatchTableName", "NotificationTopicArn", "DeadLetterQueueUrl", "IntakeQueueUrl")
+CONFIG = Config(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": 5})
+
+Clients = Callable[[str], Any]
+"""The name of a service → its boto3 client, the same one each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack of this application.
+
+    Attributes:
+        name: The stack's name.
+        client: `client("stepfunctions")` is a boto3 client in the stack's account and region.
+        outputs: CloudFormation's outputs of the stack, by key.
+        parameters: The values of the template's parameters, defaults included.
+    """
+
+    name: str
+    client: Clients
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state_machine_arn(self) -> str:
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def batch_table_name(self) -> str:
+        return self.outputs["BatchTableName"]
+
+    @property
+    def topic_arn(self) -> str:
+        return self.outputs["NotificationTopicArn"]
+
+    @property
+    def dead_letter_queue_url(self) -> str:
+        return self.outputs["DeadLetterQueueUrl"]
+
+    @property
+    def intake_queue_url(self) -> str:
+        return self.outputs["IntakeQueueUrl"]
+
+    @property
+    def bucket_names(self) -> tuple[str, ...]:
+        """The buckets that the stack watches."""
+        return tuple(name.strip() for name in self.parameters.get("BucketNames", "").split(",") if name.strip())
+
+    def table(self) -> DynamoBatchTable:
+        """The batch table, for the functions of `invalidation.lifecycle`."""
+        return DynamoBatchTable(self.client("dynamodb"), self.batch_table_name)
+
+    def executions(self) -> Executions:
+        """Starts executions of the state machine, and asks what became of them."""
+        return Executions(self.client("stepfunctions"), self.state_machine_arn)
+
+    def execution_arn(self, name: str) -> str:
+        """The ARN of the execution of this name: `…:execution:<state machine>:<name>`."""
+        prefix, _, machine = self.state_machine_arn.rpartition(":stateMachine:")
+        return f"{prefix}:execution:{machine}:{name}"
+
+
+def find_stack(name: str, clients: Clients) -> Stack:
+    """Read a stack's outputs and parameters.
+
+    Raises:
+        click.ClickException: there is no such stack, or it is another application's.
+        botocore.exceptions.ClientError, BotoCoreError: as `ops.refusals` puts in plain words.
+    """
+    (described,) = clients("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+    missing = [output for output in OUTPUTS if output not in outputs]
+    if missing:
+        state = described["StackStatus"]
+        raise click.ClickException(
+            f"the stack {name} ({state}) is none of this application, or is not deployed completely: "
+            f"it lacks the output {missing[0]}. Name another with --stack"
+        )
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described.get("Parameters", [])}
+    return Stack(name, clients, outputs, parameters)
+
+
+def clients_for(endpoint_url: str | None, region: str | None, profile: str | None) -> Clients:
+    """Clients for AWS, or for an emulator on this machine, to which nobody's real credentials go.
+
+    Raises:
+        click.UsageError: what was asked of a local endpoint makes no sense there.
+    """
+    if endpoint_url and is_local(endpoint_url):
+        if profile or region not in {None, LOCAL_REGION}:
+            raise click.UsageError(f"a local endpoint has no profiles, and {LOCAL_REGION} as its only region")
+        local: Clients = LocalAws(endpoint_url).client
+        return local
+    session = boto3.Session(profile_name=profile, region_name=region)
+
+    @functools.cache
+    def client(service: str) -> Any:
+        config = CONFIG.merge(Config(**DYNAMODB_CONFIG)) if service == "dynamodb" else CONFIG
+        return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload] # any service
+
+    return client
+
+
+def is_local(endpoint_url: str) -> bool:
+    """Whether an endpoint is on this machine."""
+    host = urlsplit(endpoint_url).hostname
+    return host is not None and is_loopback(host)
+
+
+def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options."""
+
+    @click.option(
+        "--stack",
+        "stack_name",
+        metavar="NAME",
+        envvar="INVALIDATIONS_STACK",
+        default=DEFAULT_STACK,
+        show_default=True,
+        show_envvar=True,
+        help="The deployed stack.",
+    )
+    @click.option("--endpoint-url", metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints.")
+    @click.option("--region", metavar="REGION", help="The stack's region.  [default: that of your AWS set-up]")
+    @click.option("--profile", metavar="NAME", help="A profile of your AWS set-up.")
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any,
+        stack_name: str,
+        endpoint_url: str | None,
+        region: str | None,
+        profile: str | None,
+        **options: Any,
+    ) -> Any:
+        with in_plain_words(stack_name):
+            stack = find_stack(stack_name, clients_for(endpoint_url, region, profile))
+            return command(*arguments, stack=stack, **options)
+
+    return with_options

@@ -1,0 +1,41 @@
+"""A bucket with a distribution in front of it, in a stack that it may share with other tests."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from tests.statemachine.events import changed
+from tests.statemachine.ran import Ran
+from tests.statemachine.stack import Stack
+
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Site:
+    """``distribution`` serves ``bucket``; index.html is its default root object."""
+
+    stack: Stack
+    bucket: str
+    distribution: str
+
+    @classmethod
+    def create(cls, stack: Stack) -> Site:
+        bucket = f"site-{next(_NUMBERS)}"
+        stack.edge.polls = 1
+        return cls(stack, bucket, stack.distribution(bucket))
+
+    def put(self, key: str, **options: Any) -> Ran:
+        """An object is put into the bucket; what the execution did that the event started."""
+        return self.stack.run(changed(self.bucket, key), **options)
+
+    @property
+    def invalidated(self) -> list[list[str]]:
+        """The paths of each invalidation of the distribution so far, oldest first."""
+        return self.stack.edge.paths(self.distribution)
+
+    @property
+    def pending(self) -> int:
+        return self.stack.pending(self.bucket)

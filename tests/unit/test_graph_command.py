@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from ops.graph import graph
+from tests.recordings.record import REGION, moto_running_workers, ran
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+ARN = f"arn:aws:states:{REGION}:123456789012:execution:invalidate:a-run"
+SHORT = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(graph, arguments)
+
+
+def test_a_saved_execution_is_drawn_into_the_current_folder(folder: Path) -> None:
+    result = run(str(RECORDINGS / "moto.json"))
+    assert result.output == "graph-a-run-of-everything.html: a-run-of-everything, succeeded, 19 states entered\n"
+    assert "<title>a-run-of-everything" in (folder / "graph-a-run-of-everything.html").read_text(encoding="utf-8")
+
+
+def test_an_execution_is_read_from_step_functions_by_its_arn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_running_workers():
+        recording = ran(SHORT)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        result = run(recording.execution["executionArn"], "--html", "page.html")
+    assert (result.exit_code, result.output) == (0, "page.html: a-run-of-everything, succeeded, 1 states entered\n")
+    assert (folder / "page.html").exists()
+
+
+def test_an_execution_that_is_gone_is_told_with_the_way_to_keep_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with moto_running_workers():
+        result = run(ARN)
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ExecutionDoesNotExist: ")
+    assert "90 days" in result.output
+    assert "show --save" in result.output
+
+
+def test_without_credentials_the_way_to_have_some_is_told() -> None:
+    result = run(ARN)
+    assert (result.exit_code, result.output) == (1, "Error: no AWS credentials: sign in, or set AWS_PROFILE\n")
+
+
+def test_a_local_endpoint_that_does_not_answer_is_told() -> None:
+    result = run(ARN, "--endpoint-url", "http://127.0.0.1:9")
+    assert (result.exit_code, result.output) == (
+        1,
+        'Error: Could not connect to the endpoint URL: "http://127.0.0.1:9/"\n',
+    )
+
+
+def test_an_express_execution_has_no_history_to_draw() -> None:
+    result = run(f"arn:aws:states:{REGION}:123456789012:express:invalidate:a-run:0c1")
+    assert (result.exit_code, "log group" in result.output) == (1, True)
+
+
+@pytest.mark.parametrize("execution", ["nothing.json", "arn:aws:lambda:eu-west-1:123456789012:function:f", "."])
+def test_what_is_neither_an_arn_nor_a_file_is_refused(execution: str) -> None:
+    result = run(execution)
+    assert (result.exit_code, result.output) == (
+        1,
+        f"Error: {execution} is neither the ARN of an execution nor a saved file\n",
+    )
+
+
+def test_a_file_that_is_no_saved_execution_is_refused(folder: Path) -> None:
+    (folder / "event.json").write_text('{"source": "aws.s3"}')
+    result = run("event.json")
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: event.json is no saved execution: it lacks definition, execution, events\n",
+    )
+
+
+def test_a_saved_execution_that_makes_no_sense_is_refused_without_a_traceback(folder: Path) -> None:
+    (folder / "saved.json").write_text('{"definition": {"States": 1}, "execution": {}, "events": [1]}')
+    result = run("saved.json")
+    assert (result.exit_code, result.output.startswith("Error: saved.json cannot be drawn: ")) == (1, True)
+
+
+def test_a_place_that_cannot_be_written_to_is_told() -> None:
+    result = run(str(RECORDINGS / "moto.json"), "--html", "no/such/folder/page.html")
+    assert (result.exit_code, result.output) == (
+        1,
+        "Error: no/such/folder/page.html cannot be written: No such file or directory\n",
+    )
+
+
+def test_a_name_that_is_no_file_name_becomes_one(folder: Path) -> None:
+    recording = json.loads((RECORDINGS / "moto.json").read_text())
+    recording["execution"]["name"] = "../a run: of/everything"
+    (folder / "saved.json").write_text(json.dumps(recording))
+    assert run("saved.json").exit_code == 0
+    assert (folder / "graph-a-run-of-everything.html").exists()
