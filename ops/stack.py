@@ -10,6 +10,7 @@ A command gets it from one decorator, nearest to the function, which also turns 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -130,6 +131,14 @@ def clients_for(endpoint_url: str | None, region: str | None, profile: str | Non
     return client
 
 
+def configured_endpoint() -> str | None:
+    """The emulator on this machine that AWS_ENDPOINT_URL names; any other endpoint is boto3's own business."""
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    endpoint_url = os.environ.get("AWS_ENDPOINT_URL", "")
+    return endpoint_url if is_local(endpoint_url) else None
+
+
 def is_local(endpoint_url: str) -> bool:
     """Whether an endpoint is on this machine."""
     host = urlsplit(endpoint_url).hostname
@@ -162,7 +171,7 @@ def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: Any,
     ) -> Any:
         with in_plain_words(stack_name):
-            stack = find_stack(stack_name, clients_for(endpoint_url, region, profile))
+            stack = find_stack(stack_name, clients_for(endpoint_url or configured_endpoint(), region, profile))
             return command(*arguments, stack=stack, **options)
 
     return with_options

@@ -145,14 +145,14 @@ class CloudFront:
         return self._read(distribution_id, bucket)
 
     def targets(self, distribution: Distribution) -> tuple[Target, ...]:
-        """What to invalidate for a distribution: itself, or each enabled tenant of a multi-tenant one.
+        """What to invalidate for a distribution: itself, or each enabled tenant of a multi-tenant one, by id.
 
         Raises:
             TooManyTenants: more enabled tenants than ``max_tenants``.
         """
         if not distribution.tenant_only:
             return (Target(distribution.id),)
-        found: list[Target] = []
+        found: list[str] = []
         for tenant_id in self._tenants(distribution.id):
             if len(found) == self._max_tenants:
                 raise TooManyTenants(
@@ -160,8 +160,8 @@ class CloudFront:
                     "every path again. Raise the MaxTenants parameter, or invalidate the tenants that matter with "
                     "cloudfront:CreateInvalidationForDistributionTenant."
                 )
-            found.append(Target(distribution.id, tenant_id))
-        return tuple(found)
+            found.append(tenant_id)
+        return tuple(Target(distribution.id, tenant_id) for tenant_id in sorted(found))
 
     def create_invalidation(self, target: Target | str, paths: Sequence[str], caller_reference: str) -> Invalidation:
         """Invalidate the paths. The same caller reference with the same paths gives the invalidation that exists."""

@@ -13,6 +13,7 @@ class Settings:
 
     batch_table_name: str = ""
     notification_topic_arn: str = ""
+    chat_topic_arn: str = ""
     notify_on: str = "All"
     state_machine_arn: str = ""
     distribution_ids: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Settings:
         return cls(
             batch_table_name=environment.get("BATCH_TABLE_NAME", ""),
             notification_topic_arn=environment.get("NOTIFICATION_TOPIC_ARN", ""),
+            chat_topic_arn=environment.get("CHAT_TOPIC_ARN", ""),
             notify_on=environment.get("NOTIFY_ON", default.notify_on),
             state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
             distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),

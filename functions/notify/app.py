@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation import reports
+from invalidation.chat import chat_message
 from invalidation.errors import NotificationFailed
 from invalidation.settings import Settings
 from observed import Event, observed
@@ -30,6 +31,8 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     report = _report(event)
     if not (report["completed"] and SETTINGS.notify_on == "Failures"):
         _publish(report["outcome"])
+        if SETTINGS.chat_topic_arn:
+            _send(TopicArn=SETTINGS.chat_topic_arn, Message=json.dumps(chat_message(report["outcome"])))
     return {name: report[name] for name in ("completed", "error", "cause", "outcome")}
 
 
@@ -52,16 +55,20 @@ def _report_without_finish(state: Mapping[str, Any], event: Event) -> dict[str, 
 
 
 def _publish(outcome: Mapping[str, Any]) -> None:
+    _send(
+        TopicArn=SETTINGS.notification_topic_arn,
+        Subject=reports.subject(outcome),
+        Message=json.dumps(outcome, indent=2),
+        MessageAttributes={
+            "outcome": {"DataType": "String", "StringValue": outcome["outcome"]},
+            "bucket": {"DataType": "String", "StringValue": outcome.get("bucket") or "-"},
+        },
+    )
+
+
+def _send(**message: Any) -> None:
     try:
-        SNS.publish(
-            TopicArn=SETTINGS.notification_topic_arn,
-            Subject=reports.subject(outcome),
-            Message=json.dumps(outcome, indent=2),
-            MessageAttributes={
-                "outcome": {"DataType": "String", "StringValue": outcome["outcome"]},
-                "bucket": {"DataType": "String", "StringValue": outcome.get("bucket") or "-"},
-            },
-        )
+        SNS.publish(**message)
     except (ClientError, BotoCoreError) as error:
         raise NotificationFailed(
             f"SNS did not take the notification ({error}). The outcome is in the execution's history and in the batch "

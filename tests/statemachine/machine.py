@@ -33,7 +33,10 @@ WaitHook = Callable[[str, float], None]
 
 
 class Machine:
-    """A deployed state machine. Waits take no time; ``on_wait`` is called in each with the state and its seconds."""
+    """A deployed state machine.
+
+    Waits, and the pauses before retries, take no time; ``on_wait`` is called in each with the state and its seconds.
+    """
 
     def __init__(self, client: SFNClient) -> None:
         self.clock = Clock()
@@ -77,7 +80,7 @@ class Machine:
             error=execution.error or "",
             cause=execution.cause or "",
             history=tuple(execution.to_history_output()["events"]),
-            waits=tuple(waited for of, waited in self._waits if of in (arn, "")),
+            waits=tuple(waited for of, waited in self._waits if of == arn),
         )
 
     def run(self, document: object, *, name: str = "", case: str = "") -> Ran:

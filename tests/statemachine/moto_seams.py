@@ -33,7 +33,7 @@ EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
 """moto's own switch: executions are interpreted, not just recorded."""
 
 OnWait = Callable[[str, str, float], None]
-"""Called with the execution's ARN, the state ("" for the pause before a retry) and the seconds."""
+"""Called with the execution's ARN, the state (a Wait, or a Task before it is tried again) and the seconds."""
 
 Responses = Mapping[str, Any]
 """A response of a MockConfigFile: ``{"0": {"Return": …}, "1-3": {"Throw": {"Error", "Cause"}}}``."""
@@ -70,18 +70,27 @@ def parsed_once() -> Iterator[None]:
 @contextmanager
 def no_real_waits(on_wait: OnWait) -> Iterator[None]:
     """Wait states and the pauses before retries are reported instead of being slept through, the SDK's own too."""
+    evaluate = retrier_decl.RetrierDecl._eval_body
+    retrying = threading.local()
 
-    def wait(function: WaitFunction, env: Environment, wait_seconds: float) -> None:
-        # A Timestamp's wait is a difference to now, hence negative where the time has passed already.
-        seconds = max(0, wait_seconds) if isinstance(function, timestamp.Timestamp) else wait_seconds
+    def report(env: Environment, seconds: float) -> None:
         context = env.states.context_object.context_object_data
         on_wait(context["Execution"]["Id"], context["State"]["Name"], seconds)
 
+    def wait(function: WaitFunction, env: Environment, wait_seconds: float) -> None:
+        # A Timestamp's wait is a difference to now, hence negative where the time has passed already.
+        report(env, max(0, wait_seconds) if isinstance(function, timestamp.Timestamp) else wait_seconds)
+
+    def evaluate_retrier(retrier: retrier_decl.RetrierDecl, env: Environment) -> None:
+        retrying.env = env
+        evaluate(retrier, env)
+
     def pause(seconds: float) -> None:
-        on_wait("", "", seconds)
+        report(retrying.env, seconds)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WaitFunction, "_wait_interval", wait)
+        patch.setattr(retrier_decl.RetrierDecl, "_eval_body", evaluate_retrier)
         patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=pause))
         patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _seconds: None, time=time.time))
         yield

@@ -13,7 +13,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Waited:
-    """One wait: the state (empty for the pause before a retry) and the seconds that it would have taken."""
+    """The seconds that a Wait would have taken, or the pause before a Task is tried again."""
 
     state: str
     seconds: float
@@ -80,7 +80,7 @@ class Ran:
         return [json.loads(each["parameters"])["Payload"] for each in parameters]
 
     def waited_in(self, state: str) -> list[float]:
-        """The seconds that each visit of a Wait state would have taken."""
+        """The seconds of each wait in a state: a Wait's visits, or a Task's pauses before it was tried again."""
         return [waited.seconds for waited in self.waits if waited.state == state]
 
     @cached_property

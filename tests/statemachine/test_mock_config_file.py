@@ -1,0 +1,147 @@
+"""``MockConfigFile.json`` is what Step Functions Local takes, and its answers are such as the real functions give."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from invalidation import reports
+from invalidation.errors import ERRORS
+from invalidation.lifecycle import Closed, ClosedStatus, Finished, Joined, Role, TargetState, TargetSummary
+from invalidation.outcomes import Outcome
+from invalidation.progress import Progress, Status
+from tests.definition import rendered, states
+from tests.statemachine.machine import NAME, mock_config
+
+TASKS = {name for name, state in states(rendered()) if state["Type"] == "Task"}
+CASES: dict[str, dict[str, str]] = mock_config()["StateMachines"][NAME]["TestCases"]
+RESPONSES: dict[str, dict[str, Any]] = mock_config()["MockedResponses"]
+EPOCH = datetime.fromtimestamp(0, UTC)
+RUN = reports.Run("arn:aws:states:us-east-1:123456789012:execution:invalidation:x", EPOCH, EPOCH)
+SUMMARY = TargetSummary("E1", TargetState.COMPLETED, 1, 1, (("/*", 2),), ("I1",), 1, "AccessDenied", "told", 5)
+BARE = Finished(Outcome.COMPLETED, recorded=True, batch_id="b")
+FULL = replace(
+    BARE,
+    **{each.name: True for each in fields(Finished) if each.type == "bool"},
+    **{each.name: 1 for each in fields(Finished) if each.type == "int"},
+    **{each.name: "x" for each in fields(Finished) if each.type == "str"},
+    **{each.name: EPOCH for each in fields(Finished) if each.type == "datetime | None"},
+    sample=("k",),
+    requesters=({"requester": "r", "sourceIp": "s", "changes": 1},),
+    targets=(SUMMARY,),
+)
+
+
+def _answers(*states: str) -> Iterator[tuple[str, Any]]:
+    """(response's name, payload) of everything that functions of these states answer in the file."""
+    names = dict.fromkeys(name for case in CASES.values() for state, name in case.items() if state in states)
+    for name in names:
+        for response in RESPONSES[name].values():
+            if "Return" in response:
+                yield name, response["Return"]["Payload"]
+
+
+def test_the_file_has_the_two_sections_and_nothing_else() -> None:
+    assert set(mock_config()) == {"StateMachines", "MockedResponses"}
+    assert set(mock_config()["StateMachines"]) == {NAME}
+    assert set(mock_config()["StateMachines"][NAME]) == {"TestCases"}
+
+
+def test_each_case_names_task_states_and_responses_that_exist() -> None:
+    assert {state for case in CASES.values() for state in case} == TASKS
+    assert {name for case in CASES.values() for name in case.values()} == set(RESPONSES)
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_the_invocations_of_a_response_are_numbered_without_a_gap_from_0(name: str) -> None:
+    following = 0
+    for numbers in RESPONSES[name]:
+        assert re.fullmatch(r"\d+(-\d+)?", numbers)
+        first, _, last = numbers.partition("-")
+        assert int(first) == following
+        following = int(last or first) + 1
+        assert following > int(first)
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_a_response_either_returns_or_throws(name: str) -> None:
+    for response in RESPONSES[name].values():
+        assert list(response) in (["Return"], ["Throw"])
+        if "Throw" in response:
+            assert set(response["Throw"]) == {"Error", "Cause"}
+
+
+def test_functions_answer_in_lambdas_envelope_and_eventbridge_in_its_own() -> None:
+    for case in CASES.values():
+        for state, name in case.items():
+            returned = [each["Return"] for each in RESPONSES[name].values() if "Return" in each]
+            envelope = {"Entries", "FailedEntryCount"} if state == "Announce Outcome" else {"StatusCode", "Payload"}
+            assert all(set(each) == envelope for each in returned), name
+
+
+def test_what_a_function_throws_is_one_of_our_errors_as_lambda_reports_it_or_lambdas_own() -> None:
+    for name, responses in RESPONSES.items():
+        for response in responses.values():
+            error = response.get("Throw", {}).get("Error", "")
+            if error in ERRORS:
+                cause = json.loads(response["Throw"]["Cause"])
+                assert cause["errorType"] == error, name
+                assert set(cause) == {"errorMessage", "errorType", "requestId", "stackTrace"}
+            else:
+                assert error.startswith(("Lambda.", "EventBridge.")) or not error, name
+
+
+def test_join_batch_answers_as_the_function_does() -> None:
+    document = set(Joined(Role.LEADER, "b", "id", "arn", EPOCH).to_document())
+    for name, payload in _answers("Join Batch"):
+        role = payload["role"]
+        expected = {"ignored": {"role", "reason"}, "rejected": {"role", "failure"}}.get(role, document)
+        assert set(payload) == expected, name
+        assert role in {"ignored", "rejected", *(each.value for each in Role)}
+
+
+def test_close_batch_answers_as_the_function_does() -> None:
+    answers = list(_answers("Close Batch"))
+    assert {payload["status"] for _, payload in answers} == {each.value for each in ClosedStatus}
+    assert all(set(payload) == set(Closed(ClosedStatus.FROZEN).to_document()) for _, payload in answers)
+
+
+def test_resolve_distributions_answers_as_the_function_does() -> None:
+    for name, payload in _answers("Resolve Distributions"):
+        assert set(payload) == {"count", "targets", "roomUntil"}, name
+        if name != "Resolve_NoList":
+            assert payload["count"] == len(payload["targets"])
+            assert all(set(each) == {"distributionId"} for each in payload["targets"])
+
+
+def test_create_and_get_invalidation_answer_as_the_functions_do() -> None:
+    for name, payload in _answers("Create Invalidation", "Get Invalidation"):
+        assert Progress.from_document(payload).to_document().keys() == payload.keys(), name
+        finished = {each["completed"] for each in payload["invalidations"]} <= {True}
+        assert (Status(payload["status"]) is Status.IN_PROGRESS) != finished, name
+
+
+def test_finish_batch_and_notify_answer_as_the_functions_do() -> None:
+    always = set(reports.of_batch(BARE, RUN)["outcome"])
+    ever = set(reports.of_batch(FULL, RUN)["outcome"]) | {"announceError", "announceMessage"}
+    without_batch = set(reports.without_batch(reports.Caught("InvalidRequest", "told"), RUN)["outcome"])
+    for name, payload in _answers("Finish Batch", "Notify"):
+        told = {"completed", "error", "cause", "outcome"}
+        assert set(payload) == (told | {"detailType"} if name.startswith("Finish_") else told), name
+        outcome = payload["outcome"]
+        assert always <= set(outcome) <= ever if "batchId" in outcome else set(outcome) == without_batch, name
+        assert payload["completed"] == Outcome(outcome["outcome"]).succeeded or "announceError" in outcome, name
+
+
+def test_the_distributions_of_an_outcome_are_told_as_the_function_tells_them() -> None:
+    ever = set(SUMMARY.to_document())
+    always = set(replace(SUMMARY, widened=(), invalidation_ids=(), tries=0, error="", message="", seconds=None).to_document())
+    for name, payload in _answers("Finish Batch", "Notify"):
+        for target in payload["outcome"].get("targets", []):
+            assert always <= set(target) <= ever, name

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from invalidation.configuration import (
+    MANAGED_CACHE_POLICIES,
+    has_origin,
+    outline,
+    policy_caches_query_strings,
+    presumed,
+    read_distribution,
+)
+from invalidation.distribution import Behavior, Distribution, Origin
+from invalidation.routing import PathRules, served
+from tests.unit.data import rows
+
+POLICIES = rows("cache_policies.csv")
+OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
+DEFAULT = {"TargetOriginId": "s3", "CachePolicyId": OPTIMIZED}
+
+
+def items(*values: Any) -> dict[str, Any]:
+    return {"Quantity": len(values), "Items": list(values)}
+
+
+def origin(domain_name: str = "site.s3.eu-west-1.amazonaws.com", id: str = "s3", path: str = "") -> dict[str, Any]:  # noqa: A002 - as in CloudFront
+    return {"Id": id, "DomainName": domain_name, "OriginPath": path}
+
+
+def config(**settings: Any) -> dict[str, Any]:
+    """As little of a DistributionConfig as CloudFront returns."""
+    return {
+        "Origins": items(origin()),
+        "OriginGroups": {"Quantity": 0},
+        "DefaultCacheBehavior": DEFAULT,
+        "CacheBehaviors": {"Quantity": 0},
+        "Enabled": True,
+    } | settings
+
+
+def never_asked(policy_id: str) -> bool:
+    raise AssertionError(policy_id)
+
+
+def read(named: bool = False, bucket: str = "site", **settings: Any) -> Distribution:
+    return read_distribution("E1", bucket, config(**settings), never_asked, named=named)
+
+
+def test_the_least_configuration_is_read() -> None:
+    assert read() == Distribution(
+        "E1",
+        "site",
+        origins=(Origin("s3", "site.s3.eu-west-1.amazonaws.com"),),
+        behaviors=(Behavior("*", ("s3",)),),
+    )
+
+
+def test_what_planning_needs_is_read() -> None:
+    read_all = read(
+        Aliases=items("www.example.com"),
+        Enabled=False,
+        Staging=True,
+        ConnectionMode="tenant-only",
+        DefaultRootObject="index.html",
+        CacheTagConfig={"HeaderName": "X-Amz-Meta-Cache-Tag"},
+    )
+    assert read_all.aliases == ("www.example.com",)
+    assert not read_all.enabled
+    assert read_all.staging
+    assert read_all.tenant_only
+    assert read_all.default_root_object == "index.html"
+    assert read_all.tag_header == "x-amz-meta-cache-tag"
+
+
+@pytest.mark.parametrize("written", ["/prod", "/prod/", "prod"])
+def test_an_origin_path_is_read_however_its_slashes_are(written: str) -> None:
+    assert [each.path for each in read(Origins=items(origin(path=written))).origins] == ["/prod"]
+
+
+def test_an_origin_path_that_may_be_encoded_is_looked_for_both_ways() -> None:
+    distribution = read(Origins=items(origin(path="/%C3%BCber")))
+    assert served(distribution, "über/a.css", PathRules()).paths == ("/a.css",)
+    assert served(distribution, "%C3%BCber/a.css", PathRules()).paths == ("/a.css",)
+
+
+def test_behaviours_keep_their_order_and_the_default_comes_last() -> None:
+    distribution = read(
+        Origins=items(origin(), origin("other.s3.amazonaws.com", "elsewhere")),
+        CacheBehaviors=items(
+            {"PathPattern": "b*", "TargetOriginId": "elsewhere", "CachePolicyId": OPTIMIZED},
+            {"PathPattern": "a*", "TargetOriginId": "s3", "CachePolicyId": OPTIMIZED},
+        ),
+    )
+    assert distribution.behaviors == (Behavior("b*"), Behavior("a*", ("s3",)), Behavior("*", ("s3",)))
+    assert [each.id for each in distribution.origins] == ["s3"]
+
+
+@pytest.mark.parametrize("members", [("s3", "elsewhere"), ("elsewhere", "s3")])
+def test_either_member_of_an_origin_group_may_answer(members: tuple[str, str]) -> None:
+    distribution = read(
+        Origins=items(origin(), origin("other.s3.amazonaws.com", "elsewhere")),
+        OriginGroups=items({"Id": "group", "Members": items(*({"OriginId": member} for member in members))}),
+        DefaultCacheBehavior=DEFAULT | {"TargetOriginId": "group"},
+    )
+    assert distribution.behaviors == (Behavior("*", ("s3",)),)
+
+
+@pytest.mark.parametrize(
+    ("domain_name", "path", "expected"),
+    [
+        ("s3.eu-west-1.amazonaws.com", "/site", ("/a.css",)),
+        ("s3.eu-west-1.amazonaws.com", "", ("/site/a.css",)),
+        ("s3.eu-west-1.amazonaws.com", "/site-staging", ()),
+        ("s3.eu-west-1.amazonaws.com", "/si", ()),
+    ],
+)
+def test_a_path_style_origin_is_the_bucket_that_its_path_names(
+    domain_name: str, path: str, expected: tuple[str, ...]
+) -> None:
+    document = config(Origins=items(origin(domain_name, path=path)))
+    distribution = read_distribution("E1", "site", document, never_asked)
+    assert served(distribution, "a.css", PathRules()).paths == expected
+    assert has_origin(document, "site") == bool(distribution.origins)
+
+
+@pytest.mark.parametrize("row", POLICIES, ids=[row["name"] for row in POLICIES])
+def test_managed_cache_policies_are_known_by_their_id(row: dict[str, str]) -> None:
+    distribution = read(DefaultCacheBehavior={"TargetOriginId": "s3", "CachePolicyId": row["id"]})
+    assert distribution.behaviors[0].query_strings == (row["query_strings"] != "none")
+
+
+def test_the_table_of_managed_cache_policies_is_the_documented_one() -> None:
+    assert MANAGED_CACHE_POLICIES.keys() == {row["id"] for row in POLICIES}
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_custom_cache_policy_is_asked_for(answer: bool) -> None:
+    asked: list[str] = []
+
+    def caches_query_strings(policy_id: str) -> bool:
+        asked.append(policy_id)
+        return answer
+
+    document = config(DefaultCacheBehavior={"TargetOriginId": "s3", "CachePolicyId": "custom"})
+    distribution = read_distribution("E1", "site", document, caches_query_strings)
+    assert distribution.behaviors[0].query_strings is answer
+    assert asked == ["custom"]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "query_strings"), [("none", False), ("whitelist", True), ("allExcept", True), ("all", True)]
+)
+def test_a_policy_with_any_query_string_in_its_key_caches_them(behavior: str, query_strings: bool) -> None:
+    parameters = {"QueryStringsConfig": {"QueryStringBehavior": behavior}}
+    policy = {"CachePolicyConfig": {"ParametersInCacheKeyAndForwardedToOrigin": parameters}}
+    assert policy_caches_query_strings(policy) is query_strings
+
+
+@pytest.mark.parametrize(
+    ("settings", "query_strings"),
+    [
+        ({"ForwardedValues": {"QueryString": True}}, True),
+        ({"ForwardedValues": {"QueryString": True, "QueryStringCacheKeys": items("v")}}, True),
+        ({"ForwardedValues": {"QueryString": False}}, False),
+        ({}, True),
+    ],
+    ids=["all", "some", "none", "not said, to be safe"],
+)
+def test_legacy_settings_say_whether_query_strings_are_cached(settings: dict[str, Any], query_strings: bool) -> None:
+    distribution = read(DefaultCacheBehavior={"TargetOriginId": "s3"} | settings)
+    assert distribution.behaviors[0].query_strings is query_strings
+
+
+@pytest.mark.parametrize("kind", ["FunctionAssociations", "LambdaFunctionAssociations"])
+@pytest.mark.parametrize(
+    ("event", "rewrites"),
+    [("viewer-request", True), ("origin-request", True), ("viewer-response", False), ("origin-response", False)],
+)
+def test_a_function_on_requests_may_rewrite_and_one_on_responses_does_not(
+    kind: str, event: str, rewrites: bool
+) -> None:
+    distribution = read(DefaultCacheBehavior=DEFAULT | {kind: items({"EventType": event})})
+    assert distribution.behaviors[0].rewrites is rewrites
+
+
+@pytest.mark.parametrize(
+    ("settings", "pages"),
+    [
+        ({"ResponsePagePath": "/index.html", "ErrorCachingMinTTL": 300}, ("/index.html",)),
+        ({"ResponsePagePath": "/%C3%BC.html", "ErrorCachingMinTTL": 11}, ("/ü.html",)),
+        ({"ResponsePagePath": "/index.html", "ErrorCachingMinTTL": 10}, ()),
+        ({"ResponsePagePath": "/index.html"}, ()),
+        ({"ErrorCachingMinTTL": 300}, ()),
+        ({"ResponsePagePath": "", "ErrorCachingMinTTL": 300}, ()),
+    ],
+)
+def test_error_pages_that_stay_longer_than_an_invalidation_takes_matter(
+    settings: dict[str, Any], pages: tuple[str, ...]
+) -> None:
+    assert read(CustomErrorResponses=items({"ErrorCode": 404} | settings)).error_pages == pages
+
+
+ALIAS = "reader-abcdef-s3alias.s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize("domain_name", [ALIAS, "images.example.com"])
+def test_an_origin_with_another_name_is_the_bucket_only_where_somebody_said_so(domain_name: str) -> None:
+    assert read(Origins=items(origin(domain_name))).origins == ()
+    assert read(named=True, Origins=items(origin(domain_name))).origins == (Origin("s3", domain_name),)
+
+
+def test_another_bucket_stays_another_bucket_whoever_says_so() -> None:
+    assert read(named=True, Origins=items(origin("other.s3.amazonaws.com"))).origins == ()
+
+
+def test_without_a_bucket_there_are_no_origins() -> None:
+    assert read(bucket="", named=True, Origins=items(origin("example.com"))).origins == ()
+
+
+def test_an_outline_says_what_may_be_the_bucket_under_another_name() -> None:
+    summary = config(
+        DomainName="d111111abcdef8.cloudfront.net", Origins=items(origin(ALIAS), origin("other.s3.amazonaws.com", "o2"))
+    )
+    assert outline("E1", "site", summary) == Distribution(
+        "E1", "site", domain_name="d111111abcdef8.cloudfront.net", unrecognised=(ALIAS,)
+    )
+
+
+def test_what_does_not_exist_is_presumed_to_serve_every_key() -> None:
+    assert served(presumed("E1", "site"), "a.css", PathRules()).paths == ("/a.css",)

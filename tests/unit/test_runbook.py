@@ -1,0 +1,30 @@
+"""The runbook names every alarm and every error, and none that does not exist."""
+
+from __future__ import annotations
+
+import re
+
+from invalidation.errors import ERRORS
+from tests.definition import ROOT, resources
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+NOT_OURS = {"States.Timeout", "Lambda.Unknown", "ABORTED"}
+
+
+def _headings(section: str) -> set[str]:
+    text = RUNBOOK.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"^### (\S+)$", text, re.MULTILINE))
+
+
+def test_each_error_has_an_entry_and_no_entry_is_stale() -> None:
+    assert _headings("Errors") == set(ERRORS) | NOT_OURS
+
+
+def test_each_alarm_has_an_entry_and_no_entry_is_stale() -> None:
+    assert _headings("Alarms") == set(resources("AWS::CloudWatch::Alarm"))
+
+
+def test_an_entry_says_whether_the_error_passes_by_itself() -> None:
+    for name, error in ERRORS.items():
+        entry = RUNBOOK.split(f"\n### {name}\n")[1].split("\n### ")[0]
+        assert ("*Passing" in entry) == error.transient or "The stack was not changed" in entry or "may all" in entry
