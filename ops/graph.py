@@ -49,7 +49,8 @@ def graph(execution: str, html: Path | None, endpoint_url: str | None, open_it: 
         path.write_text(render(run), encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
-    click.echo(f"{path}: {run.name}, {run.status.lower()}, {len(run.visits)} states entered")
+    entered = f"{len(run.visits)} state{'' if len(run.visits) == 1 else 's'} entered"
+    click.echo(f"{path}: {run.name}, {run.status.lower()}, {entered}")
     if open_it:
         webbrowser.open(path.resolve().as_uri())
 

@@ -38,10 +38,7 @@ def chat_message(outcome: Mapping[str, Any]) -> dict[str, Any]:
 
 def _description(outcome: Mapping[str, Any]) -> str:
     targets = outcome.get("targets", [])
-    lines = [
-        f"`{each['distributionId']}`: {each['state']}, {each.get('paths', 0)} paths ({each.get('wildcards', 0)} wildcards)"
-        for each in targets[:10]
-    ]
+    lines = [f"`{each['distributionId']}`: {each['state']}, {each.get('paths', 0)} paths" for each in targets[:10]]
     if outcome.get("error"):
         lines.append(f"Error: `{outcome['error']}`")
     return "\n".join(lines) or "No distribution was invalidated."

@@ -115,10 +115,10 @@ def _items(document: Document, name: str) -> list[Any]:
 
 
 def _matches(origin: Document, bucket: str) -> Match:
-    if origins.is_endpoint(origin["DomainName"]):
-        in_path = f"{_origin_path(origin)}/".startswith(f"/{bucket}/") or f"/{bucket}".startswith(_origin_path(origin))
-        return Match.THIS_BUCKET if in_path else Match.OTHER_BUCKET
-    return origins.match(origin["DomainName"], bucket)
+    if not origins.is_endpoint(origin["DomainName"]):
+        return origins.match(origin["DomainName"], bucket)
+    path, of_bucket = f"{_origin_path(origin)}/", f"/{bucket}/"
+    return Match.THIS_BUCKET if path.startswith(of_bucket) or of_bucket.startswith(path) else Match.OTHER_BUCKET
 
 
 def _origins(origin: Document, bucket: str, *, named: bool) -> Iterator[Origin]:

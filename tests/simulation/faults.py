@@ -55,21 +55,25 @@ class Faults:
         self.kinds = kinds
         self.calm = rate == 0
         self.struck: Counter[Fault] = Counter()
+        self._likely: dict[tuple[Fault, ...], list[Fault]] = {}
 
-    def strike(self, candidates: tuple[Fault, ...]) -> Fault | None:
-        """One of the candidates, or, as a rule, none."""
-        if self.calm or self._random.random() >= self._rate:
+    def strike(self, candidates: tuple[Fault, ...], *, weight: int = 1) -> Fault | None:
+        """One of the candidates, or, as a rule, none. ``weight`` is for what there are fewer occasions for."""
+        if self.calm or self._random.random() >= self._rate * weight:
             return None
-        fault = candidates[int(self._random.random() * len(candidates))]
-        if fault not in self.kinds:
+        likely = self._likely.get(candidates)
+        if likely is None:
+            likely = self._likely[candidates] = [fault for fault in candidates if fault in self.kinds]
+        if not likely:
             return None
+        fault = likely[int(self._random.random() * len(likely))]
         self.struck[fault] += 1
         return fault
 
     @staticmethod
-    def some(random: Random, rate: float) -> Faults:
-        kinds = [fault for fault in Fault if random.random() < 0.6]
-        return Faults(random, rate, kinds)
+    def some(random: Random) -> Faults:
+        share = random.choice([0.15, 0.4, 0.9])
+        return Faults(random, random.choice([0.01, 0.03, 0.1]), [fault for fault in Fault if random.random() < share])
 
 
 def none(random: Random) -> Faults:

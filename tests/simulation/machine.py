@@ -155,10 +155,10 @@ class StateMachine:
                 self._world.observed.crashes.append(f"{name}: {error!r}")
                 scheduler.answer(call, error="Lambda.Unknown")
             else:
-                lost = self._world.faults.strike((Fault.RESULT_LOST,))
+                lost = self._world.faults.strike((Fault.RESULT_LOST,), weight=4)
                 scheduler.answer(call, result=result, error="Lambda.Unknown" if lost else "")
 
-        times = 2 if self._world.faults.strike((Fault.INVOKED_TWICE,)) else 1
+        times = 2 if self._world.faults.strike((Fault.INVOKED_TWICE,), weight=4) else 1
         for number in range(times):
             task = scheduler.spawn(f"{me.name}/{name}{' twin' * number}", body)
             task.call = call

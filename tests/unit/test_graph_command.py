@@ -35,7 +35,7 @@ def run(*arguments: str) -> Result:
 
 def test_a_saved_execution_is_drawn_into_the_current_folder(folder: Path) -> None:
     result = run(str(RECORDINGS / "moto.json"))
-    assert result.output == "graph-a-run-of-everything.html: a-run-of-everything, succeeded, 19 states entered\n"
+    assert result.output == "graph-a-run-of-everything.html: a-run-of-everything, succeeded, 20 states entered\n"
     assert "<title>a-run-of-everything" in (folder / "graph-a-run-of-everything.html").read_text(encoding="utf-8")
 
 
@@ -45,7 +45,7 @@ def test_an_execution_is_read_from_step_functions_by_its_arn(folder: Path, monke
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         result = run(recording.execution["executionArn"], "--html", "page.html")
-    assert (result.exit_code, result.output) == (0, "page.html: a-run-of-everything, succeeded, 1 states entered\n")
+    assert (result.exit_code, result.output) == (0, "page.html: a-run-of-everything, succeeded, 1 state entered\n")
     assert (folder / "page.html").exists()
 
 

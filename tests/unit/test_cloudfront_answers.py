@@ -1,0 +1,336 @@
+"""The adapter on botocore's Stubber: pages, tenants, policies and errors, which moto does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import (
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from botocore.stub import Stubber
+
+from invalidation.cloudfront import CloudFront, Invalidation, Target
+from invalidation.distribution import Distribution
+from invalidation.errors import (
+    AccessDenied,
+    CloudFrontThrottled,
+    CloudFrontUnavailable,
+    InvalidationError,
+    InvalidationRefused,
+    NoSuchDistribution,
+    TooManyInvalidationsInProgress,
+    TooManyTenants,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudfront import CloudFrontClient
+
+THEN = datetime(2026, 11, 23, tzinfo=UTC)
+TENANTS = Distribution("E1", "site", tenant_only=True)
+
+
+@pytest.fixture
+def client() -> CloudFrontClient:
+    return boto3.client(
+        "cloudfront",
+        region_name="us-east-1",
+        aws_access_key_id="made",
+        aws_secret_access_key="up",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
+@pytest.fixture
+def stub(client: CloudFrontClient) -> Iterator[Stubber]:
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def quantity(*items: Any) -> dict[str, Any]:
+    return {"Quantity": len(items), "Items": list(items)} if items else {"Quantity": 0}
+
+
+def summary(distribution_id: str, domain_name: str) -> dict[str, Any]:
+    """A DistributionSummary with every member that CloudFront requires."""
+    return {
+        "Id": distribution_id,
+        "ARN": f"arn:aws:cloudfront::123456789012:distribution/{distribution_id}",
+        "Status": "Deployed",
+        "LastModifiedTime": THEN,
+        "DomainName": f"{distribution_id.lower()}.cloudfront.net",
+        "Aliases": quantity(),
+        "Origins": quantity({"Id": "o", "DomainName": domain_name}),
+        "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all"},
+        "CacheBehaviors": quantity(),
+        "CustomErrorResponses": quantity(),
+        "Comment": "",
+        "PriceClass": "PriceClass_All",
+        "Enabled": True,
+        "ViewerCertificate": {},
+        "Restrictions": {"GeoRestriction": {"RestrictionType": "none", "Quantity": 0}},
+        "WebACLId": "",
+        "HttpVersion": "http2",
+        "IsIPV6Enabled": True,
+        "Staging": False,
+    }
+
+
+def page(*summaries: dict[str, Any], next_marker: str = "") -> dict[str, Any]:
+    listed: dict[str, Any] = {
+        "Marker": "",
+        "MaxItems": 100,
+        "IsTruncated": bool(next_marker),
+        "Quantity": len(summaries),
+    }
+    if summaries:
+        listed["Items"] = list(summaries)
+    return {"DistributionList": listed | ({"NextMarker": next_marker} if next_marker else {})}
+
+
+def config(cache_policy: str = "") -> dict[str, Any]:
+    behavior = {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all"}
+    return {
+        "DistributionConfig": {
+            "CallerReference": "r",
+            "Comment": "",
+            "Enabled": True,
+            "Origins": quantity({"Id": "o", "DomainName": "site.s3.amazonaws.com"}),
+            "DefaultCacheBehavior": behavior | ({"CachePolicyId": cache_policy} if cache_policy else {}),
+        }
+    }
+
+
+def tenant(tenant_id: str, **settings: Any) -> dict[str, Any]:
+    return {
+        "Id": tenant_id,
+        "DistributionId": "E1",
+        "Name": tenant_id,
+        "Arn": f"arn:aws:cloudfront::123456789012:distribution-tenant/{tenant_id}",
+        "Domains": [],
+        "CreatedTime": THEN,
+        "LastModifiedTime": THEN,
+        "ETag": "E",
+    } | settings
+
+
+def invalidation(status: str = "InProgress") -> dict[str, Any]:
+    batch = {"Paths": quantity("/a"), "CallerReference": "r"}
+    return {"Invalidation": {"Id": "I1", "Status": status, "CreateTime": THEN, "InvalidationBatch": batch}}
+
+
+def test_every_page_is_read_and_the_configuration_of_the_few_that_matter(
+    client: CloudFrontClient, stub: Stubber
+) -> None:
+    stub.add_response("list_distributions", page(summary("E1", "a.s3.amazonaws.com"), next_marker="m"), {})
+    stub.add_response("list_distributions", page(next_marker="n"), {"Marker": "m"})
+    stub.add_response("list_distributions", page(summary("E3", "site.s3.amazonaws.com")), {"Marker": "n"})
+    stub.add_response("get_distribution_config", config(), {"Id": "E3"})
+    (found,) = CloudFront(client).distributions_serving("site")
+    assert (found.id, found.domain_name) == ("E3", "e3.cloudfront.net")
+
+
+def test_a_distribution_that_is_deleted_while_it_is_listed_is_left_out(client: CloudFrontClient, stub: Stubber) -> None:
+    both = page(summary("E1", "site.s3.amazonaws.com"), summary("E2", "site.s3.amazonaws.com"))
+    stub.add_response("list_distributions", both)
+    stub.add_client_error("get_distribution_config", "NoSuchDistribution", http_status_code=404)
+    stub.add_response("get_distribution_config", config(), {"Id": "E2"})
+    assert [each.id for each in CloudFront(client).distributions_serving("site")] == ["E2"]
+
+
+def custom_policy(behavior: str) -> dict[str, Any]:
+    parameters = {
+        "EnableAcceptEncodingGzip": True,
+        "HeadersConfig": {"HeaderBehavior": "none"},
+        "CookiesConfig": {"CookieBehavior": "none"},
+        "QueryStringsConfig": {"QueryStringBehavior": behavior},
+    }
+    settings = {"Name": "mine", "MinTTL": 0, "ParametersInCacheKeyAndForwardedToOrigin": parameters}
+    return {"CachePolicy": {"Id": "p", "LastModifiedTime": THEN, "CachePolicyConfig": settings}}
+
+
+@pytest.mark.parametrize(("behavior", "caches"), [("none", False), ("all", True)])
+def test_a_custom_cache_policy_is_read_once_for_a_while(
+    client: CloudFrontClient, stub: Stubber, behavior: str, caches: bool
+) -> None:
+    now = [0.0]
+    cloudfront = CloudFront(client, cache_seconds=60, clock=lambda: now[0])
+    stub.add_response("get_distribution_config", config("p"), {"Id": "E1"})
+    stub.add_response("get_cache_policy", custom_policy(behavior), {"Id": "p"})
+    stub.add_response("get_distribution_config", config("p"), {"Id": "E2"})
+    read = [cloudfront.distribution(each, "site") for each in ("E1", "E2")]
+    assert [each.behaviors[0].query_strings for each in read] == [caches, caches]
+    now[0] = 61
+    stub.add_response("get_distribution_config", config("p"), {"Id": "E3"})
+    stub.add_response("get_cache_policy", custom_policy("whitelist"), {"Id": "p"})
+    assert cloudfront.distribution("E3", "site").behaviors[0].query_strings
+
+
+@pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("NoSuchCachePolicy", 404)])
+def test_a_cache_policy_that_may_not_be_read_is_taken_to_cache_query_strings(
+    client: CloudFrontClient, stub: Stubber, code: str, status: int
+) -> None:
+    stub.add_response("get_distribution_config", config("p"), {"Id": "E1"})
+    stub.add_client_error("get_cache_policy", code, http_status_code=status)
+    assert CloudFront(client).distribution("E1", "site").behaviors[0].query_strings
+
+
+def test_a_cache_policy_that_cannot_be_read_just_now_is_tried_again(client: CloudFrontClient, stub: Stubber) -> None:
+    stub.add_response("get_distribution_config", config("p"), {"Id": "E1"})
+    stub.add_client_error("get_cache_policy", "Throttling", http_status_code=400)
+    with pytest.raises(CloudFrontThrottled):
+        CloudFront(client).distribution("E1", "site")
+
+
+def test_an_ordinary_distribution_is_its_own_target_without_a_call(client: CloudFrontClient, stub: Stubber) -> None:
+    assert CloudFront(client).targets(Distribution("E1", "site")) == (Target("E1"),)
+    stub.assert_no_pending_responses()
+
+
+def test_a_multi_tenant_distribution_is_invalidated_by_its_enabled_tenants(
+    client: CloudFrontClient, stub: Stubber
+) -> None:
+    asked = {"AssociationFilter": {"DistributionId": "E1"}}
+    first = {"DistributionTenantList": [tenant("dt_b"), tenant("dt_off", Enabled=False)], "NextMarker": "m"}
+    stub.add_response("list_distribution_tenants", first, asked)
+    stub.add_response(
+        "list_distribution_tenants", {"DistributionTenantList": [tenant("dt_a", Enabled=True)]}, asked | {"Marker": "m"}
+    )
+    assert CloudFront(client).targets(TENANTS) == (Target("E1", "dt_a"), Target("E1", "dt_b"))
+
+
+def test_a_multi_tenant_distribution_may_have_no_tenant(client: CloudFrontClient, stub: Stubber) -> None:
+    stub.add_response("list_distribution_tenants", {})
+    assert CloudFront(client).targets(TENANTS) == ()
+
+
+@pytest.mark.parametrize(("tenants", "too_many"), [(2, False), (3, True)])
+def test_more_tenants_than_the_cap_have_an_error_of_their_own(
+    client: CloudFrontClient, stub: Stubber, tenants: int, too_many: bool
+) -> None:
+    listed = [tenant(f"dt_{number}") for number in range(tenants)]
+    stub.add_response("list_distribution_tenants", {"DistributionTenantList": listed})
+    cloudfront = CloudFront(client, max_tenants=2)
+    if too_many:
+        with pytest.raises(TooManyTenants, match=r"E1 has more than 2 enabled tenants.* MaxTenants"):
+            cloudfront.targets(TENANTS)
+    else:
+        assert len(cloudfront.targets(TENANTS)) == 2
+
+
+@pytest.mark.parametrize("target", [Target("E1", "dt_a"), "E1/dt_a"])
+def test_a_tenant_has_invalidations_of_its_own(client: CloudFrontClient, stub: Stubber, target: Target | str) -> None:
+    batch = {"Paths": quantity("/a"), "CallerReference": "r"}
+    stub.add_response(
+        "create_invalidation_for_distribution_tenant",
+        invalidation() | {"Location": "l"},
+        {"Id": "dt_a", "InvalidationBatch": batch},
+    )
+    stub.add_response(
+        "get_invalidation_for_distribution_tenant",
+        invalidation("Completed"),
+        {"DistributionTenantId": "dt_a", "Id": "I1"},
+    )
+    cloudfront = CloudFront(client)
+    created = cloudfront.create_invalidation(target, ["/a"], "r")
+    assert created == Invalidation("I1", "InProgress", THEN)
+    assert not created.completed
+    assert cloudfront.get_invalidation(target, created.id).completed
+
+
+@pytest.mark.parametrize("target", [Target("E1"), Target("E1", "dt_a")])
+def test_a_target_reads_back_from_its_text(target: Target) -> None:
+    assert Target.parse(str(target)) == target
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("AccessDenied", 403, AccessDenied),
+        ("NoSuchDistribution", 404, NoSuchDistribution),
+        ("InvalidationBatchAlreadyExists", 409, InvalidationRefused),
+        ("TooManyInvalidationsInProgress", 400, TooManyInvalidationsInProgress),
+        ("Throttling", 400, CloudFrontThrottled),
+        ("ServiceUnavailable", 503, CloudFrontUnavailable),
+    ],
+)
+@pytest.mark.parametrize(
+    ("target", "operation", "call"),
+    [
+        ("E1", "create_invalidation", "CreateInvalidation on distribution/E1"),
+        (
+            "E1/dt_a",
+            "create_invalidation_for_distribution_tenant",
+            "CreateInvalidationForDistributionTenant on distribution-tenant/dt_a",
+        ),
+    ],
+)
+def test_a_refused_invalidation_is_a_named_error_without_a_chain(
+    client: CloudFrontClient,
+    stub: Stubber,
+    code: str,
+    status: int,
+    error: type[InvalidationError],
+    target: str,
+    operation: str,
+    call: str,
+) -> None:
+    stub.add_client_error(operation, code, "as CloudFront puts it", http_status_code=status)
+    with pytest.raises(error) as raised:
+        CloudFront(client).create_invalidation(target, ["/a"], "r")
+    assert str(raised.value).startswith(f"{call}: {code} (as CloudFront puts it). ")
+    assert raised.value.__suppress_context__
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("problem", "error"),
+    [
+        (EndpointConnectionError(endpoint_url="https://cloudfront.amazonaws.com"), CloudFrontUnavailable),
+        (ConnectTimeoutError(endpoint_url="https://cloudfront.amazonaws.com"), CloudFrontUnavailable),
+        (ReadTimeoutError(endpoint_url="https://cloudfront.amazonaws.com"), CloudFrontUnavailable),
+        (NoCredentialsError(), AccessDenied),
+        (ParamValidationError(report="Paths"), InvalidationRefused),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_botocore_raises_by_itself_has_a_name_too(
+    client: CloudFrontClient, problem: Exception, error: type[InvalidationError]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise problem
+
+    client.meta.events.register("before-call.cloudfront", fail)
+    with pytest.raises(error, match=f"GetInvalidation on distribution/E1: {type(problem).__name__}"):
+        CloudFront(client).get_invalidation("E1", "I1")
+
+
+@pytest.mark.parametrize(
+    ("operation", "ask", "grant"),
+    [
+        ("list_distributions", lambda c: c.distributions_serving("site"), r"cloudfront:ListDistributions on \* "),
+        ("get_distribution_config", lambda c: c.distribution("E1"), "cloudfront:GetDistributionConfig on arn:"),
+        ("list_distribution_tenants", lambda c: c.targets(TENANTS), r"cloudfront:ListDistributionTenants on \* "),
+        ("get_invalidation", lambda c: c.get_invalidation("E1", "I1"), "cloudfront:GetInvalidation on arn:"),
+        (
+            "get_invalidation_for_distribution_tenant",
+            lambda c: c.get_invalidation("E1/dt_a", "I1"),
+            "cloudfront:GetInvalidationForDistributionTenant on arn:aws:cloudfront::<account>:distribution-tenant/dt_a ",
+        ),
+    ],
+)
+def test_a_denied_call_says_what_to_grant(
+    client: CloudFrontClient, stub: Stubber, operation: str, ask: Any, grant: str
+) -> None:
+    stub.add_client_error(operation, "AccessDenied", http_status_code=403)
+    with pytest.raises(AccessDenied, match=grant):
+        ask(CloudFront(client))
