@@ -8,6 +8,10 @@ import click
 from ops.lazy import LazyGroup
 
 COMMANDS = {
+    "request": ("ops.request:request", "Invalidate keys of a bucket, or paths of a distribution, now."),
+    "wait": ("ops.wait:wait", "Return when the edge shows all that was changed: for deploy scripts."),
+    "explain": ("ops.explain:explain", "Who serves a key, and what a change of it invalidates, and why."),
+    "bucket": ("ops.bucket:bucket", "Let buckets send their events, or see whether they do."),
     "local": ("ops.local.commands:local", "A laptop-sized AWS on which everything runs."),
 }
 

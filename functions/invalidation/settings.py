@@ -27,6 +27,7 @@ class Settings:
     widest_path: str = "/*"
     directory_index: str = ""
     include_keys: tuple[str, ...] = ("*",)
+    skip_unchanged: bool = False
     invalidate_by: str = "Paths"
     dry_run: bool = False
     completion_timeout: timedelta = timedelta(minutes=30)
@@ -63,6 +64,7 @@ class Settings:
             widest_path=environment.get("WIDEST_PATH", default.widest_path),
             directory_index=environment.get("DIRECTORY_INDEX", ""),
             include_keys=_listed(environment.get("INCLUDE_KEYS", "*")),
+            skip_unchanged=environment.get("SKIP_UNCHANGED", "false") == "true",
             invalidate_by=environment.get("INVALIDATE_BY", default.invalidate_by),
             dry_run=environment.get("DRY_RUN", "false") == "true",
             completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),

@@ -50,9 +50,12 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     if wanted.rejected:
         return _part_company(event["input"], wanted, execution, executions)
     changes = [change for change in wanted.changes if INCLUDED(change.key)]
+    if wanted.changes and not changes:
+        return _ignored("IncludeKeys leaves the key out")
+    if SETTINGS.skip_unchanged:
+        changes = lifecycle.without_unchanged(TABLE, changes, now())
     if not changes:
-        reason = "IncludeKeys leaves the key out" if wanted.changes else "nothing changed that viewers could see"
-        return {"role": "ignored", "reason": reason}
+        return _ignored("nothing changed that viewers could see")
     count("Changes", len(changes))
     return _join_changes(changes, execution, executions).to_document()
 
@@ -88,6 +91,10 @@ def _part_company(events: list[Any], wanted: Changes, execution: Execution, exec
     executions.start(name, [each for position, each in enumerate(events) if position not in wrong])
     logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
     return _rejected(f"{wanted.rejected[0].message} (the other events of the list go on in execution {name})")
+
+
+def _ignored(reason: str) -> dict[str, Any]:
+    return {"role": "ignored", "reason": reason}
 
 
 def _rejected(message: str) -> dict[str, Any]:

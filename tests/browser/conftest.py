@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from ops.report import Recording, load, read, render
+from ops.report.run import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,13 +54,15 @@ class Report:
 
     def statuses(self) -> dict[str, str]:
         """The class that colours each state, by its name."""
-        found: dict[str, str] = self.page.evaluate(
-            """() => Object.fromEntries([...document.querySelectorAll("#stage .box")].map((box) => {
-                const known = ["succeeded","retried","caught","failed","aborted","running","unreached","unrecorded"];
-                return [box.querySelector(".state").dataset.state, known.filter((each) => box.classList.contains(each)).join(" ")];
-            }))"""
+        return dict(
+            self.page.evaluate(
+                """(known) => [...document.querySelectorAll("#stage .box")].map((box) => [
+                box.querySelector(".state").dataset.state,
+                known.filter((each) => box.classList.contains(each)).join(" "),
+            ])""",
+                list(get_args(Status)),
+            )
         )
-        return found
 
     def details(self) -> str:
         return str(self.page.locator("#details").inner_text())
@@ -73,7 +76,7 @@ Opener = "Callable[..., Report]"
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Report]]:
-    """Opens the report of a recording (by its engine's name, or itself); nothing may have been complained of at the end."""
+    """Opens the report of a recording (or of an engine's, by its name); in the end no complaint may have been made."""
     reports: list[Report] = []
 
     def open_report(recording: str | Recording = "moto", **options: Any) -> Report:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,8 +49,9 @@ def test_no_box_lies_on_another_and_no_text_leaves_its_box(opened: Opened) -> No
         )
         assert apart, (one["name"], other["name"])
     spilt = page.evaluate(
-        """() => [...document.querySelectorAll("#stage .state")].filter((box) =>
-            box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1).map((box) => box.dataset.state)"""
+        """() => [...document.querySelectorAll("#stage .state")]
+            .filter((box) => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1)
+            .map((box) => box.dataset.state)"""
     )
     assert spilt == []
 
@@ -69,18 +71,18 @@ def test_a_click_shows_the_states_data_attempts_and_timing(opened: Opened) -> No
     report.state("Find Distributions").click()
     details = report.details()
     assert "Attempts (3)" in details
-    assert details.count("Throttled") == 2
+    assert report.page.locator("#details .attempts").inner_text().count("Throttled") == 2
     assert re.search(r"\+\d[\d.]* s after [\d.]+ (s|ms)", details)
     assert '"bucket": "my-site"' in details
     assert "marked: not in the input" in details
-    assert report.page.locator("#details .line.changed").all_inner_texts()[:1] == ['  "found": {\n']
+    assert report.page.locator("#details .line.changed").all_inner_texts()[:1] == ['  "found": {']
 
 
 def test_an_error_is_told_with_its_message(opened: Opened) -> None:
     report = opened()
     report.state("Tell Channel").click()
-    error = report.page.locator("#details .error").inner_text()
-    assert error.splitlines() == ["AccessDenied", "User is not authorized to perform: sns:Publish"]
+    error = report.page.locator("#details .error > *").all_inner_texts()
+    assert error == ["AccessDenied", "User is not authorized to perform: sns:Publish"]
 
 
 def test_a_state_that_was_not_reached_says_so_and_shows_its_definition(opened: Opened) -> None:
@@ -266,37 +268,7 @@ def test_hostile_names_and_data_are_shown_and_do_nothing(opened: Opened) -> None
     assert report.page.title().startswith(HOSTILE)
 
 
-CONTRAST = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgb = (layers) => {
-    canvas.clearRect(0, 0, 1, 1);
-    for (const colour of layers) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const luminance = (colour) => {
-    const [r, g, b] = colour.map((each) => each / 255).map((each) => each <= 0.03928 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    const layers = [];
-    for (let at = element; at; at = at.parentElement) {
-      const style = getComputedStyle(at);
-      const tint = /^linear-gradient\\((rgba?\\([^)]*\\))/.exec(style.backgroundImage);
-      layers.unshift(style.backgroundColor, ...(tint ? [tint[1]] : []));
-    }
-    return ["white", ...layers];
-  };
-  const texts = document.querySelectorAll(".name, .facts, .quiet, .badge, .chip, h1, h2, h3, dt, dd, .link, code span, [role=tab], .row-name, .tick, .edge-label, .error, li, .comment");
-  const poor = [];
-  for (const element of texts) {
-    if (!element.offsetParent || !element.textContent.trim() || element.closest("[aria-hidden=true] .glyph")) continue;
-    const layers = behind(element);
-    const [one, other] = [luminance(rgb([...layers, getComputedStyle(element).color])), luminance(rgb(layers))].sort((a, b) => b - a);
-    const ratio = (one + 0.05) / (other + 0.05);
-    if (ratio < 4.5) poor.push([element.className || element.tagName, element.textContent.trim().slice(0, 30), ratio.toFixed(2)]);
-  }
-  return poor;
-}"""
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -320,8 +292,9 @@ def test_the_page_is_dark_where_the_reader_prefers_that(opened: Opened) -> None:
 def test_every_control_has_a_name_and_every_id_is_given_once(opened: Opened) -> None:
     report = opened()
     nameless = report.page.evaluate(
-        """() => [...document.querySelectorAll("button, select, input, summary, [role=tab]")].filter((each) =>
-            !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)).map((each) => each.outerHTML)"""
+        """() => [...document.querySelectorAll("button, select, input, summary, [role=tab]")]
+            .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length))
+            .map((each) => each.outerHTML)"""
     )
     assert nameless == []
     ids = report.page.evaluate("[...document.querySelectorAll('[id]')].map((each) => each.id)")

@@ -1,8 +1,10 @@
-"""One laptop-sized AWS for the whole session, and a pair of empty emulators for the canaries."""
+"""One laptop-sized AWS for the whole session, and a pair of empty emulators for the canaries.
+
+Tests that share one are in one xdist group, so that it is started once.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,6 @@ from ops.local.laptop import Laptop
 from ops.local.package import lambda_interpreter
 from ops.local.settings import Settings
 
-HERE = Path(__file__).parent
 QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
 
 
@@ -24,15 +25,6 @@ class Emulators:
 
     plain: LocalAws
     patched: LocalAws
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            group = "canaries" if "emulators" in getattr(item, "fixturenames", ()) else "laptop"
-            item.add_marker(pytest.mark.local)
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +43,7 @@ def emulators() -> Iterator[Emulators]:
 
 
 @pytest.fixture(scope="session")
-def lamed(laptop: Laptop) -> Iterator[Laptop]:
+def lamed(laptop: Laptop) -> Laptop:
     """A second stack beside the first, with a bucket of its own, whose function may not create invalidations."""
     bucket, stack = "another-web-site", "lamed"
     template = deploy.load()
@@ -60,7 +52,7 @@ def lamed(laptop: Laptop) -> Iterator[Laptop]:
     outputs = deploy.deploy(laptop.aws, template, {"BucketNames": bucket, "BatchWindowSeconds": "0"}, stack=stack)
     site.send_events_to_eventbridge(laptop.aws, bucket)
     distribution = site.create_distribution(laptop.aws, bucket)
-    yield replace(
+    return replace(
         laptop,
         bucket=bucket,
         outputs=outputs,
@@ -68,7 +60,6 @@ def lamed(laptop: Laptop) -> Iterator[Laptop]:
         distribution_domain=distribution.domain_name,
         queue_url=site.subscribe_queue(laptop.aws, outputs["NotificationTopicArn"], f"{bucket}-notifications"),
     )
-    laptop.aws.client("cloudformation").delete_stack(StackName=stack)
 
 
 def remove_permission(node: Any, action: str) -> int:

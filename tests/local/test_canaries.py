@@ -10,6 +10,8 @@ from ops.local.settings import ALL_PATCHES, Settings
 from tests.local import behaviours, behaviours_of_resources
 from tests.local.conftest import Emulators
 
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
+
 
 @pytest.mark.parametrize("name", ALL_PATCHES)
 def test_ministack_needs_the_patch_and_the_patch_helps(name: str, emulators: Emulators) -> None:

@@ -4,9 +4,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from ops.local import readings
 from ops.local.laptop import Laptop
 from tests.local import tools
+
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
 
 BEFORE_POLLING = [
     "Join Batch",

@@ -2,10 +2,13 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from ops.local import demo, readings
 from ops.local.laptop import Laptop
+
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
 
 
 def told_of(there: Laptop) -> tuple[int, str]:

@@ -13,6 +13,8 @@ from ops.local.aws import LocalAws, NotThisMachine
 from ops.local.settings import DIRECTORY_PREFIX, Settings
 from tests.local import tools
 
+pytestmark = pytest.mark.local
+
 PLAIN = Settings(patches=())
 
 

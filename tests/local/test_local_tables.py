@@ -8,6 +8,8 @@ import pytest
 from tests.local import tools
 from tests.local.conftest import Emulators
 
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
+
 KEY = {"pk": {"S": "BUCKET#site"}, "sk": {"S": "HEAD"}}
 
 

@@ -19,8 +19,10 @@ from botocore.config import Config
 
 from ops.local import server
 from ops.local.aws import LocalAws
-from ops.local.laptop import Laptop
 from tests.local import tools
+from tests.local.conftest import Emulators
+
+pytestmark = pytest.mark.local
 
 REAL_LOOKING = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -104,13 +106,14 @@ def members_of_group(leader: int) -> list[int]:
     return found
 
 
+@pytest.mark.xdist_group("emulators")
 def test_with_real_credentials_proxies_and_endpoint_around_it_up_works_beside_another_and_uses_none_of_them(
-    tmp_path: Path, trap: Trap, laptop: Laptop
+    tmp_path: Path, trap: Trap, emulators: Emulators
 ) -> None:
     with started(tmp_path, "--json", **trap.environment()) as process:
         assert process.stdout is not None
         there = json.loads(process.stdout.readline())
-        assert there["endpoint"] != laptop.endpoint
+        assert there["endpoint"] != emulators.patched.endpoint
         client = boto3.client(
             "s3",
             endpoint_url=there["endpoint"],

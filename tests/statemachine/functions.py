@@ -66,9 +66,22 @@ def _resolved(value: Any, refs: Mapping[str, Any]) -> Any:
             return refs[f"{name}.{attribute}"]
         case {"Fn::Join": [separator, items]}:
             return separator.join(_resolved(items, refs))
+        case {"Fn::If": [condition, yes, no]}:
+            return _resolved(yes if _holds(_template()["Conditions"][condition], refs) else no, refs)
         case dict():
             raise NotImplementedError(f"the tests cannot resolve {value}")
     return value
+
+
+def _holds(condition: Any, refs: Mapping[str, Any]) -> bool:
+    match condition:
+        case {"Fn::Equals": [one, other]}:
+            return bool(_resolved(one, refs) == _resolved(other, refs))
+        case {"Fn::Not": [negated]}:
+            return not _holds(negated, refs)
+        case {"Condition": name}:
+            return _holds(_template()["Conditions"][name], refs)
+    raise NotImplementedError(f"the tests cannot decide {condition}")
 
 
 def folder_of(logical_id: str) -> str:
@@ -76,11 +89,18 @@ def folder_of(logical_id: str) -> str:
 
 
 def allowed_actions(logical_id: str) -> set[str]:
-    """The actions that a function's own policies allow, on whatever resource."""
-    statements = [each for policy in properties(f"{logical_id}Role")["Policies"] for each in policy["PolicyDocument"]["Statement"]]
-    flat = [each["Fn::If"][1] if "Fn::If" in each else each for each in statements]
-    actions = [each["Action"] for each in flat]
-    return {name for each in actions for name in ([each] if isinstance(each, str) else each)}
+    """The actions that a function's own policies allow, on whatever resource and under whatever condition."""
+    return set(_actions(properties(f"{logical_id}Role")["Policies"]))
+
+
+def _actions(policies: Any) -> Iterator[str]:
+    if isinstance(policies, dict):
+        actions = policies.get("Action", [])
+        yield from [actions] if isinstance(actions, str) else actions
+        policies = list(policies.values())
+    if isinstance(policies, list):
+        for each in policies:
+            yield from _actions(each)
 
 
 class Functions:

@@ -23,6 +23,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function import tim
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.parser.mocking import mock_config
@@ -56,14 +57,18 @@ def execution(arn: str) -> Execution:
     return models.stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
 
 
-_parse = cache(AmazonStateLanguageParser.parse)
+_parse, _parse_path = cache(AmazonStateLanguageParser.parse), cache(json_path.parse)
 
 
 @contextmanager
 def parsed_once() -> Iterator[None]:
-    """A definition is parsed once for all executions: half a second each time, and a program keeps nothing of a run."""
+    """A definition and its paths are parsed once for all executions: neither keeps anything of a run.
+
+    moto parses the definition for each of them, which takes half a second, and a path whenever it is evaluated.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parse))
+        patch.setattr(json_path, "parse", _parse_path)
         yield
 
 

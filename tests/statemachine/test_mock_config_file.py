@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,7 +31,10 @@ FULL = replace(
     **{each.name: True for each in fields(Finished) if each.type == "bool"},
     **{each.name: 1 for each in fields(Finished) if each.type == "int"},
     **{each.name: "x" for each in fields(Finished) if each.type == "str"},
-    **{each.name: EPOCH for each in fields(Finished) if each.type == "datetime | None"},
+    opened=EPOCH,
+    closed=EPOCH,
+    next_try_at=EPOCH,
+    finished=EPOCH + timedelta(seconds=1),
     sample=("k",),
     requesters=({"requester": "r", "sourceIp": "s", "changes": 1},),
     targets=(SUMMARY,),

@@ -44,6 +44,7 @@ from invalidation.lifecycle.switching import (
 )
 from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, Target, TargetState
+from invalidation.lifecycle.unchanged import without_unchanged
 
 __all__ = [
     "Batch",
@@ -102,4 +103,5 @@ __all__ = [
     "sweep",
     "target",
     "unfinished_batches",
+    "without_unchanged",
 ]

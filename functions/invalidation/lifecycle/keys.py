@@ -54,6 +54,11 @@ def pending(change: Change, shards: int) -> Key:
     return Key(pending_shard(change.bucket, int(key[0], 16) % shards), f"{key}#{event}")
 
 
+def content(bucket: str, key: str) -> Key:
+    """What is remembered of an object's content; one partition for each key, since any key may be hot."""
+    return Key(f"CONTENT#{bucket}#{digest(key)}", "ETAG")
+
+
 def batch(batch_id: str) -> str:
     return f"BATCH#{batch_id}"
 

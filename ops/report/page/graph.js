@@ -164,7 +164,7 @@ function drawLegend() {
 }
 
 /* Zoom: native scrolling over a scaled stage. */
-const ZOOM = { least: 0.3, most: 2, legible: 0.8, step: 1.2 };
+const ZOOM = { least: 0.1, most: 2, legible: 0.8, step: 1.2 };
 
 function zoomTo(level) {
   const viewport = byId("viewport");

@@ -52,9 +52,7 @@ function payload(label, text, compareWith = NOTHING, open = true) {
 }
 
 function line([indent, pieces, changed]) {
-  const element = el("span", { class: changed ? "line changed" : "line" }, "  ".repeat(indent), pieces.map(([kind, text]) => el("span", { class: kind }, text)));
-  element.append("\n");
-  return element;
+  return el("span", { class: changed ? "line changed" : "line" }, "  ".repeat(indent), pieces.map(([kind, text]) => el("span", { class: kind }, text)));
 }
 
 function copyButton(text, label) {

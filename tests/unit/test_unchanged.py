@@ -1,0 +1,83 @@
+"""An overwrite with the same content may be left out; never one that could leave something stale."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invalidation.changes import Change
+from invalidation.lifecycle import without_unchanged
+from tests.memory_table import MemoryTable
+
+NOW = datetime(2026, 11, 12, tzinfo=UTC)
+FIRST = Change("my-site", "index.html", "event-1", etag="a", sequencer="0055AED6DCD90281E5")
+AGAIN = replace(FIRST, event_id="event-2", sequencer="0055AED6DCD90281E6")
+OTHER = replace(FIRST, event_id="event-3", sequencer="0055AED6DCD90281E7", etag="b")
+GONE = replace(FIRST, event_id="event-4", sequencer="0055AED6DCD90281E8", etag="", deleted=True)
+
+
+def _kept(*changes: Change) -> list[str]:
+    table = MemoryTable()
+    return [each.event_id for change in changes for each in without_unchanged(table, [change], NOW)]
+
+
+def test_the_same_content_again_is_left_out() -> None:
+    assert _kept(FIRST, AGAIN) == ["event-1"]
+
+
+def test_other_content_is_kept() -> None:
+    assert _kept(FIRST, OTHER) == ["event-1", "event-3"]
+
+
+def test_what_was_there_before_a_deletion_is_kept() -> None:
+    back = replace(FIRST, event_id="event-5", sequencer="0055AED6DCD90281E9")
+    assert _kept(FIRST, GONE, back) == ["event-1", "event-4", "event-5"]
+
+
+def test_the_same_event_is_kept_when_it_is_tried_again() -> None:
+    assert _kept(FIRST, FIRST) == ["event-1", "event-1"]
+
+
+def test_an_event_without_a_sequencer_or_an_etag_is_kept() -> None:
+    assert _kept(FIRST, replace(AGAIN, sequencer="")) == ["event-1", "event-2"]
+    assert _kept(replace(FIRST, etag=""), replace(AGAIN, etag="")) == ["event-1", "event-2"]
+
+
+def test_content_that_differs_is_kept_in_whatever_order_the_events_come() -> None:
+    back = replace(FIRST, event_id="event-5", sequencer="0055AED6DCD90281E9")
+    for order in permutations([FIRST, OTHER, back]):
+        assert OTHER.event_id in _kept(*order)
+
+
+def test_a_shorter_sequencer_counts_as_padded_with_zeros() -> None:
+    longer = replace(AGAIN, sequencer=FIRST.sequencer + "01")
+    assert _kept(FIRST, longer) == ["event-1"]
+    assert _kept(longer, FIRST) == ["event-2", "event-1"]
+
+
+@given(st.lists(st.sampled_from("ab-"), min_size=1, max_size=6), st.randoms(use_true_random=False))
+def test_each_state_that_differs_from_the_one_before_is_kept(states: list[str], random: object) -> None:
+    changes = [
+        Change("b", "k", f"{n}", deleted=state == "-", etag=state.strip("-"), sequencer=f"{n:016X}")
+        for n, state in enumerate(states, 1)
+    ]
+    assert hasattr(random, "shuffle")
+    order = list(changes)
+    random.shuffle(order)
+    kept = set(_kept(*order))
+    for before, after in zip([None, *changes], changes, strict=False):
+        if before is None or (before.etag, before.deleted) != (after.etag, after.deleted):
+            assert after.event_id in kept or _follows_equal_state(changes, order, after)
+
+
+def _follows_equal_state(changes: list[Change], order: list[Change], change: Change) -> bool:
+    """Left out because an older event with the same content was the newest known; what lies between is kept."""
+    known = [each for each in order[: order.index(change)] if each.sequencer < change.sequencer]
+    newest = max(known, key=lambda each: each.sequencer, default=None)
+    between = [each for each in changes if newest and newest.sequencer < each.sequencer < change.sequencer]
+    later = [each for each in between if order.index(each) > order.index(change)]
+    return newest is not None and newest.etag == change.etag and between == later
