@@ -2,71 +2,272 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 import click
-from rich.status import Status
-from rich.table import Table
 from rich.text import Text
 
-from invalidation.lifecycle import Batch, BatchState, BatchTable, Target
-from invalidation.lifecycle import keys as table_keys
-from invalidation.lifecycle.table import items
-from invalidation.limits import DOLLARS_PER_PATH, FREE_PATHS_A_MONTH, price
+from invalidation.lifecycle import Batch, BatchState, Target, TargetState
+from invalidation.limits import price
 from ops import tables
-from ops.entries import OUTCOMES, Entry, Question, ask
+from ops.entries import OUTCOMES, Entry, Question, ask, known_buckets
 from ops.moments import Moment, stamp, took
+from ops.shown import count
 from ops.stack import Stack, with_stack
 from ops.tables import Form, with_forms
 
 SHOWN = 3
 """Keys, requesters, distributions and widened paths that a cell of the table shows of each."""
+LONGEST = 60
+"""Characters of a key that the table shows; JSON has all of them."""
 CHUNK = 50
-"""Rows of one table: a long audit is shown as it is read."""
+"""Entries that are read before they are shown: a long audit is shown as it is read."""
 STYLES = {"Completed": "green", "Failed": "red", "PartlyFailed": "red", "InProgress": "yellow"}
+
+
 COLUMNS = (
-    *("batch_id", "opened_utc", "finished_utc", "seconds", "bucket", "outcome", "state", "changes", "deleted", "sample"),
-    *("requesters", "distributions", "invalidations", "paths", "wildcards", "widened", "max_dollars", "tries"),
-    *("error", "message", "execution"),
+    "batch",
+    "opened_utc",
+    "finished_utc",
+    "seconds",
+    "outcome",
+    "state",
+    "bucket",
+    "changes",
+    "deleted",
+    "sample",
+    "requesters",
+    "distributions",
+    "invalidations",
+    "paths",
+    "wildcards",
+    "widened",
+    "max_dollars",
+    "tries",
+    "error",
+    "message",
+    "execution",
 )
+"""The columns of --csv."""
+EXAMPLES = """\b
+Examples:
+  invalidations audit --bucket my-site --since 7d --outcome Failed
+  invalidations audit --bucket my-site --key index.html --since 2026-11-01 --until 2026-11-07
+  invalidations audit --since 30d --limit 0 --csv > november.csv
+"""
 
 
-@click.command(epilog="Example: invalidations audit --bucket my-site --since 7d --outcome Failed")
-@click.option("--bucket", help="Batches of this bucket.")
-@click.option("--key", help="Batches with a change of this object; needs --bucket. Reads lists: give --since, too.")
+@click.command(epilog=EXAMPLES)
+@click.option("--bucket", metavar="BUCKET", help="Batches of this bucket.")
+@click.option(
+    "--key", metavar="KEY", help="Batches with a change of this object of the --bucket; slow without --since."
+)
 @click.option("--distribution", metavar="ID", help="Batches that owed this distribution an invalidation.")
 @click.option("--since", type=Moment(), help="A date, a time (UTC), or how long ago: 2026-11-01, 24h, 7d.")
 @click.option("--until", type=Moment(end=True), help="The same; a date means the end of that day.")
-@click.option("--outcome", type=click.Choice(OUTCOMES, case_sensitive=False), help="What became of the batch.")
-@click.option("--limit", type=click.IntRange(0), default=50, show_default=True, help="Most batches shown; 0: all.")
+@click.option(
+    "--outcome",
+    type=click.Choice(OUTCOMES, case_sensitive=False),
+    metavar="OUTCOME",
+    help=f"What became of it: {', '.join(OUTCOMES)}.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    default=50,
+    show_default=True,
+    help="Most batches shown; 0: all.",
+)
 @with_forms()
 @with_stack
-def audit(
-    stack: Stack,
-    form: Form,
+def audit(stack: Stack, form: Form, limit: int, **filters: Any) -> None:
+    """Show who changed what, and what was invalidated because of it: a row for each batch, newest first.
+
+    The records are kept for the stack's AuditRetentionDays, far longer than Step Functions keeps executions. Costs are
+    upper bounds: they count every path as if the month's 1,000 free ones were used up.
+    """
+    question = question_of(**filters)
+    table = stack.table()
+    reading = Reading()
+    found = ask(table, question, known_buckets(table, stack.bucket_names), reading.looked_at)
+    chunks = reading.chunks(islice(found, limit) if limit else found)
+    if form is Form.PEOPLE:
+        show(chunks, limit)
+        return
+    if form is Form.CSV:
+        tables.csv_line(COLUMNS)
+    for entry in (entry for chunk in chunks for entry in chunk):
+        if form is Form.CSV:
+            tables.csv_line(csv_row(entry))
+        else:
+            tables.json_line(entry.to_document())
+
+
+def question_of(
+    *,
     bucket: str | None,
     key: str | None,
     distribution: str | None,
     since: datetime | None,
     until: datetime | None,
     outcome: str | None,
-    limit: int,
-) -> None:
-    """Show who changed what, and what was invalidated because of it: a row for each batch, newest first.
-
-    The records are kept for the stack's AuditRetentionDays, far longer than Step Functions keeps executions. Cost is an
-    upper bound: it counts every path as if the month's 1,000 free ones were used up.
-    """
+) -> Question:
     if key and not bucket:
         raise click.UsageError("--key needs --bucket: a key names an object only within its bucket")
-    question = Question(bucket or "", key or "", distribution or "", since, until, outcome or "")
-    table = stack.table()
-    with tables.console(stderr=True).status("Reading the audit …") as waiting:
-        progress = Progress(waiting)
-        found = ask(table, question, buckets_of(stack, table), progress.looked_at)
-        shown = list(islice(found, limit + 1)) if False else found
-        del shown
-        SHOW[form](islice(found, limit) if limit else found, waiting)
+    if since and until and since > until:
+        raise click.UsageError(f"--since ({stamp(since)}) is later than --until ({stamp(until)})")
+    return Question(bucket or "", key or "", distribution or "", since, until, outcome or "")
+
+
+class Reading:
+    """Tells on standard error, while a chunk is read, how far the reading has come."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.status = tables.console(stderr=True).status("Reading the audit …")
+
+    def looked_at(self, batch: Batch) -> None:
+        self.batches += 1
+        if self.batches % 10 == 0:
+            self.status.update(f"Reading the audit … {self.batches} batches, back to {stamp(batch.opened)}")
+
+    def chunks(self, found: Iterator[Entry]) -> Iterator[list[Entry]]:
+        """The entries in lists, so that nothing else is printed where the progress is."""
+        while True:
+            with self.status:
+                chunk = list(islice(found, CHUNK))
+            if not chunk:
+                return
+            yield chunk
+
+
+def show(chunks: Iterator[list[Entry]], limit: int) -> None:
+    """A table for each chunk, and a line that sums up."""
+    out = tables.console()
+    batches = paths = 0
+    last: Entry | None = None
+    for chunk in chunks:
+        made = tables.table("batch, started (UTC)", "what changed", "by", "invalidated", "outcome", leading=1)
+        for entry in chunk:
+            made.add_row(*row(entry))
+        out.print(made)
+        batches += len(chunk)
+        paths += sum(entry.paths for entry in chunk)
+        last = chunk[-1]
+    if last is None:
+        out.print("No batch matches.")
+        return
+    out.print(
+        f"{count(batches, 'batch', 'batches')}, {count(paths, 'path')}: at most ${price(paths)}, "
+        "as if the month's 1,000 free paths were used up."
+    )
+    if batches == limit:
+        until = last.batch.opened.strftime("%Y-%m-%dT%H:%M:%SZ")
+        out.print(f"There may be more: go on with --until {until}, or see all with --limit 0.", style="dim")
+
+
+def row(entry: Entry) -> tuple[Text, ...]:
+    batch = entry.batch
+    return (
+        tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim", no_wrap=True)),
+        what_changed(batch),
+        by_whom(batch),
+        where(entry),
+        what_became(entry),
+    )
+
+
+def what_changed(batch: Batch) -> Text:
+    head = batch.bucket or f"paths of {batch.distribution_id}"
+    keys = [short(key) for key in batch.sample[:SHOWN]]
+    more = batch.changes - len(keys)
+    deleted = f"{batch.deleted} of {batch.changes} deleted" if batch.deleted else ""
+    return tables.lines(Text(tables.plain(head), "bold"), *keys, f"and {more} more" if more > 0 else "", deleted)
+
+
+def by_whom(batch: Batch) -> Text:
+    """Account and address, those with the most changes first. Requests by hand are not told of by S3."""
+    if batch.by_hand:
+        return tables.text("a request")
+    shown = [
+        line
+        for each in batch.requesters[:SHOWN]
+        for line in (each.get("requester") or "unknown account", f"  {each.get('sourceIp') or 'no address'}")
+    ]
+    more = len(batch.requesters) - SHOWN
+    return tables.lines(*shown, f"and {more} more" if more > 0 else "")
+
+
+def where(entry: Entry) -> Text:
+    shown = [line for target in entry.targets[:SHOWN] for line in of_target(entry, target)]
+    more = len(entry.targets) - SHOWN
+    return tables.lines(*shown, f"and {count(more, 'distribution')} more" if more > 0 else "")
+
+
+def of_target(entry: Entry, target: Target) -> Iterator[str | Text]:
+    created = entry.created_for(target.distribution_id)
+    told = count(sum(record.paths for record in created), "path") if created else SENT_NOTHING[target.state]
+    yield f"{target.distribution_id}  {told}"
+    for record in created[:SHOWN]:
+        yield f"  {record.invalidation_id}"
+    for path, asked in (target.plan.widened if target.plan and created else ())[:SHOWN]:
+        yield f"  {short(path)} for {asked}"
+
+
+SENT_NOTHING = {
+    TargetState.OWED: "owed",
+    TargetState.PARKED: "parked",
+    TargetState.COMPLETED: "nothing sent",
+    TargetState.SKIPPED: "nothing sent",
+}
+"""What is said of a distribution for which no invalidation was created."""
+
+
+def what_became(entry: Entry) -> Text:
+    batch = entry.batch
+    again = f"again at {stamp(batch.next_try_at)}" if batch.next_try_at else ""
+    parked = "parked" if batch.state is BatchState.PARKED else ""
+    return tables.lines(
+        Text(entry.outcome, STYLES.get(entry.outcome, "")),
+        "dry run" if batch.dry_run else "",
+        batch.error,
+        parked or again,
+        took(entry.seconds),
+        f"≤ ${entry.dollars}" if entry.paths else "",
+    )
+
+
+def short(key: str) -> str:
+    return key if len(key) <= LONGEST else f"{key[: LONGEST - 1]}…"
+
+
+def csv_row(entry: Entry) -> Sequence[object]:
+    batch = entry.batch
+    widened = [each for target in entry.targets if target.plan for each in target.plan.widened]
+    return (
+        batch.batch_id,
+        stamp(batch.opened),
+        stamp(batch.finished),
+        entry.seconds,
+        entry.outcome,
+        batch.state.value,
+        batch.bucket,
+        batch.changes,
+        batch.deleted,
+        " | ".join(batch.sample),
+        " | ".join(f"{each.get('requester')} {each.get('sourceIp')} ({each['changes']})" for each in batch.requesters),
+        " | ".join(target.distribution_id for target in entry.targets) or batch.distribution_id,
+        " | ".join(record.invalidation_id for _, record in entry.created),
+        entry.paths,
+        entry.wildcards,
+        " | ".join(f"{path} for {asked}" for path, asked in widened),
+        entry.dollars,
+        batch.tries,
+        batch.error,
+        batch.message,
+        batch.owner,
+    )

@@ -12,6 +12,14 @@ COMMANDS = {
     "wait": ("ops.wait:wait", "Return when the edge shows all that was changed: for deploy scripts."),
     "explain": ("ops.explain:explain", "Who serves a key, and what a change of it invalidates, and why."),
     "bucket": ("ops.bucket:bucket", "Let buckets send their events, or see whether they do."),
+    "audit": ("ops.audit:audit", "Who changed what, what was invalidated where, and what it cost."),
+    "show": ("ops.show:show", "The whole story of one execution, batch or invalidation."),
+    "watch": ("ops.watch:watch", "See executions run, state by state."),
+    "status": ("ops.status:status", "What waits, what is owed, and what needs a person: one screen."),
+    "retry": ("ops.retry:retry", "Try a failed or parked batch again, or an execution that ended too early."),
+    "dead-letters": ("ops.dead_letters:dead_letters", "Events that never started an execution; replay them."),
+    "pause": ("ops.pausing:pause", "Let the changes of a bucket wait."),
+    "resume": ("ops.pausing:resume", "Go on with a paused bucket."),
     "local": ("ops.local.commands:local", "A laptop-sized AWS on which everything runs."),
 }
 

@@ -23,7 +23,9 @@ from invalidation.lifecycle import (
     frozen_changes,
 )
 from invalidation.lifecycle.freezing import SAMPLE
+from invalidation.lifecycle.keys import BUCKETS
 from invalidation.lifecycle.resolving import invalidations_of_each, targets_of
+from invalidation.lifecycle.table import items
 from invalidation.lifecycle.times import to_text
 from invalidation.limits import price
 from invalidation.outcomes import Outcome
@@ -134,6 +136,11 @@ def _text(moment: datetime | None) -> str | None:
 def entry(table: BatchTable, batch: Batch) -> Entry:
     """Read what belongs to a batch: two queries."""
     return Entry(batch, targets_of(table, batch), tuple(invalidations_of_each(table, batch.batch_id)))
+
+
+def known_buckets(table: BatchTable, watched: Iterable[str]) -> tuple[str, ...]:
+    """The buckets that the stack watches, and those that it has had a change of."""
+    return tuple(sorted({*watched, *(item["sk"] for item in items(table, BUCKETS, keys=True))}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ops.shown import shown
+
+LONGEST = 32_767
+"""Characters in one cell (Excel, "Specifications and limits")."""
 WIDTH_OF_A_FILE = 160
 """Columns where the output is no terminal, and COLUMNS does not say."""
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 - the wide forms are meant
@@ -35,11 +39,8 @@ class Form(Enum):
 
 
 def plain(value: object) -> str:
-    r"""A text in which nothing is invisible, moves the cursor or turns the direction: ``\x1b``, ``\u202e``, ``\n``.
-
-    Whatever Unicode calls unprintable is written as Python writes it; all else stays as it is.
-    """
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(value))
+    r"""A text in which nothing is invisible, moves the cursor or turns its direction: `\x1b`, `\n`, `\u202e`."""
+    return shown(value, LONGEST)
 
 
 def text(value: object, style: str = "") -> Text:

@@ -1,7 +1,8 @@
 """A set of paths -> the cheapest invalidation that covers it, within a budget.
 
 Few paths go as they are. More than that is a storm: CloudFront charges for each path and takes few wildcards at a time,
-so a storm becomes a small cover with wildcards in it, and ``cover`` says which of all covers is the best one.
+so a storm becomes a small cover with wildcards in it, and ``cover`` says which of all covers is the best one. Few paths
+with too many wildcards among them need a cover as well, but one that may have as many paths as go as they are.
 
 How far a wildcard may reach is bounded by ``widest_path``. What lies outside it cannot be widened and goes as it is,
 whatever it costs; what lies inside it gets what that leaves of the budget, and one path, which may be a wildcard, in
@@ -112,7 +113,7 @@ def plan(paths: Iterable[str], budget: Budget) -> Plan:
     if len(needed) <= budget.max_exact_paths:
         if _count_wildcards(needed) <= budget.max_wildcards:
             return Plan(tuple(needed))
-        max_paths = max(max_paths, budget.max_exact_paths)  # too many wildcards are no reason to widen other paths
+        max_paths = budget.max_exact_paths
 
     low, high = span(budget.widest_path[:-1], needed)
     outside = needed[:low] + needed[high:]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from invalidation.errors import MAX_MESSAGE
+from invalidation.errors import MAX_MESSAGE, BatchNotFound, InvalidRequest
 from invalidation.lifecycle import Finished
 from invalidation.outcomes import Outcome
 
@@ -76,15 +76,17 @@ class Run:
         return f"https://{host}/states/home?region={region}#/v2/executions/details/{self.arn}"
 
 
+_OF_THE_REQUEST = {InvalidRequest.__name__, BatchNotFound.__name__}
+
+
 def of_batch(finished: Finished, run: Run) -> dict[str, Any]:
     """The report on a batch: ``{"completed", "error", "cause", "detailType", "outcome"}``."""
     return _report({**finished.to_document()}, run, completed=finished.succeeded)
 
 
 def without_batch(failure: Caught, run: Run) -> dict[str, Any]:
-    """The report on a run that has no batch: its request was rejected, or its change could not be accepted."""
-    rejected = failure.error == "InvalidRequest"
-    outcome = Outcome.REJECTED if rejected else Outcome.FAILED
+    """The report on a run that has no batch: its request cannot be met, or its change could not be accepted."""
+    outcome = Outcome.REJECTED if failure.error in _OF_THE_REQUEST else Outcome.FAILED
     document = {"outcome": outcome.value, "error": failure.error, "message": failure.message}
     return _report(document, run, completed=False)
 
@@ -99,11 +101,18 @@ def _report(document: dict[str, Any], run: Run, *, completed: bool) -> dict[str,
     }
     return {
         "completed": completed,
-        "error": "" if completed else document["error"] or document["outcome"],
+        "error": "" if completed else error_of_fail_state(document["error"] or document["outcome"]),
         "cause": "" if completed else document["message"],
         "detailType": COMPLETED_EVENT if completed else FAILED_EVENT,
         "outcome": outcome,
     }
+
+
+def error_of_fail_state(error: str) -> str:
+    """``States.Timeout`` becomes ``Timeout``: names that begin with ``States.`` are Step Functions' own (SFD, "Error
+    names"), and interpreters refuse them in a Fail state. The outcome document keeps the name as it was.
+    """
+    return error.removeprefix("States.")
 
 
 def subject(outcome: Mapping[str, Any]) -> str:
@@ -128,9 +137,11 @@ _HEADLINES = {
 
 
 def _what(outcome: Mapping[str, Any]) -> str:
-    if "batchId" not in outcome:
+    """Where and how much; the execution's name, where no batch was recorded."""
+    bucket = outcome.get("bucket")
+    where = bucket or outcome.get("distributionId")
+    if not where:
         return str(outcome["execution"]).rsplit(":", 1)[-1]
     changes = outcome["changes"]
-    noun = "change" if outcome["bucket"] else "path"
-    where = outcome["bucket"] or ", ".join(each["distributionId"] for each in outcome["distributions"][:3])
+    noun = "change" if bucket else "path"
     return f"{where}, {changes} {noun}{'' if changes == 1 else 's'}"

@@ -19,7 +19,7 @@ from botocore.config import Config
 from invalidation import lifecycle
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.changes import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch, parse
-from invalidation.errors import InvalidRequest
+from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.executions import Executions
 from invalidation.lifecycle import Execution, Joined, Window
 from invalidation.patterns import key_filter
@@ -43,10 +43,11 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     executions = Executions(STEP_FUNCTIONS, event["stateMachine"])
     try:
         wanted = parse(event["input"])
-    except InvalidRequest as error:
-        return _rejected(str(error))
-    if not isinstance(wanted, Changes):
-        return _join_request(wanted, execution).to_document()
+        if not isinstance(wanted, Changes):
+            return _join_request(wanted, execution).to_document()
+    except (InvalidRequest, BatchNotFound) as error:
+        # Not raised: what fails here is replayed, and this would be wrong every time.
+        return _rejected(type(error), str(error))
     if wanted.rejected:
         return _part_company(event["input"], wanted, execution, executions)
     changes = [change for change in wanted.changes if INCLUDED(change.key)]
@@ -90,12 +91,12 @@ def _part_company(events: list[Any], wanted: Changes, execution: Execution, exec
     name = f"accepted-{lifecycle.batch_id(execution)}"
     executions.start(name, [each for position, each in enumerate(events) if position not in wrong])
     logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
-    return _rejected(f"{wanted.rejected[0].message} (the other events of the list go on in execution {name})")
+    return _rejected(InvalidRequest, f"{wanted.rejected[0].message} (the other events of the list go on in execution {name})")
 
 
 def _ignored(reason: str) -> dict[str, Any]:
     return {"role": "ignored", "reason": reason}
 
 
-def _rejected(message: str) -> dict[str, Any]:
-    return {"role": "rejected", "failure": {"error": InvalidRequest.__name__, "message": message}}
+def _rejected(error: type[InvalidRequest | BatchNotFound], message: str) -> dict[str, Any]:
+    return {"role": "rejected", "failure": {"error": error.__name__, "message": message}}

@@ -44,8 +44,9 @@ def _report(event: Event) -> dict[str, Any]:
         return dict(state)
     failure = reports.caught(state["announceFailure"])
     told = f"the batch ended as {state['outcome']['outcome']}, but its event was not taken: {failure.message}"
+    error = state["error"] or reports.error_of_fail_state(failure.error)
     outcome = {**state["outcome"], "announceError": failure.error, "announceMessage": failure.message}
-    return {"completed": False, "error": state["error"] or failure.error, "cause": told, "outcome": outcome}
+    return {"completed": False, "error": error, "cause": told, "outcome": outcome}
 
 
 def _report_without_finish(state: Mapping[str, Any], event: Event) -> dict[str, Any]:

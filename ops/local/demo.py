@@ -17,7 +17,8 @@ from ops.local import laptop, readings
 from ops.local.interrupts import heed_signals
 from ops.local.laptop import Laptop
 from ops.local.readings import Invalidation, Notification
-from ops.local.watch import Step, Watcher
+from ops.shown import shown
+from ops.watching import Step, Watcher
 
 SITE = {
     "index.html": "<h1>Welcome, version 1</h1>",
@@ -28,17 +29,6 @@ SITE = {
     "menü.html": "<h1>Menü</h1>",
 }
 PATIENCE = 60.0
-MARKS = {
-    "Task": "cyan",
-    "Wait": "yellow",
-    "Choice": "dim",
-    "Pass": "dim",
-    "Map": "blue",
-    "Parallel": "blue",
-    "Succeed": "green",
-    "Fail": "red",
-}
-"""The colour of a state, by its type."""
 
 
 @dataclass(slots=True)
@@ -113,16 +103,15 @@ class Story:
 
 def line(step: Step, started: float) -> str:
     """One step as a line: when, about what, and which state."""
-    colour = MARKS.get(step.kind, "green" if step.name == "SUCCEEDED" else "red")
     name = f"● {step.name} {step.why}".rstrip() if step.kind == "Ended" else step.name
-    indent = f"{step.at.timestamp() - started:7.1f} s  {step.about:<26}"
-    return f"{escape(indent)} [{colour}]{escape(name)}[/]"
+    indent = f"{step.at.timestamp() - started:7.1f} s  {shown(step.about):<26}"
+    return f"{escape(indent)} [{step.colour}]{escape(name)}[/]"
 
 
 def tell(there: Laptop, out: Console) -> Story:
     """The whole demonstration."""
     s3 = there.aws.client("s3")
-    story = Story(there, out, Watcher(there.aws, there.state_machine_arn))
+    story = Story(there, out, Watcher(there.aws.client("stepfunctions"), there.state_machine_arn))
 
     def put(key: str, body: str) -> None:
         s3.put_object(Bucket=there.bucket, Key=key, Body=body.encode(), ContentType="text/html; charset=utf-8")

@@ -3,11 +3,18 @@
 import signal
 from types import FrameType
 
+HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def heed_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    """A signal that the caller chose to ignore, as nohup does, stays ignored."""
+    for number in HEEDED:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Once is enough: a second signal does not disturb the cleaning up."""
+    for number in HEEDED:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

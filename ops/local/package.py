@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ REQUIREMENTS = "requirements.txt"
 LAMBDA_PYTHON = "python3.13"
 LEFT_OUT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 EPOCH = (1980, 1, 1, 0, 0, 0)
+HOUR = 3600.0
 
 
 class BuildProblem(Exception):
@@ -59,6 +61,7 @@ def deployment_package(source: Path = SOURCE) -> Path:
     made_of = [part for path in sources for part in (str(path.relative_to(source)).encode(), path.read_bytes())]
 
     def make(package: Path) -> None:
+        forget_old_packages()
         libraries = installed_requirements(source / REQUIREMENTS)
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for folder in (libraries, source):
@@ -66,6 +69,12 @@ def deployment_package(source: Path = SOURCE) -> Path:
                     add(archive, path, str(path.relative_to(folder)))
 
     return made_once(f"package-{digest(made_of)}.zip", make)
+
+
+def forget_old_packages() -> None:
+    for package in BUILD.glob("package-*.zip"):
+        if time.time() - package.stat().st_mtime > HOUR:
+            package.unlink(missing_ok=True)
 
 
 def installed_requirements(requirements: Path) -> Path:

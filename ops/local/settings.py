@@ -1,6 +1,7 @@
 """How one laptop-sized AWS is set up: what `up`, `demo` and the tests may choose."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from typing import Self
 
@@ -54,7 +55,7 @@ class Settings:
     page_size: int = 100
     max_paths: int = 3000
     max_wildcards: int = 15
-    handlers_at_once: int = 4
+    handlers_at_once: int = max(2, min(8, os.cpu_count() or 2))
     lambda_python: str = ""
     patches: tuple[str, ...] = field(default=ALL_PATCHES)
 

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from ops.report.run import Run
 
 LIBRARY = "@dagrejs/dagre 3.1.3"
-SCRIPTS = ("dom", "data", "payload", "layout", "graph", "details", "timeline", "events", "main")
+STYLES = ("colours", "base", "graph", "details", "record", "media")
+SCRIPTS = ("dom", "data", "payload", "layout", "graph", "navigate", "details", "timeline", "events", "main")
 ICON_COLOURS = {"SUCCEEDED": "#1a7f37", "RUNNING": "#0969da"}
 ICON_FAILED = "#cf222e"
 
 
 def render(run: Run) -> str:
     """The whole page. The same run gives the same page."""
-    style = _asset("report.css")
+    style = "".join(_asset(f"{name}.css") for name in STYLES)
     library, script = _library(), _script()
     policy = [
         "default-src 'none'",

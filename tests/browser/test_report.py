@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import json
 import re
 from itertools import combinations
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     Opened = Callable[..., Report]
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-HOSTILE = '</script><img src=x onerror="window.ran = 1"><script>window.ran = 1</script>'
 
 
 def test_each_state_is_coloured_by_what_happened_to_it(opened: Opened) -> None:
@@ -91,41 +87,6 @@ def test_a_state_that_was_not_reached_says_so_and_shows_its_definition(opened: O
     assert "Not reached in this execution." in report.details()
     report.page.locator("#details summary", has_text="Definition").click()
     assert '"Type": "Succeed"' in report.details()
-
-
-def test_the_keyboard_alone_goes_through_the_graph(opened: Opened) -> None:
-    report = opened()
-    focused = "document.activeElement.dataset.state"
-    report.state("Find Distributions").locator(".state").focus()
-    report.page.keyboard.press("ArrowDown")
-    assert report.page.evaluate(focused) == "Any?"
-    report.page.keyboard.press("Enter")
-    assert report.details().startswith("Any?")
-    report.page.keyboard.press("Tab")
-    assert report.page.evaluate(focused) == "Nothing To Do"
-    report.page.keyboard.press("Space")
-    assert report.details().startswith("Nothing To Do")
-    report.page.keyboard.press("ArrowUp")
-    assert report.page.evaluate(focused) == "Any?"
-    report.page.keyboard.press("Escape")
-    assert report.details().startswith("Execution")
-
-
-def test_the_first_tab_stop_leads_past_the_graph(opened: Opened) -> None:
-    report = opened()
-    report.page.keyboard.press("Tab")
-    report.page.keyboard.press("Enter")
-    assert report.page.evaluate("document.activeElement.id") == "details"
-
-
-def test_the_focused_and_the_selected_state_can_be_seen(opened: Opened) -> None:
-    report = opened()
-    report.state("Ended").click()
-    assert "selected" in str(report.state("Ended").get_attribute("class"))
-    assert report.state("Ended").locator(".state").get_attribute("aria-current") == "true"
-    report.page.keyboard.press("ArrowUp")
-    outline = report.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-    assert outline == "solid"
 
 
 def test_one_iteration_of_a_map_can_be_looked_at(opened: Opened) -> None:
@@ -204,106 +165,12 @@ def test_an_event_unfolds_to_its_details(opened: Opened) -> None:
     assert report.page.locator("#events .expanded").count() == 0
 
 
-def test_tabs_are_moved_between_with_arrow_keys(opened: Opened) -> None:
-    report = opened()
-    report.page.get_by_role("tab", name="Timeline").focus()
-    report.page.keyboard.press("ArrowRight")
-    assert report.page.get_by_role("tab", name="Events").get_attribute("aria-selected") == "true"
-    assert report.page.locator("#events").is_visible()
-    assert not report.page.locator("#timeline").is_visible()
-
-
 def test_the_overview_tells_what_is_worth_a_look(opened: Opened) -> None:
     report = opened()
     found = report.page.locator("#details .incidents .link").all_inner_texts()
     assert found == ["Find Distributions", "Create #1", "Create #2", "Tell Channel"]
     report.page.locator("#details .incidents .link").nth(1).click()
     assert "NoSuchDistribution" in report.details()
-
-
-def test_nothing_is_loaded_but_the_file_itself(opened: Opened) -> None:
-    report = opened()
-    for name in ("Find Distributions", "Invalidate Each", "Ended"):
-        report.state(name).locator(".state").click()
-    report.page.get_by_role("tab", name="Events").click()
-    assert report.requests == [report.url]
-
-
-def test_the_policy_stops_what_would_ask_the_network(opened: Opened) -> None:
-    report = opened()
-    refused = report.page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'refused')")
-    assert refused == "refused"
-    assert any("Content Security Policy" in complaint for complaint in report.complaints)
-    assert report.requests == [report.url]
-    report.complaints.clear()
-
-
-def hostile() -> Recording:
-    item = {"Type": "Task", "Comment": HOSTILE, "Catch": [{"ErrorEquals": [HOSTILE], "Next": "__proto__"}], "End": True}
-    definition: dict[str, Any] = {
-        "StartAt": HOSTILE,
-        "States": {HOSTILE: item, "__proto__": {"Type": "Pass", "End": True}},
-    }
-    data = json.dumps({HOSTILE: HOSTILE, "__proto__": {"polluted": 1}})
-    history = History()
-    history.add("TaskStateEntered", "stateEntered", name=HOSTILE, input=data)
-    history.tried(HOSTILE)
-    history.add("TaskStateExited", "stateExited", name=HOSTILE, output=data)
-    history.entered("__proto__", "Pass").exited("__proto__", "Pass")
-    history.add("ExecutionSucceeded", "executionSucceeded", output=data)
-    return Recording(definition, {"name": HOSTILE, "status": "SUCCEEDED", "input": data}, history.events)
-
-
-def test_hostile_names_and_data_are_shown_and_do_nothing(opened: Opened) -> None:
-    report = opened(hostile())
-    assert list(report.statuses().values()) == ["caught", "succeeded"]
-    report.page.locator("#stage .state").first.click()
-    assert report.details().startswith(HOSTILE)
-    report.page.get_by_role("tab", name="Events").click()
-    report.page.locator('#events tr[data-event="2"] .link').first.click()
-    assert HOSTILE.replace('"', '\\"') in report.page.locator("#events .expanded").inner_text()
-    report.page.locator("#stage .state").nth(1).click()
-    assert report.details().startswith("__proto__")
-    assert report.page.evaluate("[window.ran, document.images.length, ({}).polluted]") == [None, 0, None]
-    assert report.page.title().startswith(HOSTILE)
-
-
-CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_enough_contrast_in_light_and_in_dark(opened: Opened, scheme: str) -> None:
-    report = opened(color_scheme=scheme)
-    for name in ("Find Distributions", "Tell Channel", "Nothing To Do", "Invalidate Each"):
-        report.state(name).locator(".state").click()
-        assert report.page.evaluate(CONTRAST) == []
-    report.page.get_by_role("tab", name="Events").click()
-    assert report.page.evaluate(CONTRAST) == []
-
-
-def test_the_page_is_dark_where_the_reader_prefers_that(opened: Opened) -> None:
-    backgrounds = [
-        opened(color_scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
-        for scheme in ("light", "dark")
-    ]
-    assert backgrounds == ["rgb(244, 245, 247)", "rgb(14, 17, 22)"]
-
-
-def test_every_control_has_a_name_and_every_id_is_given_once(opened: Opened) -> None:
-    report = opened()
-    nameless = report.page.evaluate(
-        """() => [...document.querySelectorAll("button, select, input, summary, [role=tab]")]
-            .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length))
-            .map((each) => each.outerHTML)"""
-    )
-    assert nameless == []
-    ids = report.page.evaluate("[...document.querySelectorAll('[id]')].map((each) => each.id)")
-    assert len(ids) == len(set(ids))
-
-
-def test_what_a_screen_reader_says_of_a_state_tells_what_happened(opened: Opened) -> None:
-    name = opened().page.get_by_role("button", name=re.compile("^Tell Channel"))
-    expect(name.first).to_have_accessible_name(re.compile(r"Tell Channel.*Task.*error caught"))
 
 
 def test_a_history_that_leaves_out_iterations_still_offers_its_items(opened: Opened) -> None:
@@ -375,8 +242,3 @@ def test_zoom_goes_in_out_and_to_all_of_it(opened: Opened) -> None:
         "() => { const view = document.getElementById('viewport'); return view.scrollHeight <= view.clientHeight + 1; }"
     )
     assert inside
-
-
-def test_on_a_narrow_screen_nothing_has_to_be_scrolled_sideways(opened: Opened) -> None:
-    report = opened(viewport={"width": 420, "height": 800})
-    assert report.page.evaluate("document.documentElement.scrollWidth") <= 420

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.report import read
+from ops.report.run import Run
+
 START = 1_790_000_000.0
 """When every such history starts, in seconds since 1970; each event is one second after the one before it."""
 
@@ -48,3 +51,16 @@ class History:
     def without_previous(self) -> list[dict[str, Any]]:
         """The events as an engine writes them that does not tell what an event came after."""
         return [{key: value for key, value in event.items() if key != "previousEventId"} for event in self.events]
+
+
+def machine(**states: dict[str, Any]) -> dict[str, Any]:
+    """A definition that starts at the first of its states."""
+    return {"StartAt": next(iter(states)), "States": states}
+
+
+def run_of(definition: dict[str, Any], history: History, status: str = "SUCCEEDED") -> Run:
+    return read(definition, {"status": status, "name": "one"}, history.events)
+
+
+def by_state(run: Run) -> dict[str, str]:
+    return {state.name: run.status_of(state.name) for state, _ in run.flow.walk()}

@@ -26,11 +26,6 @@ class Edge:
     polls: int = 1
     created: list[Invalidation] = field(default_factory=list)
     _polled: Counter[str] = field(default_factory=Counter)
-    _failures: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-
-    def fail(self, call: str, distribution_id: str, code: str, times: int = 1) -> None:
-        """Let the next calls for a distribution be answered with an error code."""
-        self._failures.setdefault((call, distribution_id), []).extend([code] * times)
 
     def paths(self, distribution_id: str) -> list[list[str]]:
         """The paths of each invalidation of a distribution, oldest first."""
@@ -50,11 +45,6 @@ class Edge:
         self._polled[invalidation.id] += 1
         return invalidation
 
-    def raise_if_asked(self, call: str, distribution_id: str) -> None:
-        failures = self._failures.get((call, distribution_id))
-        if failures:
-            raise CloudFrontException(failures.pop(0), "as the test has asked for")
-
 
 @contextmanager
 def kept_by(edge: Edge) -> Iterator[None]:
@@ -64,7 +54,6 @@ def kept_by(edge: Edge) -> Iterator[None]:
     def create_invalidation(
         backend: CloudFrontBackend, dist_id: str, paths: Sequence[str], caller_ref: str
     ) -> Invalidation:
-        edge.raise_if_asked("CreateInvalidation", dist_id)
         for existing in backend.list_invalidations(dist_id=dist_id)[0]:
             if existing.caller_ref == caller_ref:
                 if sorted(existing.paths) != sorted(paths):
@@ -73,7 +62,6 @@ def kept_by(edge: Edge) -> Iterator[None]:
         return edge.create(create(backend, dist_id, paths, caller_ref))
 
     def get_invalidation(backend: CloudFrontBackend, dist_id: str, id: str) -> Invalidation:  # noqa: A002 # moto's name
-        edge.raise_if_asked("GetInvalidation", dist_id)
         return edge.poll(get(backend, dist_id, id))
 
     def random_id(*, uppercase: bool = True, length: int = 13) -> str:

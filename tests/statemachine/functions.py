@@ -11,6 +11,7 @@ import traceback
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -30,6 +31,8 @@ ACTIONS = {
     "s3:PutBucketNotificationConfiguration": "s3:PutBucketNotification",
 }
 """Where an IAM action is not called like its operation (Service Authorization Reference)."""
+PREFIXES = {"monitoring": "cloudwatch"}
+"""Where a service signs by another name than its actions have."""
 
 
 _template = cache(template)
@@ -103,6 +106,21 @@ def _actions(policies: Any) -> Iterator[str]:
             yield from _actions(each)
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """An error that AWS answers one call with."""
+
+    action: str
+    code: str
+    status: int
+    about: str
+
+    def answer(self) -> tuple[Any, dict[str, Any]]:
+        error = {"Code": self.code, "Message": "as the test has asked for"}
+        metadata = {"HTTPStatusCode": self.status, "RequestId": str(uuid.uuid4())}
+        return SimpleNamespace(status_code=self.status), {"Error": error, "ResponseMetadata": metadata}
+
+
 class Functions:
     """The functions of a stack: ``invoke`` answers as Lambda does.
 
@@ -115,6 +133,7 @@ class Functions:
         self._modules: dict[str, ModuleType] = {}
         self._failures: dict[str, list[Exception]] = {}
         self._lost: dict[str, list[Exception]] = {}
+        self._refusals: list[Refusal] = []
         self._lock = threading.RLock()
         self.calls: set[tuple[str, str]] = set()
         """(function, IAM action) of every call that a handler made to AWS."""
@@ -128,6 +147,14 @@ class Functions:
     def lose_answers(self, logical_id: str, *errors: Exception) -> None:
         """Let the handler do its work in the next invocations, and its answer be lost."""
         self._lost.setdefault(logical_id, []).extend(errors)
+
+    def refuse(self, action: str, code: str, status: int = 400, *, times: int = 1, about: str = "") -> None:
+        """Let the next calls of an AWS action be answered with an error; ``about`` is something in their parameters."""
+        self._refusals += [Refusal(action, code, status, about)] * times
+
+    def forgive(self) -> None:
+        """Refuse nothing any more."""
+        self._refusals.clear()
 
     @contextmanager
     def with_environment(self, logical_id: str, **variables: str) -> Iterator[None]:
@@ -190,16 +217,26 @@ class Functions:
 
         def client(service: str, **kwargs: Any) -> Any:
             made = create(service, **kwargs)
-            prefix = made.meta.service_model.signing_name
+            signing_name = made.meta.service_model.signing_name
+            prefix = PREFIXES.get(signing_name, signing_name)
 
-            def record(model: Any, **_: Any) -> None:
+            def before_call(model: Any, params: Any, **_: Any) -> Any:
                 action = f"{prefix}:{model.name}"
                 self.calls.add((logical_id, ACTIONS.get(action, action)))
+                return self._refusal(ACTIONS.get(action, action), params)
 
-            made.meta.events.register("before-call", record)
+            made.meta.events.register("before-call", before_call)
             return made
 
         return client
+
+    def _refusal(self, action: str, params: Any) -> Any:
+        """What botocore takes for the service's answer; None lets the call go on."""
+        for refusal in self._refusals:
+            if refusal.action == action and refusal.about in f"{params.get('url_path')} {params.get('body')}":
+                self._refusals.remove(refusal)
+                return refusal.answer()
+        return None
 
 
 def not_allowed(calls: Collection[tuple[str, str]]) -> list[str]:

@@ -84,6 +84,7 @@ def test_the_longest_path_is_the_longest_that_cloudfront_takes(length: int) -> N
     location = "/" + "x" * (length - 1)
     expected = location if length <= MAX_PATH_LENGTH else location[: MAX_PATH_LENGTH - 1] + "*"
     assert invalidation_paths(location) == (expected,)
+    assert invalidation_paths(location + "~")[0] == location[: MAX_PATH_LENGTH - 1] + "*"
     with_all = with_query_strings(expected)
     assert len(with_all) == min(length + 1, MAX_PATH_LENGTH)
     assert with_all.endswith("*")
@@ -99,6 +100,7 @@ def test_with_query_strings_leaves_a_wildcard_as_it_is() -> None:
 
 
 @given(st.text(max_size=60))
+@example("~")
 def test_encoding_changes_nothing_that_needs_none(text: str) -> None:
     encoded = encode(text)
     assert unquote(encoded) == text

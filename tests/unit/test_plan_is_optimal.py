@@ -137,7 +137,7 @@ def test_no_cover_of_a_small_set_is_narrower_than_the_plan(asked: list[str], bud
 
 
 @given(large_sets, budgets)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_plan_matches_all_that_was_asked_for_within_the_budget_and_the_bound(
     asked: list[str], budget: Budget
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_plan_matches_all_that_was_asked_for_within_the_budget_and_the_bound(
 
 
 @given(large_sets, budgets)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_each_widening_stands_for_at_least_two_paths_and_says_how_many(asked: list[str], budget: Budget) -> None:
     for widening in plan(asked, budget).widened:
         assert widening.asked == sum(matches(widening.path, path) for path in set(asked))
@@ -165,7 +165,7 @@ def test_each_widening_stands_for_at_least_two_paths_and_says_how_many(asked: li
 
 
 @given(large_sets, budgets, st.integers(0, 5), st.integers(0, 5), st.integers(0, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_larger_budget_never_widens_more(asked: list[str], budget: Budget, exact: int, cover: int, wild: int) -> None:
     larger = Budget(
         max_exact_paths=budget.max_exact_paths + exact,
@@ -178,7 +178,7 @@ def test_a_larger_budget_never_widens_more(asked: list[str], budget: Budget, exa
 
 
 @given(large_sets, budgets, st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_neither_order_nor_repetition_changes_the_plan(asked: list[str], budget: Budget, chance: Random) -> None:
     shuffled = [*asked, *asked[:5]]
     chance.shuffle(shuffled)
@@ -186,7 +186,7 @@ def test_neither_order_nor_repetition_changes_the_plan(asked: list[str], budget:
 
 
 @given(large_sets, budgets)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_to_plan_what_was_planned_changes_nothing(asked: list[str], budget: Budget) -> None:
     found = plan(asked, budget)
     assert plan(found.paths, budget) == Plan(found.paths)

@@ -11,7 +11,7 @@ from typing import Any
 
 import ops.report
 from ops.report import load, read, render
-from ops.report.page import LIBRARY, SCRIPTS
+from ops.report.page import LIBRARY, SCRIPTS, STYLES
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 PAGE = Path(ops.report.__file__).parent / "page"
@@ -121,9 +121,10 @@ def test_what_is_vendored_is_what_its_table_says_and_its_licence_goes_with_it() 
     assert f"/*! {LIBRARY}\n{licence}*/" in page_of()
 
 
-def test_every_script_of_the_page_is_in_it_and_can_stand_in_a_script_element() -> None:
+def test_every_script_and_style_is_in_the_page_and_cannot_end_its_own_element() -> None:
     assert {path.stem for path in PAGE.glob("*.js")} == set(SCRIPTS)
-    for path in (*PAGE.glob("*.js"), *PAGE.glob("vendor/*.js"), PAGE / "report.css"):
+    assert {path.stem for path in PAGE.glob("*.css")} == set(STYLES)
+    for path in (*PAGE.glob("*.js"), *PAGE.glob("vendor/*.js"), *PAGE.glob("*.css")):
         assert not re.search(r"</script|</style|<!--", path.read_text(encoding="utf-8")), path.name
 
 

@@ -1,4 +1,5 @@
-/* The run, and the questions that the views ask of it. State names are a stranger's words: they are keys of Maps only. */
+/* The run, and the questions that the views ask of it. State names are a stranger's words:
+   they are keys of Maps only. */
 
 const run = JSON.parse(byId("run").textContent);
 const eventById = new Map(run.events.map((event) => [event.id, event]));
@@ -43,7 +44,9 @@ function inScope(visit) {
   });
 }
 
-const visitsByState = Map.groupBy ? Map.groupBy(run.visits, (visit) => visit.state) : grouped(run.visits, (visit) => visit.state);
+const visitsByState = Map.groupBy
+  ? Map.groupBy(run.visits, (visit) => visit.state)
+  : grouped(run.visits, (visit) => visit.state);
 
 function grouped(values, key) {
   const groups = new Map();
@@ -62,7 +65,8 @@ function statusOf(name) {
   return worst(visitsOf(name).map((visit) => visit.status)) ?? (unrecorded.has(name) ? "unrecorded" : "unreached");
 }
 
-/* The iterations of a Map that can be chosen: those of the outer iteration that is chosen, if it is inside another Map. */
+/* The iterations of a Map that can be chosen: where it is inside another Map, those of the outer
+   iteration that is chosen. */
 function iterationsOf(name) {
   return run.iterations.filter((iteration) => {
     const visit = run.visits[iteration.visit];
@@ -75,11 +79,16 @@ function iterationName(iteration) {
   const visits = new Set(siblings.map((each) => each.visit));
   const parts = [`#${iteration.index}`];
   if (visits.size > 1) parts.push(`visit ${[...visits].indexOf(iteration.visit) + 1}`);
-  if (siblings.some((each) => each.visit === iteration.visit && each.attempt > 1)) parts.push(`try ${iteration.attempt}`);
+  if (siblings.some((each) => each.visit === iteration.visit && each.attempt > 1))
+    parts.push(`try ${iteration.attempt}`);
   return parts.join(" · ");
 }
 
-const iterationLabel = (visit) => iterationsAround(visit).reverse().map((iteration) => `#${iteration.index}`).join(" ");
+const iterationLabel = (visit) =>
+  iterationsAround(visit)
+    .reverse()
+    .map((iteration) => `#${iteration.index}`)
+    .join(" ");
 
 const runEnd = run.end ?? Math.max(run.start, ...run.events.slice(-1).map((event) => event.time));
 const lasted = (visit) => (visit.end ?? runEnd) - visit.start;

@@ -9,7 +9,9 @@ function el(tag, attributes = {}, ...children) {
     if (name === "onclick") element.addEventListener("click", value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -22,7 +24,9 @@ function svg(tag, attributes = {}) {
 const byId = (id) => document.getElementById(id);
 
 function fill(element, ...children) {
-  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
 }
 
 const STATUSES = {
@@ -41,7 +45,11 @@ const SHORT = { retried: "retried", caught: "caught" };
 const shortStatus = (status) => SHORT[status] ?? STATUSES[status].text;
 
 function glyph(status, type = "Task") {
-  return el("span", { class: `glyph ${status}`, "data-type": type, "aria-hidden": "true" }, el("i", {}, STATUSES[status].glyph));
+  return el(
+    "span",
+    { class: `glyph ${status}`, "data-type": type, "aria-hidden": "true" },
+    el("i", {}, STATUSES[status].glyph),
+  );
 }
 
 function duration(milliseconds) {

@@ -5,14 +5,56 @@ const FAILURE = /(Failed|TimedOut|Aborted)$/;
 const eventView = { words: "", which: "all", shown: EVENTS_AT_ONCE, rows: null, count: null };
 
 function drawEvents() {
-  const words = el("input", { type: "search", id: "event-words", placeholder: "Filter: type, state, error, anything in the data", "aria-label": "Filter events" });
-  words.addEventListener("input", () => { eventView.words = words.value; eventView.shown = EVENTS_AT_ONCE; updateEvents(); });
-  const which = el("select", { "aria-label": "Which events" }, [["all", "All events"], ["errors", "Errors only"], ["state", "Selected state only"]].map(([value, text]) => el("option", { value }, text)));
-  which.addEventListener("change", () => { eventView.which = which.value; eventView.shown = EVENTS_AT_ONCE; updateEvents(); });
+  const words = el("input", {
+    type: "search",
+    id: "event-words",
+    placeholder: "Filter: type, state, error, anything in the data",
+    "aria-label": "Filter events",
+  });
+  words.addEventListener("input", () => {
+    eventView.words = words.value;
+    eventView.shown = EVENTS_AT_ONCE;
+    updateEvents();
+  });
+  const which = el(
+    "select",
+    { "aria-label": "Which events" },
+    [
+      ["all", "All events"],
+      ["errors", "Errors only"],
+      ["state", "Selected state only"],
+    ].map(([value, text]) => el("option", { value }, text)),
+  );
+  which.addEventListener("change", () => {
+    eventView.which = which.value;
+    eventView.shown = EVENTS_AT_ONCE;
+    updateEvents();
+  });
   eventView.count = el("span", { class: "quiet", role: "status" });
   eventView.rows = el("tbody");
-  fill(byId("events"), el("div", { class: "filters" }, words, which, eventView.count),
-    el("table", { class: "events" }, el("colgroup", {}, ["id", "time", "type", "place", "what"].map((name) => el("col", { class: name }))), el("thead", {}, el("tr", {}, ["Id", "Time", "Event", "State", "What"].map((name) => el("th", { scope: "col" }, name)))), eventView.rows));
+  fill(
+    byId("events"),
+    el("div", { class: "filters" }, words, which, eventView.count),
+    el(
+      "table",
+      { class: "events" },
+      el(
+        "colgroup",
+        {},
+        ["id", "time", "type", "place", "what"].map((name) => el("col", { class: name })),
+      ),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          ["Id", "Time", "Event", "State", "What"].map((name) => el("th", { scope: "col" }, name)),
+        ),
+      ),
+      eventView.rows,
+    ),
+  );
   updateEvents();
 }
 
@@ -22,7 +64,9 @@ function eventMatches(event, words) {
   if (eventView.which === "errors" && !FAILURE.test(event.type)) return false;
   if (eventView.which === "state" && stateOf(event) !== selection.state) return false;
   if (event.iteration !== null && event.visit !== null && !inScope({ iteration: event.iteration })) return false;
-  const text = words.length ? `${event.id} ${event.type} ${stateOf(event)} ${JSON.stringify(event.details)}`.toLowerCase() : "";
+  const text = words.length
+    ? `${event.id} ${event.type} ${stateOf(event)} ${JSON.stringify(event.details)}`.toLowerCase()
+    : "";
   return words.every((word) => text.includes(word));
 }
 
@@ -32,7 +76,28 @@ function updateEvents() {
   eventView.count.textContent = `${matching.length.toLocaleString("en")} of ${many(run.events.length, "event")}`;
   const rows = matching.slice(0, eventView.shown).map(eventRow);
   const rest = matching.length - eventView.shown;
-  const more = rest > 0 && el("tr", {}, el("td", { colspan: 5 }, el("button", { type: "button", class: "more", onclick: () => { eventView.shown += 1000; updateEvents(); } }, `Show more (${rest.toLocaleString("en")} left)`)));
+  const more =
+    rest > 0 &&
+    el(
+      "tr",
+      {},
+      el(
+        "td",
+        { colspan: 5 },
+        el(
+          "button",
+          {
+            type: "button",
+            class: "more",
+            onclick: () => {
+              eventView.shown += 1000;
+              updateEvents();
+            },
+          },
+          `Show more (${rest.toLocaleString("en")} left)`,
+        ),
+      ),
+    );
   fill(eventView.rows, rows, more);
 }
 
@@ -41,7 +106,15 @@ function eventRow(event) {
   const toggle = el("button", { type: "button", class: "link", "aria-expanded": "false" }, event.type);
   const iteration = event.iteration === null ? "" : ` ${iterationLabel({ iteration: event.iteration })}`;
   const state = event.visit === null ? "" : stateLink(run.visits[event.visit], stateOf(event), iteration);
-  const row = el("tr", { class: bad ? "bad" : "", "data-event": event.id }, el("td", { class: "number" }, String(event.id)), el("td", { class: "number", title: moment(event.time) }, `+${duration(event.time - run.start)}`), el("td", {}, toggle), el("td", {}, state), el("td", { class: "what" }, el("span", {}, summaryOf(event))));
+  const row = el(
+    "tr",
+    { class: bad ? "bad" : "", "data-event": event.id },
+    el("td", { class: "number" }, String(event.id)),
+    el("td", { class: "number", title: moment(event.time) }, `+${duration(event.time - run.start)}`),
+    el("td", {}, toggle),
+    el("td", {}, state),
+    el("td", { class: "what" }, el("span", {}, summaryOf(event))),
+  );
   toggle.addEventListener("click", () => expand(event, row, toggle));
   return row;
 }
@@ -61,6 +134,22 @@ function expand(event, row, toggle) {
     row.nextElementSibling.remove();
     return;
   }
-  const unfolded = Object.fromEntries(Object.entries(event.details).map(([key, value]) => [key, ["input", "output", "parameters", "cause"].includes(key) ? parsed(value) : value]));
-  row.after(el("tr", { class: "expanded" }, el("td", { colspan: 5 }, el("p", { class: "quiet" }, moment(event.time), ` · after event ${event.previous}`), payload("Details", JSON.stringify(unfolded)))));
+  const unfolded = Object.fromEntries(
+    Object.entries(event.details).map(([key, value]) => [
+      key,
+      ["input", "output", "parameters", "cause"].includes(key) ? parsed(value) : value,
+    ]),
+  );
+  row.after(
+    el(
+      "tr",
+      { class: "expanded" },
+      el(
+        "td",
+        { colspan: 5 },
+        el("p", { class: "quiet" }, moment(event.time), ` · after event ${event.previous}`),
+        payload("Details", JSON.stringify(unfolded)),
+      ),
+    ),
+  );
 }

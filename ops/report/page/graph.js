@@ -17,10 +17,19 @@ function drawGraph() {
   updateBoxes();
   const taken = takenAnywhere();
   const machine = simplified(run.flow, taken);
-  const labels = new Map([...everyEdge(machine)].map((edge) => [edge, edgeLabel(edge, stage)]).filter(([, label]) => label));
-  const size = (element) => ({ width: Math.ceil(element.getBoundingClientRect().width / graphView.zoom) + 1, height: Math.ceil(element.getBoundingClientRect().height / graphView.zoom) });
+  const labels = new Map(
+    [...everyEdge(machine)].map((edge) => [edge, edgeLabel(edge, stage)]).filter(([, label]) => label),
+  );
+  const size = (element) => ({
+    width: Math.ceil(element.getBoundingClientRect().width / graphView.zoom) + 1,
+    height: Math.ceil(element.getBoundingClientRect().height / graphView.zoom),
+  });
   const measured = (elements) => new Map([...elements].map(([key, element]) => [key, size(element)]));
-  const layout = laidOut(machine, measured([...graphView.boxes].map(([name, { box }]) => [name, box])), measured(labels));
+  const layout = laidOut(
+    machine,
+    measured([...graphView.boxes].map(([name, { box }]) => [name, box])),
+    measured(labels),
+  );
   graphView.size = { width: layout.width, height: layout.height };
   placeBoxes(layout, stage);
   drawWires(layout, labels, stage);
@@ -33,23 +42,45 @@ function* everyEdge(machine) {
 }
 
 const isCatch = (edge) => edge.kind === "catch";
-const takenAnywhere = () => new Set(run.visits.filter((visit) => visit.status === "caught").map((visit) => `${visit.state}\u0000${visit.next}`));
+const takenAnywhere = () =>
+  new Set(run.visits.filter((visit) => visit.status === "caught").map((visit) => `${visit.state}\u0000${visit.next}`));
 
-/* Unless all are asked for, a Catch that was not taken is left out where other ways lead to its state: each Task has one. */
+/* Unless all are asked for, a Catch that was not taken is left out where other ways lead to its state: most
+   Tasks have one. */
 function simplified(machine, taken) {
-  const onlyCaught = (target) => target !== machine.start && machine.edges.every((edge) => edge.target !== target || isCatch(edge));
-  const kept = (edge) => graphView.everyCatch || !isCatch(edge) || taken.has(`${edge.source}\u0000${edge.target}`) || onlyCaught(edge.target);
+  const onlyCaught = (target) =>
+    target !== machine.start && machine.edges.every((edge) => edge.target !== target || isCatch(edge));
+  const kept = (edge) =>
+    graphView.everyCatch ||
+    !isCatch(edge) ||
+    taken.has(`${edge.source}\u0000${edge.target}`) ||
+    onlyCaught(edge.target);
   return {
-    ...machine, edges: machine.edges.filter(kept),
-    states: machine.states.map((state) => ({ ...state, machines: state.machines.map((inner) => simplified(inner, taken)) })),
+    ...machine,
+    edges: machine.edges.filter(kept),
+    states: machine.states.map((state) => ({
+      ...state,
+      machines: state.machines.map((inner) => simplified(inner, taken)),
+    })),
   };
 }
 
 function stateBox(state) {
-  const button = el("button", { type: "button", class: "state", "data-state": state.name, onclick: () => select(state.name) });
-  const classes = ["box", state.type.toLowerCase(), TYPES_THAT_END.has(state.type) && "terminal", state.machines.length > 0 && "container"];
+  const button = el("button", {
+    type: "button",
+    class: "state",
+    "data-state": state.name,
+    onclick: () => select(state.name),
+  });
+  const classes = [
+    "box",
+    state.type.toLowerCase(),
+    TYPES_THAT_END.has(state.type) && "terminal",
+    state.machines.length > 0 && "container",
+  ];
   const box = el("div", { class: classes.filter(Boolean).join(" ") }, button);
-  if (state.type === "Map") box.append(el("div", { class: "iterations", role: "group", "aria-label": `Iterations of ${state.name}` }));
+  if (state.type === "Map")
+    box.append(el("div", { class: "iterations", role: "group", "aria-label": `Iterations of ${state.name}` }));
   return box;
 }
 
@@ -66,9 +97,17 @@ function updateBoxes() {
     const status = statusOf(name);
     for (const known of Object.keys(STATUSES)) box.classList.toggle(known, known === status);
     const facts = factsOf(state, status);
-    fill(box.querySelector(".state"), glyph(status, state.type),
-      el("span", { class: "words" }, el("span", { class: "name" }, name), el("span", { class: "facts" }, facts.join(" · "))),
-      el("span", { class: "unseen" }, `, ${STATUSES[status].text}`));
+    fill(
+      box.querySelector(".state"),
+      glyph(status, state.type),
+      el(
+        "span",
+        { class: "words" },
+        el("span", { class: "name" }, name),
+        el("span", { class: "facts" }, facts.join(" · ")),
+      ),
+      el("span", { class: "unseen" }, `, ${STATUSES[status].text}`),
+    );
     if (state.type === "Map") fill(box.querySelector(".iterations"), iterationChips(state));
   }
 }
@@ -81,7 +120,8 @@ function factsOf(state, status) {
   const attempts = visits.reduce((sum, visit) => sum + visit.attempts.length, 0);
   if (visits.length > 1) facts.push(`×${visits.length}`);
   if (attempts > visits.length && status !== "succeeded") facts.push(`${attempts} attempts`);
-  if (!TYPES_THAT_END.has(state.type) && state.type !== "Choice") facts.push(duration(visits.reduce((sum, visit) => sum + lasted(visit), 0)));
+  if (!TYPES_THAT_END.has(state.type) && state.type !== "Choice")
+    facts.push(duration(visits.reduce((sum, visit) => sum + lasted(visit), 0)));
   return facts;
 }
 
@@ -89,16 +129,41 @@ function iterationChips(state) {
   const all = iterationsOf(state.name);
   if (!all.length) return null;
   const current = chosen.get(state.name);
-  const chip = (iteration, text, status) => el("button", {
-    type: "button", class: `chip ${status ?? ""}`, "aria-pressed": String(current === iteration?.number), "data-iteration": iteration?.number ?? "all",
-    "aria-label": iteration ? `Iteration ${iterationName(iteration)}, ${STATUSES[status].text}` : "All iterations", onclick: () => chooseIteration(state.name, iteration?.number),
-  }, iteration && glyph(status), text);
-  if (all.length <= CHIPS) return [chip(undefined, "All"), ...all.map((iteration) => chip(iteration, iterationName(iteration), iteration.status))];
-  const picker = el("select", { "aria-label": `Iteration of ${state.name}` },
+  const chip = (iteration, text, status) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: `chip ${status ?? ""}`,
+        "aria-pressed": String(current === iteration?.number),
+        "data-iteration": iteration?.number ?? "all",
+        "aria-label": iteration ? `Iteration ${iterationName(iteration)}, ${STATUSES[status].text}` : "All iterations",
+        onclick: () => chooseIteration(state.name, iteration?.number),
+      },
+      iteration && glyph(status),
+      text,
+    );
+  if (all.length <= CHIPS)
+    return [
+      chip(undefined, "All"),
+      ...all.map((iteration) => chip(iteration, iterationName(iteration), iteration.status)),
+    ];
+  const picker = el(
+    "select",
+    { "aria-label": `Iteration of ${state.name}` },
     el("option", { value: "" }, `All ${all.length} iterations`),
-    all.map((iteration) => el("option", { value: iteration.number }, `${STATUSES[iteration.status].glyph} ${iterationName(iteration)} ${shortStatus(iteration.status)}`)));
+    all.map((iteration) =>
+      el(
+        "option",
+        { value: iteration.number },
+        `${STATUSES[iteration.status].glyph} ${iterationName(iteration)} ${shortStatus(iteration.status)}`,
+      ),
+    ),
+  );
   picker.value = current ?? "";
-  picker.addEventListener("change", () => chooseIteration(state.name, picker.value === "" ? undefined : Number(picker.value)));
+  picker.addEventListener("change", () =>
+    chooseIteration(state.name, picker.value === "" ? undefined : Number(picker.value)),
+  );
   return picker;
 }
 
@@ -107,7 +172,12 @@ function placeBoxes(layout, stage) {
   stage.style.height = `${layout.height}px`;
   for (const { name, x, y, width, height, frame, heading } of layout.boxes) {
     const { box } = graphView.boxes.get(name);
-    Object.assign(box.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${frame ? heading.height : height}px` });
+    Object.assign(box.style, {
+      left: `${x}px`,
+      top: `${y}px`,
+      width: `${width}px`,
+      height: `${frame ? heading.height : height}px`,
+    });
     graphView.boxes.get(name).place = { x, y, width, height: frame ? heading.height : height };
     if (!frame) continue;
     const border = el("div", { class: "frame" });
@@ -121,12 +191,23 @@ function drawWires(layout, labels, stage) {
   const drawing = svg("svg", { class: "wires", width: layout.width, height: layout.height, "aria-hidden": "true" });
   const markers = svg("defs");
   for (const kind of ["idle", "taken", "caught"]) {
-    const marker = svg("marker", { id: `arrow-${kind}`, class: `arrow ${kind}`, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, markerUnits: "userSpaceOnUse", orient: "auto" });
+    const marker = svg("marker", {
+      id: `arrow-${kind}`,
+      class: `arrow ${kind}`,
+      viewBox: "0 0 8 8",
+      refX: 7,
+      refY: 4,
+      markerWidth: 7,
+      markerHeight: 7,
+      markerUnits: "userSpaceOnUse",
+      orient: "auto",
+    });
     marker.append(svg("path", { d: "M0,0.6L8,4L0,7.4z" }));
     markers.append(marker);
   }
   drawing.append(markers);
-  for (const dot of layout.dots) drawing.append(svg("circle", { class: "dot", cx: dot.x + DOT / 2, cy: dot.y + DOT / 2, r: DOT / 2 - 1 }));
+  for (const dot of layout.dots)
+    drawing.append(svg("circle", { class: "dot", cx: dot.x + DOT / 2, cy: dot.y + DOT / 2, r: DOT / 2 - 1 }));
   for (const wire of layout.wires) {
     const path = svg("path", { d: curve(wire) });
     const label = labels.get(wire.edge);
@@ -147,7 +228,7 @@ function updateWires() {
   const counts = transitions();
   for (const { path, label, edge } of graphView.wires) {
     const caught = edge?.kind === "catch";
-    const count = edge ? counts.get([edge.source, edge.target, caught ? "catch" : "next"].join("\u0000")) ?? 0 : 1;
+    const count = edge ? (counts.get([edge.source, edge.target, caught ? "catch" : "next"].join("\u0000")) ?? 0) : 1;
     path.setAttribute("class", ["wire", edge?.kind ?? "next", count > 0 && "taken"].filter(Boolean).join(" "));
     path.setAttribute("marker-end", `url(#arrow-${count === 0 ? "idle" : caught ? "caught" : "taken"})`);
     label?.classList.toggle("taken", count > 0);
@@ -159,83 +240,12 @@ function updateWires() {
 
 function drawLegend() {
   const counts = grouped([...states.keys()], statusOf);
-  fill(byId("legend"), Object.keys(STATUSES).filter((status) => counts.has(status)).map((status) =>
-    el("li", { class: status }, glyph(status), `${counts.get(status).length} ${shortStatus(status)}`)));
-}
-
-/* Zoom: native scrolling over a scaled stage. */
-const ZOOM = { least: 0.1, most: 2, legible: 0.8, step: 1.2 };
-
-function zoomTo(level) {
-  const viewport = byId("viewport");
-  const before = { x: (viewport.scrollLeft + viewport.clientWidth / 2) / graphView.zoom, y: (viewport.scrollTop + viewport.clientHeight / 2) / graphView.zoom };
-  graphView.zoom = Math.min(ZOOM.most, Math.max(ZOOM.least, level));
-  byId("stage").style.transform = `scale(${graphView.zoom})`;
-  Object.assign(byId("sizer").style, { width: `${graphView.size.width * graphView.zoom}px`, height: `${graphView.size.height * graphView.zoom}px` });
-  byId("zoom-level").textContent = `${Math.round(graphView.zoom * 100)}%`;
-  viewport.scrollLeft = before.x * graphView.zoom - viewport.clientWidth / 2;
-  viewport.scrollTop = before.y * graphView.zoom - viewport.clientHeight / 2;
-}
-
-const fitZoom = (both) => {
-  const viewport = byId("viewport");
-  const room = { width: viewport.clientWidth - 32, height: viewport.clientHeight - 32 };
-  const across = room.width / graphView.size.width;
-  return Math.min(1, across, both ? room.height / graphView.size.height : 1);
-};
-
-function wireZoom() {
-  byId("every-catch").addEventListener("change", (event) => {
-    graphView.everyCatch = event.target.checked;
-    drawGraph();
-    markSelection();
-    zoomTo(graphView.zoom);
-  });
-  byId("zoom-in").addEventListener("click", () => zoomTo(graphView.zoom * ZOOM.step));
-  byId("zoom-out").addEventListener("click", () => zoomTo(graphView.zoom / ZOOM.step));
-  byId("zoom-level").addEventListener("click", () => zoomTo(1));
-  byId("zoom-fit").addEventListener("click", () => zoomTo(fitZoom(true)));
-  byId("viewport").addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    zoomTo(graphView.zoom * (event.deltaY < 0 ? 1.1 : 1 / 1.1));
-  }, { passive: false });
-}
-
-/* Arrow keys go to the nearest box in that direction; the other direction counts double. */
-const DIRECTIONS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-
-function neighbour(name, [across, down]) {
-  const middle = ({ place }) => ({ x: place.x + place.width / 2, y: place.y + place.height / 2 });
-  const here = middle(graphView.boxes.get(name));
-  let best = null;
-  for (const [other, entry] of graphView.boxes) {
-    const there = middle(entry);
-    const along = (there.x - here.x) * across + (there.y - here.y) * down;
-    const aside = Math.abs((there.x - here.x) * down) + Math.abs((there.y - here.y) * across);
-    if (other === name || along <= 1 || (best && best.distance <= along + 2 * aside)) continue;
-    best = { name: other, distance: along + 2 * aside };
-  }
-  return best?.name;
-}
-
-function graphKeys(event) {
-  const at = event.target.closest?.(".state")?.dataset.state;
-  if (event.key in DIRECTIONS && at !== undefined) {
-    event.preventDefault();
-    const next = neighbour(at, DIRECTIONS[event.key]);
-    if (next !== undefined) focusState(next);
-  } else if (event.key === "+" || event.key === "=") zoomTo(graphView.zoom * ZOOM.step);
-  else if (event.key === "-") zoomTo(graphView.zoom / ZOOM.step);
-  else if (event.key === "0") zoomTo(1);
-  else if (event.key === "f") zoomTo(fitZoom(true));
-}
-
-function focusState(name) {
-  graphView.boxes.get(name).box.querySelector(".state").focus({ preventScroll: true });
-  reveal(name);
-}
-
-function reveal(name) {
-  graphView.boxes.get(name).box.scrollIntoView({ block: "nearest", inline: "nearest" });
+  fill(
+    byId("legend"),
+    Object.keys(STATUSES)
+      .filter((status) => counts.has(status))
+      .map((status) =>
+        el("li", { class: status }, glyph(status), `${counts.get(status).length} ${shortStatus(status)}`),
+      ),
+  );
 }

@@ -1,4 +1,5 @@
-/* Where things go. dagre lays each machine out by itself, from the inside out: no transition leaves a Map or a Parallel. */
+/* Where things go. dagre lays each machine out by itself, from the inside out: no transition leaves a Map or a
+   Parallel. */
 
 const FRAME = { side: 14, top: 10, bottom: 14, between: 18 };
 const SPACING = { rankdir: "TB", nodesep: 18, edgesep: 12, ranksep: 36, marginx: 2, marginy: 2 };
@@ -7,10 +8,12 @@ const DOT = 12;
 const CROSSING = 50; // how many pixels of width one crossing of wires is worth
 
 /* `sizes` gives {width, height} of each state's box (a container's: its heading), `labels` of each edge's label.
-   Returns {width, height, boxes: [{name, x, y, width, height, frame, heading}], dots, wires: [{edge, start, middle, end, label}]}. */
+   Returns {width, height, boxes: [{name, x, y, width, height, frame, heading}], dots,
+   wires: [{edge, start, middle, end, label}]}. */
 function laidOut(machine, sizes, labels) {
   const insides = new Map();
-  for (const state of machine.states) if (state.machines.length) insides.set(state.name, besideEachOther(state, sizes, labels));
+  for (const state of machine.states)
+    if (state.machines.length) insides.set(state.name, besideEachOther(state, sizes, labels));
   const ids = new Map(machine.states.map((state, index) => [state.name, `s${index}`]));
   const candidates = orders(machine).map((order) => arranged(machine, order, ids, insides, sizes, labels));
   const best = candidates.reduce((one, other) => (cost(other) < cost(one) ? other : one));
@@ -28,18 +31,26 @@ function arranged(machine, order, ids, insides, sizes, labels) {
   graph.setEdge("start", ids.get(machine.start), { weight: WEIGHTS.next, width: 0, height: 0 }, "start");
   for (const edge of order.edges) {
     const size = labels.get(edge) ?? { width: 0, height: 0 };
-    graph.setEdge(ids.get(edge.source), ids.get(edge.target), { ...size, labelpos: "c", weight: WEIGHTS[edge.kind] }, `e${machine.edges.indexOf(edge)}`);
+    graph.setEdge(
+      ids.get(edge.source),
+      ids.get(edge.target),
+      { ...size, labelpos: "c", weight: WEIGHTS[edge.kind] },
+      `e${machine.edges.indexOf(edge)}`,
+    );
   }
   dagre.layout(graph);
   return graph;
 }
 
-/* dagre starts from the order in which it is told of things, and how wide the outcome is varies by a factor of two: so it is
-   asked some times, in orders that are the same each time, and the narrowest with the least sideways travel is taken. */
+/* dagre starts from the order in which it is told of things, and how wide the outcome is varies by a factor of two: so
+   it is asked some times, in orders that are the same each time, and the narrowest with the fewest crossings and the
+   least sideways travel is taken. */
 function orders(machine) {
   const tries = Math.max(1, Math.min(20, Math.floor(600 / (machine.states.length + machine.edges.length))));
   const random = seeded(20);
-  return Array.from({ length: tries }, (_, turn) => (turn === 0 ? machine : { states: shuffled(machine.states, random), edges: shuffled(machine.edges, random) }));
+  return Array.from({ length: tries }, (_, turn) =>
+    turn === 0 ? machine : { states: shuffled(machine.states, random), edges: shuffled(machine.edges, random) },
+  );
 }
 
 function cost(graph) {
@@ -51,13 +62,15 @@ function cost(graph) {
 const travel = (points) => points.slice(1).reduce((sum, point, index) => sum + Math.abs(point.x - points[index].x), 0);
 
 function crossings(wires) {
-  const turn = (one, two, three) => Math.sign((two.x - one.x) * (three.y - one.y) - (two.y - one.y) * (three.x - one.x));
+  const turn = (one, two, three) =>
+    Math.sign((two.x - one.x) * (three.y - one.y) - (two.y - one.y) * (three.x - one.x));
   const cross = (a, b, c, d) => turn(a, b, c) * turn(a, b, d) < 0 && turn(c, d, a) * turn(c, d, b) < 0;
   let count = 0;
   for (let one = 0; one < wires.length; one += 1) {
     for (let other = one + 1; other < wires.length; other += 1) {
       for (let i = 1; i < wires[one].length; i += 1) {
-        for (let j = 1; j < wires[other].length; j += 1) count += cross(wires[one][i - 1], wires[one][i], wires[other][j - 1], wires[other][j]);
+        for (let j = 1; j < wires[other].length; j += 1)
+          count += cross(wires[one][i - 1], wires[one][i], wires[other][j - 1], wires[other][j]);
       }
     }
   }
@@ -87,7 +100,12 @@ function shuffled(values, random) {
 function collected(machine, graph, ids, insides) {
   const result = { width: graph.graph().width, height: graph.graph().height, boxes: [], dots: [], wires: [] };
   const wires = [];
-  const corner = (node) => ({ x: node.x - node.width / 2, y: node.y - node.height / 2, width: node.width, height: node.height });
+  const corner = (node) => ({
+    x: node.x - node.width / 2,
+    y: node.y - node.height / 2,
+    width: node.width,
+    height: node.height,
+  });
   const boxes = new Map(machine.states.map((state) => [state.name, corner(graph.node(ids.get(state.name)))]));
   for (const [name, box] of boxes) {
     const inside = insides.get(name);
@@ -100,8 +118,11 @@ function collected(machine, graph, ids, insides) {
   machine.edges.forEach((edge, index) => {
     const laid = graph.edge({ v: ids.get(edge.source), w: ids.get(edge.target), name: `e${index}` });
     wires.push({
-      edge, from: boxes.get(edge.source), to: boxes.get(edge.target),
-      middle: laid.points.slice(1, -1), label: laid.width ? { x: laid.x, y: laid.y } : null,
+      edge,
+      from: boxes.get(edge.source),
+      to: boxes.get(edge.target),
+      middle: laid.points.slice(1, -1),
+      label: laid.width ? { x: laid.x, y: laid.y } : null,
     });
   });
   attach(wires);
@@ -114,7 +135,14 @@ function besideEachOther(state, sizes, labels) {
   const heading = sizes.get(state.name);
   const inner = state.machines.map((machine) => laidOut(machine, sizes, labels));
   const room = inner.reduce((sum, each) => sum + each.width, FRAME.between * (inner.length - 1));
-  const result = { width: Math.max(heading.width, room + 2 * FRAME.side), height: 0, boxes: [], dots: [], wires: [], heading };
+  const result = {
+    width: Math.max(heading.width, room + 2 * FRAME.side),
+    height: 0,
+    boxes: [],
+    dots: [],
+    wires: [],
+    heading,
+  };
   const top = heading.height + FRAME.top;
   let x = (result.width - room) / 2;
   for (const each of inner) {
@@ -129,9 +157,15 @@ function merge(into, from, x, y) {
   const moved = (point) => ({ ...point, x: point.x + x, y: point.y + y });
   into.boxes.push(...from.boxes.map(moved));
   into.dots.push(...from.dots.map(moved));
-  into.wires.push(...from.wires.map((wire) => ({
-    edge: wire.edge, start: moved(wire.start), end: moved(wire.end), middle: wire.middle.map(moved), label: wire.label && moved(wire.label),
-  })));
+  into.wires.push(
+    ...from.wires.map((wire) => ({
+      edge: wire.edge,
+      start: moved(wire.start),
+      end: moved(wire.end),
+      middle: wire.middle.map(moved),
+      label: wire.label && moved(wire.label),
+    })),
+  );
 }
 
 /* The ends of wires, spread along the side of the box where they meet it, in the order of where they come from. */
@@ -148,12 +182,15 @@ function attach(wires) {
     at(wire.to, down ? "top" : "bottom").push({ wire, end: "end", towards: wire.middle.at(-1) ?? centre(wire.from) });
   }
   for (const [box, { top, bottom }] of sides) {
-    for (const [ends, y] of [[top, box.y], [bottom, box.y + box.height]]) {
-      ends.sort((one, other) => one.towards.x - other.towards.x);
-      const gap = Math.min(18, (box.width - 28) / Math.max(1, ends.length - 1));
-      const single = ends.length === 1;
-      ends.forEach((each, position) => {
-        const spread = centre(box).x + (position - (ends.length - 1) / 2) * gap;
+    for (const [meeting, y] of [
+      [top, box.y],
+      [bottom, box.y + box.height],
+    ]) {
+      meeting.sort((one, other) => one.towards.x - other.towards.x);
+      const gap = Math.min(18, (box.width - 28) / Math.max(1, meeting.length - 1));
+      const single = meeting.length === 1;
+      meeting.forEach((each, position) => {
+        const spread = centre(box).x + (position - (meeting.length - 1) / 2) * gap;
         const margin = Math.min(14, box.width / 2);
         const straight = Math.min(Math.max(each.towards.x, box.x + margin), box.x + box.width - margin);
         each.wire[each.end] = { x: single && Math.abs(straight - spread) < 24 ? straight : spread, y };

@@ -34,17 +34,24 @@ function markSelection() {
     border?.classList.toggle("selected", here);
     box.querySelector(".state").setAttribute("aria-current", String(here));
   }
-  for (const row of document.querySelectorAll("#timeline [data-state]")) row.classList.toggle("selected", row.dataset.state === selection.state);
-  for (const each of document.querySelectorAll("#timeline [data-visit]")) each.classList.toggle("selected", Number(each.dataset.visit) === selection.visit);
+  for (const row of document.querySelectorAll("#timeline [data-state]"))
+    row.classList.toggle("selected", row.dataset.state === selection.state);
+  for (const each of document.querySelectorAll("#timeline [data-visit]"))
+    each.classList.toggle("selected", Number(each.dataset.visit) === selection.visit);
 }
 
 function chooseIteration(map, number) {
   if (number === undefined) chosen.delete(map);
   else chosen.set(map, number);
-  for (const [name, { state }] of states) if (state.type === "Map" && name !== map && isInside(name, map)) chosen.delete(name);
+  for (const [name, { state }] of states)
+    if (state.type === "Map" && name !== map && isInside(name, map)) chosen.delete(name);
   const focus = document.activeElement?.dataset?.iteration;
   refresh();
-  if (focus !== undefined) graphView.boxes.get(map).box.querySelector(`[data-iteration="${Number(focus) >= 0 ? Number(focus) : "all"}"]`)?.focus();
+  if (focus !== undefined)
+    graphView.boxes
+      .get(map)
+      .box.querySelector(`[data-iteration="${Number(focus) >= 0 ? Number(focus) : "all"}"]`)
+      ?.focus();
   const kept = selection.state !== null && visitsOf(selection.state).some((visit) => visit.number === selection.visit);
   if (selection.state === null) select(map);
   else if (kept) show(selection.state, selection.visit);
@@ -52,7 +59,8 @@ function chooseIteration(map, number) {
 }
 
 function isInside(name, container) {
-  for (let at = states.get(name).container; at !== null; at = states.get(at).container) if (at === container) return true;
+  for (let at = states.get(name).container; at !== null; at = states.get(at).container)
+    if (at === container) return true;
   return false;
 }
 
@@ -68,24 +76,35 @@ function refresh() {
 function drawTop() {
   const status = run.status.toLowerCase().replace("_", " ");
   const look = { SUCCEEDED: "succeeded", RUNNING: "running", FAILED: "failed" }[run.status] ?? "aborted";
-  const counts = ["retried", "caught", "failed"].map((each) => [each, run.visits.filter((visit) => visit.status === each).length]).filter(([, count]) => count);
-  fill(byId("top"),
+  const counts = ["retried", "caught", "failed"]
+    .map((each) => [each, run.visits.filter((visit) => visit.status === each).length])
+    .filter(([, count]) => count);
+  fill(
+    byId("top"),
     el("span", { class: `badge large ${look}` }, glyph(look), status),
     el("div", { class: "title" }, el("h1", {}, run.name), el("p", { class: "quiet" }, run.machine)),
-    el("dl", {},
-      fact("Started", el("time", { datetime: new Date(run.start).toISOString() }, moment(run.start).replace(/\.\d+ /, " "))),
+    el(
+      "dl",
+      {},
+      fact(
+        "Started",
+        el("time", { datetime: new Date(run.start).toISOString() }, moment(run.start).replace(/\.\d+ /, " ")),
+      ),
       fact("Took", duration(runEnd - run.start)),
-      counts.map(([each, count]) => fact(each[0].toUpperCase() + each.slice(1), String(count)))),
-    el("button", { type: "button", id: "overview", onclick: () => show(null, null) }, "Execution"));
+      counts.map(([each, count]) => fact(each[0].toUpperCase() + each.slice(1), String(count))),
+    ),
+    el("button", { type: "button", id: "overview", onclick: () => show(null, null) }, "Overview"),
+  );
 }
 
 function wireTabs() {
   const tabs = [...document.querySelectorAll("[role=tab]")];
-  const open = (tab) => tabs.forEach((each) => {
-    each.setAttribute("aria-selected", String(each === tab));
-    each.tabIndex = each === tab ? 0 : -1;
-    byId(each.getAttribute("aria-controls")).hidden = each !== tab;
-  });
+  const open = (tab) =>
+    tabs.forEach((each) => {
+      each.setAttribute("aria-selected", String(each === tab));
+      each.tabIndex = each === tab ? 0 : -1;
+      byId(each.getAttribute("aria-controls")).hidden = each !== tab;
+    });
   tabs.forEach((tab, index) => {
     tab.addEventListener("click", () => open(tab));
     tab.addEventListener("keydown", (event) => {
@@ -95,6 +114,7 @@ function wireTabs() {
       next.focus();
     });
   });
+  open(tabs[0]);
 }
 
 function begin() {
@@ -106,11 +126,15 @@ function begin() {
   wireTabs();
   wireZoom();
   byId("graph").addEventListener("keydown", graphKeys);
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape" && selection.state !== null) show(null, null); });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && selection.state !== null) show(null, null);
+  });
   zoomTo(Math.max(fitZoom(true), Math.min(fitZoom(false), ZOOM.legible)));
   byId("viewport").scrollTop = 0;
   // A state that failed by itself is what one came for; where a Fail state was reached, the overview tells why.
-  const broken = run.visits.find((visit) => visit.status === "failed" && !["Map", "Parallel", "Fail"].includes(visit.type));
+  const broken = run.visits.find(
+    (visit) => visit.status === "failed" && !["Map", "Parallel", "Fail"].includes(visit.type),
+  );
   if (run.status === "FAILED" && broken) selectVisit(broken);
   else show(null, null);
   document.documentElement.dataset.ready = "true";

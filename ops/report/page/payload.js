@@ -31,7 +31,12 @@ function lines(value, other, indent, before, after, into) {
   into.push([indent, [...before, ["punctuation", array ? "[" : "{"]], changed]);
   const entries = Object.entries(value);
   entries.forEach(([key, item], position) => {
-    const name = array ? [] : [["key", JSON.stringify(key)], ["punctuation", ": "]];
+    const name = array
+      ? []
+      : [
+          ["key", JSON.stringify(key)],
+          ["punctuation", ": "],
+        ];
     const match = other === NOTHING ? NOTHING : comparable && Object.hasOwn(other, key) ? other[key] : undefined;
     lines(item, match, indent + 1, name, position < entries.length - 1 ? "," : "", into);
   });
@@ -44,15 +49,45 @@ function payload(label, text, compareWith = NOTHING, open = true) {
   const all = [];
   lines(value, compareWith, 0, [], "", all);
   const code = el("code", {});
-  const show = (from, to) => code.append(...all.slice(from, to).map(line));
-  show(0, MOST_LINES);
-  const more = all.length > MOST_LINES && el("button", { type: "button", class: "more", onclick: () => { show(MOST_LINES); more.remove(); } }, `Show all ${all.length.toLocaleString("en")} lines`);
+  const write = (from, to) => code.append(...all.slice(from, to).map(line));
+  write(0, MOST_LINES);
+  const more =
+    all.length > MOST_LINES &&
+    el(
+      "button",
+      {
+        type: "button",
+        class: "more",
+        onclick: () => {
+          write(MOST_LINES);
+          more.remove();
+        },
+      },
+      `Show all ${all.length.toLocaleString("en")} lines`,
+    );
   const marked = all.some(([, , changed]) => changed);
-  return el("details", { class: "payload", open }, el("summary", {}, el("span", {}, label), marked && el("small", { class: "changed-key" }, "marked: not in the input"), copyButton(() => (isObject(value) ? JSON.stringify(value, null, 2) : String(value)), label)), el("pre", { tabindex: "0", "aria-label": label }, code), more);
+  return el(
+    "details",
+    { class: "payload", open },
+    el(
+      "summary",
+      {},
+      el("span", {}, label),
+      marked && el("small", { class: "changed-key" }, "marked: not in the input"),
+      copyButton(() => (isObject(value) ? JSON.stringify(value, null, 2) : String(value)), label),
+    ),
+    el("pre", { tabindex: "0", "aria-label": label }, code),
+    more,
+  );
 }
 
 function line([indent, pieces, changed]) {
-  return el("span", { class: changed ? "line changed" : "line" }, "  ".repeat(indent), pieces.map(([kind, text]) => el("span", { class: kind }, text)));
+  return el(
+    "span",
+    { class: changed ? "line changed" : "line" },
+    "  ".repeat(indent),
+    pieces.map(([kind, text]) => el("span", { class: kind }, text)),
+  );
 }
 
 function copyButton(text, label) {
@@ -65,16 +100,20 @@ function copyButton(text, label) {
     } catch {
       button.textContent = "Not allowed here";
     }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 1500);
   });
   return button;
 }
 
-/* An error's cause: Lambda's is JSON with a message and a stack trace (perhaps cut short on its way), others are plain text. */
+/* An error's cause: Lambda's is JSON with a message and a stack trace (perhaps cut short on its way), others are
+   plain text. */
 const CUT_SHORT = /^\{\s*"errorMessage":\s*("(?:[^"\\]|\\.)*")/;
 
 function messageOf(value) {
-  if (isObject(value)) return typeof value.errorMessage === "string" ? value.errorMessage : JSON.stringify(value, null, 2);
+  if (isObject(value))
+    return typeof value.errorMessage === "string" ? value.errorMessage : JSON.stringify(value, null, 2);
   const cut = CUT_SHORT.exec(value);
   return cut ? parsed(cut[1]) : value;
 }
@@ -82,8 +121,12 @@ function messageOf(value) {
 function causeOf(error, cause) {
   const value = parsed(cause || undefined);
   const trace = isObject(value) && Array.isArray(value.stackTrace) ? value.stackTrace : [];
-  return el("div", { class: "error", role: "group", "aria-label": "Error" },
+  return el(
+    "div",
+    { class: "error", role: "group", "aria-label": "Error" },
     el("strong", {}, error || "Error"),
     value !== undefined && el("p", {}, messageOf(value)),
-    trace.length > 0 && el("details", {}, el("summary", {}, "Stack trace"), el("pre", { tabindex: "0" }, trace.join("\n"))));
+    trace.length > 0 &&
+      el("details", {}, el("summary", {}, "Stack trace"), el("pre", { tabindex: "0" }, trace.join("\n"))),
+  );
 }

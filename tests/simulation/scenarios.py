@@ -1,0 +1,114 @@
+"""Small casts for the exhaustive search, and what has to hold of them.
+
+A change counts as safe when a batch record owns it: what comes after that is the random schedules' part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from invalidation.changes import Change
+from invalidation.lifecycle import Execution, Role, Window, closing, joining
+from invalidation.lifecycle.executions import Executions
+from invalidation.lifecycle.sweeping import sweep
+from tests.simulation.exhaustive import BUCKET, START, Stage
+
+WINDOW = Window(seconds=10, max_seconds=60)
+
+
+def execution(name: str) -> Execution:
+    return Execution(f"arn:aws:states:eu-central-1:123456789012:execution:invalidation:{name}", START)
+
+
+def joiner(stage: Stage, name: str, changes: Sequence[Change] | None = None) -> None:
+    """An execution from Join to Close, as far as its role goes."""
+    accepted = (Change(BUCKET, f"{name}.html", event_id=name),) if changes is None else changes
+
+    def run() -> None:
+        joined = joining.join(stage.table, BUCKET, accepted, execution(name), WINDOW, stage.now, f"join {name}")
+        if joined.role is Role.LEADER:
+            stage.scheduler.sleep((joined.closes_at - START).total_seconds())
+            closing.close(stage.table, BUCKET, joined.batch_id, execution(name), f"close {name}", stage.now)
+
+    stage.enter(name, run)
+
+
+def leader(stage: Stage, attempts: int = 1) -> None:
+    """An execution that leads already, and whose batch is due; with more attempts, old ones go on beside the retry."""
+    changes = (Change(BUCKET, "leader.html", event_id="leader"),)
+    joined = joining.join(stage.table, BUCKET, changes, execution("leader"), WINDOW, stage.now, "join leader")
+    stage.table.accepted.append("leader")
+
+    for attempt in range(attempts):
+
+        def run(attempt: int = attempt) -> None:
+            name = f"close leader {attempt}"
+            closing.close(stage.table, BUCKET, joined.batch_id, execution("leader"), name, stage.now)
+
+        stage.enter(f"leader {attempt}", run)
+
+
+def two_joiners_and_a_leader(stage: Stage) -> None:
+    leader(stage)
+    joiner(stage, "first")
+    joiner(stage, "second")
+
+
+def three_joiners_of_a_quiet_bucket(stage: Stage) -> None:
+    for name in ("first", "second", "third"):
+        joiner(stage, name)
+
+
+def two_attempts_of_close_and_a_joiner(stage: Stage) -> None:
+    leader(stage, attempts=2)
+    joiner(stage, "first")
+
+
+def owned(stage: Stage) -> list[str]:
+    """At every moment: each accepted change is pending, or on the list of a batch record."""
+    safe = {*stage.table.pending(), *stage.table.listed()}
+    return [f"{event} belongs to nobody" for event in stage.table.accepted if event not in safe]
+
+
+def frozen_once(stage: Stage) -> list[str]:
+    """In the end, without anything dying: a batch owns each change, and only one."""
+    listed = stage.table.listed()
+    return [f"{event} is frozen {listed.count(event)} times" for event in stage.table.accepted if listed.count(event) != 1]
+
+
+def frozen(stage: Stage) -> list[str]:
+    """In the end, when attempts may run beside each other: a batch owns each change."""
+    listed = stage.table.listed()
+    return [f"{event} is left over" for event in stage.table.accepted if event not in listed]
+
+
+def frozen_after_sweeps(stage: Stage) -> list[str]:
+    """In the end, when somebody may have died: so it is when the sweep has run after a while, and again."""
+    for _ in range(2):
+        stage.scheduler.clock += 1_000
+        started = SweptExecutions()
+        sweep(stage.table, started, WINDOW, stage.now, stage.now())
+        for name in started.names:
+            joiner(stage, name, ())
+            while moves := stage.moves():
+                stage.make((moves[0], "goes"))
+    return [*frozen(stage), *(f"{event} is still pending" for event in stage.table.pending())]
+
+
+class SweptExecutions(Executions):
+    """Nobody lives any more, and batches that are frozen already are none of this search's business."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def is_running(self, arn: str) -> bool:
+        del arn
+        return True
+
+    def start(self, name: str, document: dict[str, str]) -> bool:
+        assert "lead" in document
+        self.names.append(name)
+        return True
+
+
+Check = Callable[[Stage], list[str]]

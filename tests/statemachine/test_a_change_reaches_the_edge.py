@@ -1,0 +1,202 @@
+"""The real definition with the real handlers: from an S3 event to a fresh edge, and all that is written on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.statemachine.events import changed, sample
+from tests.statemachine.machine import ARN
+from tests.statemachine.site import Site
+from tests.statemachine.stack import Stack
+
+POLL = ("Wait For Invalidation", "Get Invalidation", "Invalidation Completed?")
+WHOLE_STORY = (
+    "Join Batch",
+    "Leads The Batch?",
+    "Wait For Batch To Close",
+    "Close Batch",
+    "Owns Changes?",
+    "Resolve Distributions",
+    "Any Distribution?",
+    "Invalidate Distributions",
+    "Create Invalidation",
+    "Anything To Invalidate?",
+    *POLL,
+    *POLL,
+    "Distribution Invalidated",
+    "Finish Batch",
+    "Announce Outcome",
+    "Notify",
+    "All Completed?",
+    "Batch Completed",
+)
+
+
+def test_a_put_object_ends_as_one_completed_invalidation_of_just_its_path(site: Site) -> None:
+    ran = site.put("blog/2026/hello-world.html")
+    assert (ran.status, ran.states) == ("SUCCEEDED", WHOLE_STORY)
+    assert site.invalidated == [["/blog/2026/hello-world.html"]]
+    assert [ran.errors(state) for state in WHOLE_STORY] == [()] * len(WHOLE_STORY)
+
+
+def test_the_first_change_of_a_quiet_bucket_waits_for_nothing_but_the_invalidation(site: Site) -> None:
+    ran = site.put("a.html")
+    assert ran.waited_in("Wait For Batch To Close") == [0]
+    assert ran.waited_in("Wait For Invalidation") == [5, 5]
+    assert len(ran.waits) == 3
+
+
+def test_the_batch_record_tells_what_was_covered_and_how_it_ended(site: Site) -> None:
+    ran = site.put("a.html")
+    batch = site.stack.batch(ran)
+    assert (batch.state, batch.outcome) == ("ENDED", "Completed")
+    assert (batch.bucket, batch.changes, batch.sample) == (site.bucket, 1, ("a.html",))
+    assert (batch.owner, batch.executions) == (ran.arn, (ran.arn,))
+    assert batch.requesters == ({"requester": "123456789012", "sourceIp": "203.0.113.7", "changes": 1},)
+    assert site.pending == 0
+
+
+def test_the_notification_is_one_that_people_and_machines_can_read(site: Site) -> None:
+    ran = site.put("a.html")
+    (told,) = site.stack.notifications(ran)
+    assert told["subject"] == f"CloudFront is fresh: {site.bucket}, 1 change"
+    assert told["attributes"]["outcome"]["Value"] == "Completed"
+    assert told["attributes"]["bucket"]["Value"] == site.bucket
+    body = told["body"]
+    assert body == ran.output["outcome"]
+    assert (body["version"], body["outcome"], body["bucket"], body["changes"]) == (1, "Completed", site.bucket, 1)
+    (target,) = body["targets"]
+    assert (target["distributionId"], target["state"], target["paths"]) == (site.distribution, "COMPLETED", 1)
+    assert target["invalidationIds"] == [site.stack.edge.created[-1].id]
+    assert 10 <= target["seconds"] <= body["seconds"] <= 30
+    assert body["console"].endswith(f"#/v2/executions/details/{ran.arn}")
+
+
+def test_the_outcome_is_announced_on_the_default_bus_with_the_execution_among_its_resources(site: Site) -> None:
+    ran = site.put("a.html")
+    (event,) = site.stack.announcements(ran)
+    assert (event["source"], event["detail-type"]) == (
+        "cloudfront-auto-invalidation",
+        "CloudFront Invalidation Completed",
+    )
+    assert event["detail"] == ran.output["outcome"]
+    assert sorted(event["resources"]) == [ran.arn, ARN]
+
+
+def test_the_caller_reference_leads_from_the_cloudfront_console_to_the_batch(site: Site) -> None:
+    ran = site.put("a.html")
+    reference = site.stack.edge.caller_references()[-1]
+    assert reference.startswith(f"{site.stack.batch(ran).batch_id}.{site.distribution}.0.")
+
+
+def test_a_slow_invalidation_is_polled_with_growing_waits_until_it_is_completed(site: Site) -> None:
+    site.stack.edge.polls = 4
+    ran = site.put("a.html")
+    assert ran.status == "SUCCEEDED"
+    assert ran.waited_in("Wait For Invalidation") == [5, 5, 10, 20, 30]
+    assert 70 <= site.stack.batch(ran).finished.timestamp() - site.stack.batch(ran).opened.timestamp() <= 90  # type: ignore[union-attr] # has ended
+
+
+def test_the_default_root_object_is_invalidated_as_the_root_too(site: Site) -> None:
+    site.put("index.html")
+    assert site.invalidated == [["/", "/index.html"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("object-created-key-with-plus", "/c++/a+b.html"),
+        ("object-created-key-with-percent", "/reports/100%2525%20done.html"),
+        ("object-created-key-with-spaces", "/about%20us/our%20team.html"),
+        ("object-created-key-with-unicode", "/%C3%BCber/%E6%97%A5%E6%9C%AC%E8%AA%9E%20%F0%9F%8E%89.html"),
+    ],
+)
+def test_a_key_reaches_cloudfront_as_it_is_in_the_bucket(site: Site, name: str, path: str) -> None:
+    key = sample(name)["detail"]["object"]["key"]
+    site.stack.run(changed(site.bucket, key, like=name))
+    (paths,) = site.invalidated
+    assert path in paths
+    assert not any("*" in each for each in paths)
+
+
+@pytest.mark.parametrize("name", ["object-deleted", "object-deleted-delete-marker", "object-deleted-lifecycle"])
+def test_a_deleted_object_is_invalidated_as_well(site: Site, name: str) -> None:
+    ran = site.stack.run(changed(site.bucket, "gone.html", like=name))
+    assert site.invalidated == [["/gone.html"]]
+    assert ran.output["outcome"]["deleted"] == 1
+
+
+def test_an_event_that_leaves_what_viewers_see_ends_at_once_and_costs_nothing(site: Site) -> None:
+    ran = site.stack.run(changed(site.bucket, "index.html", like="object-deleted-lifecycle-noncurrent"))
+    assert (ran.status, ran.states[-1]) == ("SUCCEEDED", "Change Ignored")
+    assert (site.invalidated, site.pending) == ([], 0)
+
+
+def test_a_bucket_that_no_distribution_serves_has_a_named_outcome(stack: Stack) -> None:
+    ran = stack.run(changed("nobody-serves-this", "a.html"))
+    assert (ran.status, ran.output["outcome"]["outcome"]) == ("SUCCEEDED", "NoDistribution")
+    assert "Invalidate Distributions" not in ran.states
+    assert stack.batch(ran).state == "ENDED"
+
+
+def test_a_key_outside_a_distributions_origin_path_is_skipped_there(stack: Stack) -> None:
+    bucket = "site-with-origin-path"
+    origin = {
+        "Id": "bucket",
+        "DomainName": f"{bucket}.s3.amazonaws.com",
+        "OriginPath": "/public",
+        "S3OriginConfig": {"OriginAccessIdentity": ""},
+    }
+    distribution = stack.distribution(bucket, Origins={"Quantity": 1, "Items": [origin]})
+    ran = stack.run(changed(bucket, "private/a.html"))
+    assert ran.output["outcome"]["outcome"] == "NothingToInvalidate"
+    assert ran.iterations == (("Create Invalidation", "Anything To Invalidate?", "Distribution Skipped"),)
+    stack.run(changed(bucket, "public/a.html"))
+    assert stack.edge.paths(distribution) == [["/a.html"]]
+
+
+def test_all_distributions_of_a_bucket_are_invalidated(site: Site) -> None:
+    other = site.stack.distribution(site.bucket)
+    ran = site.put("a.html")
+    assert len(ran.iterations) == 2
+    assert site.invalidated == site.stack.edge.paths(other) == [["/a.html"]]
+    assert len(ran.output["outcome"]["targets"]) == 2
+
+
+def test_a_request_for_keys_is_a_batch_of_its_own_that_does_not_wait(site: Site) -> None:
+    site.put("before.html")
+    ran = site.stack.run({"bucket": site.bucket, "keys": ["a b.html", "c.html"]})
+    assert ran.waited_in("Wait For Batch To Close") == [0]
+    assert {"/a%20b.html", "/c.html"} <= set(site.invalidated[-1])
+    assert ran.output["outcome"]["byHand"] is True
+
+
+def test_a_request_for_paths_of_a_distribution_sends_them_as_they_are(site: Site) -> None:
+    ran = site.stack.run({"distributionId": site.distribution, "paths": ["/images/*", "/a.html"]})
+    assert ran.status == "SUCCEEDED"
+    assert site.invalidated == [["/a.html", "/images/*"]]
+    (told,) = site.stack.notifications(ran)
+    assert told["subject"] == f"CloudFront is fresh: {site.distribution}, 2 paths"
+    assert told["attributes"]["bucket"]["Value"] == "-"
+
+
+def test_a_dry_run_tells_what_it_would_invalidate_and_sends_nothing(site: Site) -> None:
+    ran = site.stack.run({"bucket": site.bucket, "keys": ["a.html"], "dryRun": True})
+    assert (ran.status, ran.output["outcome"]["outcome"]) == ("SUCCEEDED", "DryRun")
+    assert ran.output["outcome"]["targets"][0]["paths"] == 1
+    assert site.invalidated == []
+
+
+def test_a_stack_in_dry_run_sends_nothing_for_changes_either(site: Site) -> None:
+    with site.stack.functions.with_environment("CreateInvalidationFunction", DRY_RUN="true"):
+        ran = site.put("a.html")
+    assert (ran.status, ran.output["outcome"]["outcome"]) == ("SUCCEEDED", "DryRun")
+    assert (site.invalidated, site.stack.batch(ran).state) == ([], "ENDED")
+
+
+def test_with_notifications_of_failures_only_a_success_is_not_told(site: Site) -> None:
+    with site.stack.functions.with_environment("NotifyFunction", NOTIFY_ON="Failures"):
+        ran = site.put("a.html")
+        assert (ran.status, site.stack.notifications(ran)) == ("SUCCEEDED", [])
+        failed = site.stack.run({"nonsense": 1})
+        assert len(site.stack.notifications(failed)) == 1
