@@ -48,7 +48,7 @@ class PathPattern:
 
 class _Glob:
     def __init__(self, tokens: str) -> None:
-        self._regex = re.compile(_regex(tokens), re.DOTALL)
+        self._regex = re.compile(_regex(tokens))
         self._literal_end = re.split(r"[*?]", tokens)[-1]
         self._stars = _positions(tokens, "*")
         self._singles = _positions(tokens, "?")

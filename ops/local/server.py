@@ -115,7 +115,6 @@ def environment(settings: Settings, port: int, directory: Path, name: str) -> di
         "TMPDIR": str(directory),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "AUTH": "true",
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),

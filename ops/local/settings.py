@@ -16,6 +16,7 @@ ALL_PATCHES = (
     "loopback_only",
     "lambda_errors",
     "lambda_interpreter",
+    "lambda_shared_code",
     "lambda_queue",
     "step_functions_endings",
     "step_functions_retries",

@@ -9,6 +9,7 @@ event tells of are made from the Map's input and output, by `ops.report.items`.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -40,6 +41,7 @@ class OpenVisit:
     events: list[Event] = field(default_factory=list)
     exited: Event | None = None
     next: str | None = None
+    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -71,7 +73,10 @@ def read(definition: Mapping[str, Any], execution: Mapping[str, Any], events: Se
         reader.add(_event(event, number))
     status = str(execution.get("status", "RUNNING"))
     visits = tuple(outcome.visit(visit, reader, status) for visit in reader.visits)
-    recorded = tuple(outcome.iteration(each, visits, status) for each in reader.iterations)
+    inside = defaultdict(list)
+    for visit in visits:
+        inside[visit.iteration].append(visit.status)
+    recorded = tuple(outcome.iteration(each, inside[each.number], status) for each in reader.iterations)
     arn = str(execution.get("executionArn", ""))
     ended = execution.get("stopDate")
     last = reader.events[-1] if reader.events else None
@@ -122,6 +127,7 @@ class Reader:
         )
         if visit:
             visit.events.append(event)
+            visit.tries += event.type == "MapStateStarted"
         self.events.append(event)
         self._by_id[event.id] = event
         self._places[event.id] = after
@@ -167,7 +173,7 @@ class Reader:
             visit = self._visit_named(name, here)
             if visit is None:
                 return here, here
-            started = OpenIteration(len(self.iterations), visit, _tries(visit), index, event)
+            started = OpenIteration(len(self.iterations), visit, max(1, visit.tries), index, event)
             self.iterations.append(started)
             return started, started
         found = _climb(here, lambda place: isinstance(place, OpenIteration) and place.index == index)
@@ -191,10 +197,6 @@ def _unrecorded(reader: Reader) -> frozenset[str]:
         if not told and (state.name in entered or state.name in names):
             names |= inside
     return frozenset(names)
-
-
-def _tries(visit: OpenVisit) -> int:
-    return max(1, sum(event.type == "MapStateStarted" for event in visit.events))
 
 
 def _edges(machine: Flow) -> dict[tuple[str, str], set[str]]:

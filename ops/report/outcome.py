@@ -68,9 +68,8 @@ def visit(opened: OpenVisit, reader: Reader, execution_status: str) -> Visit:
     )
 
 
-def iteration(opened: OpenIteration, visits: Sequence[Visit], execution_status: str) -> Iteration:
-    """The iteration with its outcome: a success inside which something was caught or retried says so."""
-    inside = [each.status for each in visits if each.iteration == opened.number]
+def iteration(opened: OpenIteration, inside: Sequence[Status], execution_status: str) -> Iteration:
+    """The iteration with its outcome; `inside` are the statuses of its visits: a success says what was caught there."""
     end = opened.ended
     status: Status
     if end is None:

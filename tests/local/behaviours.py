@@ -39,6 +39,12 @@ def lambda_interpreter(aws: LocalAws) -> bool:
     return bool(tools.call(aws, tools.function(aws, source)) == [True, False, False])
 
 
+def lambda_shared_code(aws: LocalAws) -> bool:
+    """Two functions with the same package run from the same files."""
+    source = "import os\ndef handler(event, context):\n    return os.path.realpath(__file__)\n"
+    return bool(tools.call(aws, tools.function(aws, source)) == tools.call(aws, tools.function(aws, source)))
+
+
 def lambda_queue(aws: LocalAws) -> bool:
     """Of four tasks that start together, no more than two run at once."""
     source = """

@@ -41,7 +41,7 @@ def function(aws: LocalAws, source: str) -> str:
     """A Lambda function of this source, in which `handler` is the handler; its ARN."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("app.py", source)
+        archive.writestr(zipfile.ZipInfo("app.py"), source)
     created = aws.client("lambda").create_function(
         FunctionName=new_name(),
         Runtime="python3.13",

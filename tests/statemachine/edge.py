@@ -29,10 +29,16 @@ class Edge:
 
     def paths(self, distribution_id: str) -> list[list[str]]:
         """The paths of each invalidation of a distribution, oldest first."""
-        return [sorted(each.paths) for each in self.created if each.distribution.distribution_id == distribution_id]
+        return [sorted(each.paths) for each in self._of(distribution_id)]
 
-    def caller_references(self) -> list[str]:
-        return [each.caller_ref for each in self.created]
+    def ids(self, distribution_id: str) -> list[str]:
+        return [each.id for each in self._of(distribution_id)]
+
+    def caller_references(self, distribution_id: str) -> list[str]:
+        return [each.caller_ref for each in self._of(distribution_id)]
+
+    def _of(self, distribution_id: str) -> list[Invalidation]:
+        return [each for each in self.created if each.distribution.distribution_id == distribution_id]
 
     def create(self, invalidation: Invalidation) -> Invalidation:
         invalidation.status = "InProgress"

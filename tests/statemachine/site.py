@@ -25,6 +25,7 @@ class Site:
     def create(cls, stack: Stack) -> Site:
         bucket = f"site-{next(_NUMBERS)}"
         stack.edge.polls = 1
+        stack.machine.on_wait = lambda _state, _seconds: None
         return cls(stack, bucket, stack.distribution(bucket))
 
     def put(self, key: str, **options: Any) -> Ran:

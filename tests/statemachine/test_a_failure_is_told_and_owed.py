@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from invalidation.errors import NotificationFailed
-from tests.statemachine.functions import throttled
 from tests.statemachine.site import Site
 
 CREATE, GET = "cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"
@@ -26,14 +25,6 @@ class Gone(Exception):  # noqa: N818 # what Lambda calls it is Lambda.Unknown
 
 
 Gone.__name__ = "Lambda.Unknown"
-
-
-@pytest.mark.parametrize(("state", "function"), LAMBDA_TASKS.items())
-def test_lambda_having_no_room_for_a_function_is_not_noticed(site: Site, state: str, function: str) -> None:
-    site.stack.functions.fail(function, throttled(), throttled())
-    ran = site.put("a.html")
-    assert ran.errors(state) == ("Lambda.TooManyRequestsException",) * 2
-    assert (ran.status, site.invalidated) == ("SUCCEEDED", [["/a.html"]])
 
 
 @pytest.mark.parametrize(("state", "function"), LAMBDA_TASKS.items())

@@ -35,7 +35,7 @@ def apply(settings: Settings) -> None:
         importlib.import_module(f"{__name__}.{name}").apply(settings)
 
 
-def seam(owner: ModuleType, name: str, expected: str) -> Any:
+def seam(owner: ModuleType | type, name: str, expected: str) -> Any:
     """What stands at `owner.name`, provided that its source is the one that the patch was written for.
 
     `expected` is the first twelve hex digits of the SHA-256 of the source. A replacement that carries

@@ -74,14 +74,22 @@ function iterationsOf(name) {
   });
 }
 
-function iterationName(iteration) {
-  const siblings = iterationsOf(run.visits[iteration.visit].state);
-  const visits = new Set(siblings.map((each) => each.visit));
-  const parts = [`#${iteration.index}`];
-  if (visits.size > 1) parts.push(`visit ${[...visits].indexOf(iteration.visit) + 1}`);
-  if (siblings.some((each) => each.visit === iteration.visit && each.attempt > 1))
-    parts.push(`try ${iteration.attempt}`);
-  return parts.join(" · ");
+/* Names of iterations that stand side by side: by their index, and where that is not enough, by visit and try. */
+function iterationNames(siblings) {
+  const visits = [...new Set(siblings.map((each) => each.visit))];
+  const again = new Set(siblings.filter((each) => each.attempt > 1).map((each) => each.visit));
+  return new Map(
+    siblings.map((each) => [
+      each,
+      [
+        `#${each.index}`,
+        visits.length > 1 && `visit ${visits.indexOf(each.visit) + 1}`,
+        again.has(each.visit) && `try ${each.attempt}`,
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    ]),
+  );
 }
 
 const iterationLabel = (visit) =>

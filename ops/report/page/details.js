@@ -232,6 +232,7 @@ function attemptTable(visit) {
 function iterationTable(state) {
   const all = iterationsOf(state.name);
   if (!all.length) return null;
+  const names = iterationNames(all);
   const current = all.find((iteration) => iteration.number === chosen.get(state.name));
   const rows = all.slice(0, 200).map((iteration) =>
     el(
@@ -248,7 +249,7 @@ function iterationTable(state) {
             "aria-pressed": String(iteration === current),
             onclick: () => chooseIteration(state.name, iteration === current ? undefined : iteration.number),
           },
-          iterationName(iteration),
+          names.get(iteration),
         ),
       ),
       el("td", {}, glyph(iteration.status), " ", shortStatus(iteration.status)),
@@ -273,8 +274,8 @@ function iterationTable(state) {
       ),
       el("tbody", {}, rows),
     ),
-    current && payload(`Input of ${iterationName(current)}`, ends(current).input),
-    current && payload(`Output of ${iterationName(current)}`, ends(current).output),
+    current && payload(`Input of ${names.get(current)}`, ends(current).input),
+    current && payload(`Output of ${names.get(current)}`, ends(current).output),
   );
 }
 

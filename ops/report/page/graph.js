@@ -128,6 +128,7 @@ function factsOf(state, status) {
 function iterationChips(state) {
   const all = iterationsOf(state.name);
   if (!all.length) return null;
+  const names = iterationNames(all);
   const current = chosen.get(state.name);
   const chip = (iteration, text, status) =>
     el(
@@ -137,17 +138,14 @@ function iterationChips(state) {
         class: `chip ${status ?? ""}`,
         "aria-pressed": String(current === iteration?.number),
         "data-iteration": iteration?.number ?? "all",
-        "aria-label": iteration ? `Iteration ${iterationName(iteration)}, ${STATUSES[status].text}` : "All iterations",
+        "aria-label": iteration ? `Iteration ${names.get(iteration)}, ${STATUSES[status].text}` : "All iterations",
         onclick: () => chooseIteration(state.name, iteration?.number),
       },
       iteration && glyph(status),
       text,
     );
   if (all.length <= CHIPS)
-    return [
-      chip(undefined, "All"),
-      ...all.map((iteration) => chip(iteration, iterationName(iteration), iteration.status)),
-    ];
+    return [chip(undefined, "All"), ...all.map((iteration) => chip(iteration, names.get(iteration), iteration.status))];
   const picker = el(
     "select",
     { "aria-label": `Iteration of ${state.name}` },
@@ -156,7 +154,7 @@ function iterationChips(state) {
       el(
         "option",
         { value: iteration.number },
-        `${STATUSES[iteration.status].glyph} ${iterationName(iteration)} ${shortStatus(iteration.status)}`,
+        `${STATUSES[iteration.status].glyph} ${names.get(iteration)} ${shortStatus(iteration.status)}`,
       ),
     ),
   );

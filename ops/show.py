@@ -1,0 +1,259 @@
+"""`invalidations show`: the whole story of one execution, batch or invalidation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from invalidation.changes import Change
+from invalidation.lifecycle import BatchState, InvalidationRecord, Target
+from ops import tables
+from ops.board import moment
+from ops.entries import Entry
+from ops.moments import stamp, took
+from ops.report import Recording, dump
+from ops.report.run import Run
+from ops.shown import count, shown
+from ops.stack import Stack, with_stack
+from ops.story import Story, find, states_of
+from ops.tables import Form, with_forms
+from ops.watching import COLOURS, subject_of
+
+PATHS_SHOWN = 10
+EXAMPLES = """\b
+Examples:
+  invalidations show 20261123T062719Z-0123456789
+  invalidations show I2J0I21PCUYOIK --json
+  invalidations show 41e5e52d-4762-47b0-a269-a8e3073810d0 --save run.json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("what", metavar="EXECUTION|BATCH|INVALIDATION-ID")
+@click.option(
+    "--changes",
+    "most",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    default=20,
+    show_default=True,
+    help="Most changes listed; 0: all.",
+)
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Keep the execution's history in a file that `invalidations graph` draws, also after 90 days.",
+)
+@with_forms(csv_too=False)
+@with_stack
+def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> None:
+    """Tell the whole story of one execution (its ARN or name), batch, or invalidation.
+
+    What changed and who changed it; the batch's life; each distribution with its invalidations, paths, tries and
+    errors; and the execution's states with their durations, as long as Step Functions has them (90 days).
+    """
+    with tables.console(stderr=True).status("Reading …"):
+        story = find(stack, what, most)
+    if save:
+        keep(story.recording, save)
+    if form is Form.JSON:
+        tables.json_line(document(story))
+    else:
+        tell(story, tables.console())
+
+
+def keep(recording: Recording | None, path: Path) -> None:
+    if recording is None:
+        raise click.ClickException("Step Functions has the execution no more (it keeps 90 days): nothing to save")
+    try:
+        path.write_text(dump(recording), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+    click.echo(f"{path}: draw it with `invalidations graph {path}`", err=True)
+
+
+def document(story: Story) -> dict[str, Any]:
+    """The story for machines; `batch` is what `audit --json` prints, with the paths of each invalidation."""
+    batch = story.entry.to_document() if story.entry else None
+    for target in batch["targets"] if batch else ():
+        for each in target["invalidations"]:
+            told = story.paths.get(each["invalidationId"])
+            each["items"] = list(told) if isinstance(told, tuple) else None
+    run = story.run()
+    omitted = max(0, story.entry.batch.changes - len(story.changes)) if story.entry else 0
+    return {
+        "batch": batch,
+        "changes": [asdict(each) if isinstance(each, Change) else {"path": each} for each in story.changes],
+        "changesOmitted": omitted,
+        "joined": dict(story.joined) or None,
+        "execution": execution(run, story.recording) if run and story.recording else None,
+    }
+
+
+def execution(run: Run, recording: Recording) -> dict[str, Any]:
+    return {
+        "arn": run.arn,
+        "name": run.name,
+        "status": run.status,
+        "started": moment(run.start).isoformat(),
+        "stopped": moment(run.end).isoformat() if run.end else None,
+        "input": recording.execution.get("input"),
+        "error": run.error or None,
+        "cause": run.cause or None,
+        "states": [asdict(state) for state in states_of(run)],
+    }
+
+
+def tell(story: Story, out: Console) -> None:
+    if story.entry:
+        tell_batch(story.entry, out)
+        tell_changes(story, story.entry, out)
+        tell_targets(story, story.entry, out)
+    elif story.joined.get("batchId"):
+        out.print(f"There is no record of batch {shown(story.joined['batchId'])}: it was not frozen, or has expired.\n")
+    run = story.run()
+    if run and story.recording:
+        tell_execution(story, run, story.recording, out)
+    else:
+        out.print("Step Functions has the execution no more: it keeps them for 90 days.", style="dim")
+    for hint in hints(story):
+        out.print(hint, style="dim", soft_wrap=True)
+
+
+def tell_batch(entry: Entry, out: Console) -> None:
+    batch = entry.batch
+    deleted = f", {batch.deleted} of them deleted" if batch.deleted else ""
+    noun = count(batch.changes, "change" if batch.bucket else "path")
+    out.print(Text.assemble(("Batch ", "bold"), (shown(batch.batch_id), "bold"), f"  {entry.outcome}"))
+    facts: list[tuple[str, object]] = [
+        ("bucket", batch.bucket),
+        ("distribution", batch.distribution_id),
+        ("by hand", "a request, not an event of S3" if batch.by_hand else ""),
+        ("dry run", "nothing was sent" if batch.dry_run else ""),
+        ("started", at(batch.opened)),
+        ("frozen", f"{at(batch.closed)}, with {noun}{deleted}"),
+        ("ended", f"{at(batch.finished)}, after {took(entry.seconds)}" if batch.finished else ""),
+        ("cost", f"{count(entry.paths, 'path')}: at most ${entry.dollars}"),
+        ("tries that failed", batch.tries or ""),
+        ("next try", at(batch.next_try_at)),
+        ("error", f"{batch.error}: {batch.message}" if batch.error else ""),
+        ("executions", tables.lines(*(arn.rpartition(":")[2] for arn in batch.executions))),
+    ]
+    out.print(tables.facts(facts))
+
+
+def tell_changes(story: Story, entry: Entry, out: Console) -> None:
+    out.print(Text("\nWhat changed", "bold"))
+    made = tables.table("key", "change", "when (UTC)", "account", "address", "reason")
+    plain = tables.table("path" if entry.batch.distribution_id else "key")
+    for each in story.changes:
+        if isinstance(each, Change) and not entry.batch.by_hand:
+            change = "deleted" if each.deleted else "put"
+            values = (each.key, change, each.time[:19].replace("T", " "), each.requester, each.source_ip, each.reason)
+            made.add_row(*(tables.text(value) for value in values))
+        else:
+            plain.add_row(tables.text(each.key if isinstance(each, Change) else each))
+    for each_table in (made, plain):
+        if each_table.row_count:
+            out.print(each_table)
+    more = entry.batch.changes - len(story.changes)
+    if more > 0:
+        out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
+
+
+def tell_targets(story: Story, entry: Entry, out: Console) -> None:
+    out.print(Text("\nDistributions", "bold"))
+    if not entry.targets:
+        none = "  none serves the bucket" if entry.batch.resolved is not None else "  not found out yet"
+        out.print(none)
+    for target in entry.targets:
+        told = f" in {took(target.seconds)}" if target.seconds is not None else ""
+        out.print(Text.assemble("  ", (shown(target.distribution_id), "bold"), f"  {target.state.value.lower()}{told}"))
+        for line in of_target(story, target, entry.created_for(target.distribution_id)):
+            out.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def of_target(story: Story, target: Target, created: tuple[InvalidationRecord, ...]) -> Iterator[str]:
+    if target.tries:
+        yield f"{count(target.tries, 'try', 'tries')} failed"
+    if target.error:
+        yield f"{shown(target.error)}: {shown(target.message, 1_000)}"
+    for path, asked in target.plan.widened if target.plan else ():
+        yield f"{shown(path)} stands for {count(asked, 'path')}"
+    for record in created:
+        wildcards = f" ({count(record.wildcards, 'wildcard')})" if record.wildcards else ""
+        yield (
+            f"{shown(record.invalidation_id)}  {count(record.paths, 'path')}{wildcards}, created {at(record.created)}, "
+            f"reference {shown(record.caller_reference)}"
+        )
+        told = story.paths.get(record.invalidation_id, ())
+        if isinstance(told, str):
+            yield f"  its paths are not to be had: CloudFront answered {shown(told)}"
+            continue
+        yield from (f"  {shown(path, 4_000)}" for path in told[:PATHS_SHOWN])
+        if len(told) > PATHS_SHOWN:
+            yield f"  and {len(told) - PATHS_SHOWN:,} more: --json lists all"
+
+
+def tell_execution(story: Story, run: Run, recording: Recording, out: Console) -> None:
+    out.print(Text.assemble(("\nExecution ", "bold"), (shown(run.name), "bold"), f"  {run.status}"))
+    facts: list[tuple[str, object]] = [
+        ("about", subject_of(str(recording.execution.get("input", "")))),
+        ("started", at(moment(run.start))),
+        ("ended", f"{at(moment(run.end))}, after {took((run.end - run.start) / 1000)}" if run.end else ""),
+        ("error", f"{run.error}: {run.cause}" if run.error else ""),
+        ("role", ROLES.get(str(story.joined.get("role")), "")),
+        ("led by", leader_of(story, run)),
+    ]
+    out.print(tables.facts(facts))
+    made = tables.table("state", "distribution", "at (UTC)", "took", "what happened", right=("took",))
+    for state in states_of(run):
+        tries = f"{state.tries} tries" if state.tries > 1 else ""
+        why = f"{state.error}: {state.cause}"[:200] if state.error else ""
+        status = "" if state.status == "succeeded" else state.status
+        happened = tables.lines(", ".join(part for part in (status, tries) if part), why)
+        row = (
+            tables.text(state.name, COLOURS.get(state.kind, "")),
+            tables.text(state.item),
+            Text(state.entered[11:21]),
+        )
+        made.add_row(*row, Text(took(state.seconds)), happened)
+    out.print(made)
+
+
+ROLES = {
+    "leader": "it leads the batch",
+    "follower": "its change is in a batch that another execution leads",
+    "paused": "the bucket is paused: its change waits",
+    "ended": "the batch owed nothing any more",
+    "ignored": "the event tells of nothing that viewers could see",
+    "rejected": "its input is not accepted",
+}
+
+
+def leader_of(story: Story, run: Run) -> str:
+    leader = str(story.joined.get("leader", ""))
+    return leader.rpartition(":")[2] if leader and leader != run.arn else ""
+
+
+def hints(story: Story) -> Iterator[str]:
+    if story.entry and story.entry.batch.state is BatchState.PARKED:
+        batch_id = story.entry.batch.batch_id
+        yield f"It is not tried again by itself. When the cause is mended: invalidations retry {shown(batch_id)}"
+    run = story.run()
+    if run and not story.joined and run.status not in ("RUNNING", "SUCCEEDED"):
+        yield f"Its change was not accepted. Replay it: invalidations retry {shown(run.name)}"
+    if run:
+        yield f"As a picture: invalidations graph {shown(run.arn)}"
+
+
+def at(when: datetime | None) -> str:
+    return f"{stamp(when)} UTC" if when else ""
