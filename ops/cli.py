@@ -15,6 +15,7 @@ COMMANDS = {
     "audit": ("ops.audit:audit", "Who changed what, what was invalidated where, and what it cost."),
     "show": ("ops.show:show", "The whole story of one execution, batch or invalidation."),
     "watch": ("ops.watch:watch", "See executions run, state by state."),
+    "graph": ("ops.graph:graph", "An execution as one HTML page: graph, data, timeline, events."),
     "status": ("ops.status:status", "What waits, what is owed, and what needs a person: one screen."),
     "retry": ("ops.retry:retry", "Try a failed or parked batch again, or an execution that ended too early."),
     "dead-letters": ("ops.dead_letters:dead_letters", "Events that never started an execution; replay them."),

@@ -1,4 +1,4 @@
-"""`invalidations retry`: what failed or was parked is tried again, and an execution that ended too early is replayed."""
+"""`invalidations retry`: what failed or was parked is tried again; an execution that ended too early is replayed."""
 
 from __future__ import annotations
 

@@ -116,18 +116,18 @@ def told(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: float
     bucket = shown(bucket)
     match result:
         case Result.FRESH:
-            changes = sum(each.changes for each in watch.batches.values())
-            saw = f"{count(changes, 'change')} in {count(len(watch.batches), 'batch', 'batches')} while waiting"
-            none = "no change arrived and none was owed"
-            yield f"Fresh after {seconds:.0f} s: {saw if watch.batches else none} ({bucket})."
+            changes = count(sum(each.changes for each in watch.batches.values()), "change")
+            some = f"{changes} of {bucket}, in {count(len(watch.batches), 'batch', 'batches')}"
+            none = f"nothing was owed to {bucket}, and nothing arrived"
+            yield f"Fresh after {seconds:.0f} s: {some if watch.batches else none}."
         case Result.PAUSED:
-            waiting = f" {count(facts.pending, 'change')} waiting." if facts.pending else ""
-            yield f"Paused: somebody paused {bucket}, and its changes wait until it is resumed.{waiting}"
+            waiting = f" ({count(facts.pending, 'change')} so far)" if facts.pending else ""
+            yield f"Paused: somebody paused {bucket}, and its changes wait until it is resumed{waiting}."
         case Result.FAILED:
             yield f"Failed after {seconds:.0f} s: not every change of {bucket} was invalidated."
             yield from _failures(watch)
         case Result.WAITING:
-            yield f"Not within {seconds:.0f} s: {progress(facts, watch, seconds)} ({bucket})."
+            yield f"Not within {seconds:.0f} s: {bucket}: {progress(facts, watch, seconds)}."
 
 
 def _failures(watch: Watch) -> Iterator[str]:

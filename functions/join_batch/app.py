@@ -91,7 +91,9 @@ def _part_company(events: list[Any], wanted: Changes, execution: Execution, exec
     name = f"accepted-{lifecycle.batch_id(execution)}"
     executions.start(name, [each for position, each in enumerate(events) if position not in wrong])
     logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
-    return _rejected(InvalidRequest, f"{wanted.rejected[0].message} (the other events of the list go on in execution {name})")
+    return _rejected(
+        InvalidRequest, f"{wanted.rejected[0].message} (the other events of the list go on in execution {name})"
+    )
 
 
 def _ignored(reason: str) -> dict[str, Any]:

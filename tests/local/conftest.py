@@ -49,7 +49,7 @@ def lamed(laptop: Laptop) -> Laptop:
     template = deploy.load()
     assert remove_permission(template, "cloudfront:CreateInvalidation") == 1
     site.create_bucket(laptop.aws, bucket)
-    outputs = deploy.deploy(laptop.aws, template, {"BucketNames": bucket, "BatchWindowSeconds": "0"}, stack=stack)
+    outputs = deploy.deploy(laptop.aws, template, {"BucketNames": bucket, "BatchWindowSeconds": "2"}, stack=stack)
     site.send_events_to_eventbridge(laptop.aws, bucket)
     distribution = site.create_distribution(laptop.aws, bucket)
     return replace(

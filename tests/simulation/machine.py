@@ -195,9 +195,7 @@ class StateMachine:
 
     def _close(self, execution: Execution, joined: Joined) -> lifecycle.Closed:
         world = self._world
-        return self._protocol.close(
-            world.table, joined.bucket, joined.batch_id, execution, self._attempt(), world.now
-        )
+        return self._protocol.close(world.table, joined.bucket, joined.batch_id, execution, self._attempt(), world.now)
 
     def _resolve(self, batch_id: str) -> list[str]:
         table = self._world.table
@@ -220,7 +218,9 @@ class StateMachine:
         table = self._world.table
         target = lifecycle.target(table, batch_id, distribution)
         changes = lifecycle.frozen_changes(table, lifecycle.read_batch(table, batch_id))
-        events = tuple(sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"])))
+        events = tuple(
+            sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"]))
+        )
         lifecycle.record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
         if events:
             reference = f"{batch_id}.{distribution}.{'.'.join(events)}"
@@ -233,6 +233,4 @@ class StateMachine:
         self, execution: Execution, batch_id: str, results: Sequence[TargetResult], failure: Failure | None
     ) -> lifecycle.Finished:
         world = self._world
-        return self._protocol.finish(
-            world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION
-        )
+        return self._protocol.finish(world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION)

@@ -54,7 +54,13 @@ class Mutant:
 
 
 def read_then_write(  # noqa: PLR0917 -- the signature that it replaces
-    table: BatchTable, bucket: str, changes: Sequence[Change], execution: Execution, window: Window, now: Clock, attempt: str
+    table: BatchTable,
+    bucket: str,
+    changes: Sequence[Change],
+    execution: Execution,
+    window: Window,
+    now: Clock,
+    attempt: str,
 ) -> Joined:
     del attempt
     joined = joining.lead_or_follow(table, bucket, execution, window, now)
@@ -195,8 +201,12 @@ def only_what_is_scheduled(batch: Batch, unused: object, now: datetime) -> str:
 MUTANTS = (
     Mutant("the joiner reads the head before it writes its change", (joining, "join"), read_then_write, calm=True),
     Mutant("the joiner follows a closed head", (joining, "gathers"), follow_a_closed_head, calm=True),
-    Mutant("the leader reads what is pending before it closes the head", (closing, "close"), read_then_close, calm=True),
-    Mutant("the leader opens a head that has changed meanwhile", (Head, "expectation"), open_whatever_is_there, calm=True),  # type: ignore[arg-type]  # a class is patched like a module
+    Mutant(
+        "the leader reads what is pending before it closes the head", (closing, "close"), read_then_close, calm=True
+    ),
+    Mutant(
+        "the leader opens a head that has changed meanwhile", (Head, "expectation"), open_whatever_is_there, calm=True
+    ),  # type: ignore[arg-type]  # a class is patched like a module
     Mutant("a busy bucket's next batch does not wait", (joining, "successor"), a_window_that_does_not_wait, calm=True),
     Mutant("a dead leader is followed for ever", (joining, "gathers"), follow_for_ever),
     Mutant("a later change of a key shares the earlier one's item", (keys, "pending"), one_item_for_a_key),

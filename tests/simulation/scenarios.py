@@ -73,7 +73,9 @@ def owned(stage: Stage) -> list[str]:
 def frozen_once(stage: Stage) -> list[str]:
     """In the end, without anything dying: a batch owns each change, and only one."""
     listed = stage.table.listed()
-    return [f"{event} is frozen {listed.count(event)} times" for event in stage.table.accepted if listed.count(event) != 1]
+    return [
+        f"{event} is frozen {listed.count(event)} times" for event in stage.table.accepted if listed.count(event) != 1
+    ]
 
 
 def frozen(stage: Stage) -> list[str]:

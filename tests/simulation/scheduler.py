@@ -73,11 +73,12 @@ class Scheduler:
         self.hub.switch()
 
     def sleep(self, until: float) -> None:
-        """Called by a task: go on when the clock says so."""
+        """Called by a task: go on when the clock says so; at once if it does already."""
         task = getcurrent()
         assert isinstance(task, Task)
-        task.until = until
-        self.hub.switch()
+        if until > self.clock:
+            task.until = until
+            self.hub.switch()
 
     def block(self) -> None:
         """Called by a task: go on when its call is answered."""

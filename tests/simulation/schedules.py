@@ -114,9 +114,7 @@ def calm(seed: int, protocol: Protocol | None = None, *, trace: bool = False) ->
     return outcome
 
 
-def _set_up(
-    random: Random, faults: Faults, protocol: Protocol | None, *, trace: bool
-) -> tuple[World, StateMachine]:
+def _set_up(random: Random, faults: Faults, protocol: Protocol | None, *, trace: bool) -> tuple[World, StateMachine]:
     world = World(random, faults, shards=random.choice([1, 1, 2]), page_size=random.choice([1, 2, 10]))
     world.trace = [] if trace else None
     return world, StateMachine(world, random.choice(WINDOWS), protocol or Protocol())

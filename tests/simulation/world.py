@@ -105,7 +105,9 @@ class World:
             name = getattr(getcurrent(), "name", "hub")
             self.trace.append(f"{self.scheduler.steps:5} {self.scheduler.clock:8.2f}s  {name:40} {what}")
 
-    def request(self, what: tuple[str, ...], kinds: tuple[Fault, ...], failure: type[Exception], effect: Callable[[], T]) -> T:
+    def request(
+        self, what: tuple[str, ...], kinds: tuple[Fault, ...], failure: type[Exception], effect: Callable[[], T]
+    ) -> T:
         """Somebody makes a request: others may go first, and anything may go wrong."""
         self.scheduler.pause()
         fault = self.faults.strike(kinds)

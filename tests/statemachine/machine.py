@@ -106,7 +106,11 @@ def aws() -> Iterator[None]:
 def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Machine]:
     """The project's state machine, or another definition, on moto that is running already."""
     machine = Machine(boto3.client("stepfunctions", region_name=REGION))
-    seams = (moto_seams.parsed_once(), moto_seams.no_real_waits(machine.waited), moto_seams.the_time(machine.clock.datetime))
+    seams = (
+        moto_seams.parsed_once(),
+        moto_seams.no_real_waits(machine.waited),
+        moto_seams.the_time(machine.clock.datetime),
+    )
     with ExitStack() as stack:
         for seam in seams:
             stack.enter_context(seam)

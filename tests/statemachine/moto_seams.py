@@ -180,4 +180,3 @@ def functions_in_process(invoke: Callable[[str, bytes], dict[str, Any]]) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lambda_eval_utils, "_invoke_lambda_function", invoke_lambda_function)
         yield
-

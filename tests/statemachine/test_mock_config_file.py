@@ -144,7 +144,9 @@ def test_finish_batch_and_notify_answer_as_the_functions_do() -> None:
 
 def test_the_distributions_of_an_outcome_are_told_as_the_function_tells_them() -> None:
     ever = set(SUMMARY.to_document())
-    always = set(replace(SUMMARY, widened=(), invalidation_ids=(), tries=0, error="", message="", seconds=None).to_document())
+    always = set(
+        replace(SUMMARY, widened=(), invalidation_ids=(), tries=0, error="", message="", seconds=None).to_document()
+    )
     for name, payload in _answers("Finish Batch", "Notify"):
         for target in payload["outcome"].get("targets", []):
             assert always <= set(target) <= ever, name

@@ -134,7 +134,7 @@ def test_too_many_in_progress_waits_longer_each_time_without_using_up_retries(mo
     ran = mocked.run("TooManyInProgressThenFine")
     assert ran.iterations == ((*NO_ROOM * 3, *CREATED, *POLL, "Distribution Invalidated"),)
     waits = ran.waited_in("Wait For Room")
-    assert all(5 <= seconds < ceiling for seconds, ceiling in zip(waits, (15, 30, 45), strict=True))
+    assert all(5 <= seconds <= ceiling for seconds, ceiling in zip(waits, (15, 30, 45), strict=True))
 
 
 @pytest.mark.parametrize("case", ["AccessDenied", "NoSuchDistribution", "NoRoomInTime"])
@@ -147,7 +147,11 @@ def test_a_permanent_error_is_not_tried_again_by_the_machine(mocked: MockedMachi
 def test_the_failure_of_a_distribution_is_told_by_its_name_to_finish_batch(mocked: MockedMachine) -> None:
     (payload,) = mocked.run("AccessDenied").payloads("Finish Batch")
     (result,) = payload["state"]["results"]
-    assert (result["distributionId"], result["outcome"], result["error"]) == ("E2QWRUHAPOMQZL", "Failed", "AccessDenied")
+    assert (result["distributionId"], result["outcome"], result["error"]) == (
+        "E2QWRUHAPOMQZL",
+        "Failed",
+        "AccessDenied",
+    )
     assert "cloudfront:CreateInvalidation" in result["cause"]
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invalidation.origins import Match, is_endpoint, is_origin_of, is_website, match
@@ -34,6 +34,7 @@ def test_a_domain_name_is_read_as_the_documentation_says(row: dict[str, str]) ->
     assert is_website(row["domain_name"]) == (row["website"] == "yes")
 
 
+@settings(deadline=None)
 @given(bucket=bucket_names, other=bucket_names, service=services, data=st.data())
 def test_a_bucket_s_domain_name_is_that_bucket_and_no_other(
     bucket: str, other: str, service: str, data: st.DataObject
@@ -44,6 +45,7 @@ def test_a_bucket_s_domain_name_is_that_bucket_and_no_other(
     assert is_origin_of(cased, other) == (other == bucket)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_is_too_odd_to_be_read(text: str) -> None:
     assert match(text, "site") in set(Match)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from invalidation.errors import InvalidRequest
@@ -42,6 +42,7 @@ def test_with_one_spelling_there_is_the_documented_path_only(case: dict[str, Any
     assert invalidation_paths(case["location"], spellings=False) == (case["paths"][0],)
 
 
+@settings(deadline=None)
 @given(any_location)
 @example("/\ud800")
 @example("/" + "\ud83d")
@@ -50,6 +51,7 @@ def test_any_text_gives_paths_that_cloudfront_accepts(location: str) -> None:
         assert valid_path(path) == path
 
 
+@settings(deadline=None)
 @given(any_location)
 def test_the_first_path_reads_back_as_the_location_or_as_its_start(location: str) -> None:
     path = invalidation_paths(location)[0]
@@ -61,6 +63,7 @@ def test_the_first_path_reads_back_as_the_location_or_as_its_start(location: str
         assert unquote(path) == location
 
 
+@settings(deadline=None)
 @given(st.text(string.ascii_letters + string.digits + "-_.!'()/", max_size=40).filter(lambda t: "//" not in "/" + t))
 def test_a_key_without_special_characters_costs_one_path(text: str) -> None:
     location = "/" + text
@@ -99,6 +102,7 @@ def test_with_query_strings_leaves_a_wildcard_as_it_is() -> None:
     assert with_query_strings("/a*") == "/a*"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 @example("~")
 def test_encoding_changes_nothing_that_needs_none(text: str) -> None:
@@ -128,6 +132,7 @@ def test_locations_are_normalised_as_rfc_3986_says(location: str, expected: str)
     assert normalised(location) == expected
 
 
+@settings(deadline=None)
 @given(any_location)
 def test_what_is_normalised_stays_as_it_is(location: str) -> None:
     assert normalised(normalised(location)) == normalised(location)
@@ -149,6 +154,7 @@ def test_a_wildcard_covers_what_begins_as_it_does(sent: str, path: str, expected
     assert covers(sent, path) is expected
 
 
+@settings(deadline=None)
 @given(st.sets(st.text("ab/*", max_size=4).map(lambda text: "/" + text.replace("*", "") + "*" * ("*" in text))))
 def test_narrowing_keeps_everything_covered_and_nothing_twice(paths: set[str]) -> None:
     kept = narrowed(paths)
