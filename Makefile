@@ -15,7 +15,7 @@ setup: .venv/ready  ## Install what the other commands need into .venv (they do 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 2; }
 	@echo "Setting up .venv (once; a minute or two) ..."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -23,7 +23,7 @@ demo: .venv/ready  ## Run the main job on a laptop-sized AWS and show what happe
 	@$(BIN)/invalidations local demo
 
 test: .venv/ready  ## Run all tests.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/ready $(SAM)  ## Check style, types, template and state machine.
 	$(BIN)/ruff check .
@@ -37,7 +37,7 @@ lint: .venv/ready $(SAM)  ## Check style, types, template and state machine.
 # The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
 $(SAM): requirements/sam.txt
 	@$(PYTHON) -m venv --clear .build/sam
-	@.build/sam/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/sam.txt
+	@.build/sam/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/sam.txt
 	@touch $@
 
 fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.

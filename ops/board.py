@@ -19,6 +19,7 @@ from ops.watching import COLOURS, Watched, distribution_in
 CONTAINERS = ("Map", "Parallel")
 UNTOLD = ("Choice", "Pass", "Succeed", "Fail")
 """States that take no time: the trail leaves them out."""
+LONGEST_NAME = 24
 MARKS = {"retried": " (retried)", "caught": " (failed, caught)", "failed": " (failed)", "aborted": " (aborted)"}
 
 
@@ -87,9 +88,11 @@ def trail_of(run: Run) -> Iterator[str]:
 
 
 def short_name(name: str) -> str:
-    """Of the names that EventBridge gives, two UUIDs, the first part."""
+    """Of the names that EventBridge gives, two UUIDs, the first part; of others as much as a line has room for."""
     head = name.split("-", 1)[0]
-    return head if len(head) == 8 and all(each in "0123456789abcdef" for each in head) else name
+    if len(head) == 8 and all(each in "0123456789abcdef" for each in head):
+        return head
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def moment(milliseconds: float) -> datetime:

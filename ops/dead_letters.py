@@ -73,12 +73,24 @@ def show(letters: Sequence[Letter], form: Form) -> None:
     if form is Form.JSON:
         for letter in letters:
             tables.json_line(letter.to_document())
-    elif letters:
-        made = tables.table("put there (UTC)", "what", "bucket", "why", "from", leading=1)
-        for letter in letters:
-            row = (letter.about, letter.bucket, letter.why, letter.came_from)
-            made.add_row(Text(stamp(letter.sent)), *(tables.text(value) for value in row))
-        tables.console().print(made)
+        return
+    out = tables.console()
+    for (why, came_from), some in grouped(letters).items():
+        out.print(tables.text(why or "Nothing says why", "bold"), soft_wrap=True)
+        if came_from:
+            out.print(tables.text(f"  from {came_from}", "dim"), soft_wrap=True)
+        made = tables.table("put there (UTC)", "bucket", "what")
+        for letter in some:
+            made.add_row(Text(stamp(letter.sent)), tables.text(letter.bucket), tables.text(letter.about))
+        out.print(made)
+
+
+def grouped(letters: Sequence[Letter]) -> dict[tuple[str, str], list[Letter]]:
+    """Those with the same cause together: there is usually one."""
+    found: dict[tuple[str, str], list[Letter]] = {}
+    for letter in letters:
+        found.setdefault((letter.why, letter.came_from), []).append(letter)
+    return found
 
 
 def replay_all(stack: Stack, queue: Queue, limit: int | None, form: Form) -> int:
@@ -96,6 +108,8 @@ def replay_all(stack: Stack, queue: Queue, limit: int | None, form: Form) -> int
         show([letter for letter in some if letter.problem], form)
     if form is Form.PEOPLE and (started or queue.held):
         click.echo(f"{count(replayed, 'event')} replayed in {count(started, 'execution')}, {len(queue.held)} left.")
+        if queue.held:
+            click.echo("What no execution can be started with stays; delete it in the SQS console if nobody needs it.")
     elif form is Form.PEOPLE:
         click.echo("There are no dead letters.")
     return len(queue.held)

@@ -58,7 +58,7 @@ class Letter:
 
     @property
     def about(self) -> str:
-        return subject_of(self.body) if not self.problem else self.problem
+        return f"{self.body[:60]} ({self.problem[:120]})" if self.problem else subject_of(self.body)
 
     @property
     def bucket(self) -> str:
@@ -72,7 +72,7 @@ class Letter:
     def came_from(self) -> str:
         """The queue that gave it up, or the rule that could not deliver it."""
         arn = self.source or self.attributes.get("RULE_ARN", "")
-        return arn.rpartition(":")[2]
+        return arn.rpartition(":")[2].removeprefix("rule/")
 
     @property
     def why(self) -> str:

@@ -29,8 +29,8 @@ Example:
 def pause(stack: Stack, *, bucket: str) -> None:
     """Let the changes of a bucket wait, until it is resumed.
 
-    Changes are still accepted, and nothing is lost; nothing is invalidated, and the sweep starts nothing for the bucket.
-    A batch that runs already is finished by the execution that works on it.
+    Changes are still accepted, and nothing is lost; nothing is invalidated, and the sweep starts nothing for the
+    bucket. A batch that runs already is finished by the execution that works on it.
     """
     check(stack, bucket)
     table = stack.table()

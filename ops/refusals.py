@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import click
 from botocore import exceptions as boto
 
+from invalidation.errors import MAX_MESSAGE as LONGEST
 from invalidation.errors import InvalidationError
+from ops.shown import shown
 
 SIGN_IN = "no AWS credentials: sign in (aws sso login), name a --profile, or set AWS_PROFILE"
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -25,7 +27,7 @@ def in_plain_words(stack: str) -> Iterator[None]:
     try:
         yield
     except boto.ClientError as error:
-        raise click.ClickException(refusal(error, stack)) from None
+        raise click.ClickException(shown(refusal(error, stack), LONGEST)) from None
     except (boto.NoCredentialsError, boto.PartialCredentialsError):
         raise click.ClickException(SIGN_IN) from None
     except boto.NoRegionError:
@@ -34,7 +36,7 @@ def in_plain_words(stack: str) -> Iterator[None]:
         endpoint = error.kwargs.get("endpoint_url", "the endpoint")
         raise click.ClickException(f"{endpoint} does not answer; is --endpoint-url right, and is it running?") from None
     except (boto.BotoCoreError, InvalidationError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(shown(error, LONGEST)) from None
 
 
 def refusal(error: boto.ClientError, stack: str) -> str:

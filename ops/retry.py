@@ -18,7 +18,7 @@ from invalidation.lifecycle.closing import has_pending
 from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.times import compact
-from ops.follow import Follower
+from ops.follow import Ending, Follower
 from ops.moments import now, stamp
 from ops.outcome_lines import lines_of
 from ops.request import watch as tell_steps
@@ -164,24 +164,45 @@ def replay(stack: Stack, described: dict[str, Any]) -> Answer:
             said = f"Started {name} with the input of {shown(described['name'])}, whose change was not accepted."
             return Answer(said, stack.execution_arn(name))
         earlier = recording_of(stack, stack.execution_arn(name))
-        if earlier is None or earlier.execution["status"] == "RUNNING" or answer_of_join(earlier.events):
+        if earlier is None or earlier.execution["status"] == "RUNNING":
             return Answer(f"{shown(described['name'])} was replayed already, as {name}.", stack.execution_arn(name))
+        if joined := answer_of_join(earlier.events):
+            return retry_joined(stack, name, joined)
         lost = replace(lost, name=name)
     raise click.ClickException(f"{shown(described['name'])} was replayed {MAX_REPLAYS_LOOKED_AT} times, in vain")
 
 
 def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
-    """Follow executions to their end; the exit code. One that another overtook in claiming the batch has ended well."""
-    follower = Follower(stack.client("stepfunctions"), arns)
-    try:
-        tell_steps(follower, arns, time.monotonic() + timeout)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    for line in lines_of(list(follower.endings.values())):
-        click.echo(line)
-    if any(not ending.succeeded for ending in follower.endings.values()):
-        return FAILED
-    if follower.running:
-        click.echo(f"Not within {timeout:g} s: {count(len(follower.running), 'execution')} still running.", err=True)
-        return TIMED_OUT
-    return 0
+    """Follow executions to their end, and those that lead the batches that they joined; the exit code."""
+    client, deadline = stack.client("stepfunctions"), time.monotonic() + timeout
+    followed: set[str] = set()
+    failed = False
+    while arns:
+        followed |= set(arns)
+        follower = Follower(client, arns)
+        try:
+            tell_steps(follower, arns, deadline)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        leaders = {ending.execution_arn: leader_of(stack, ending) for ending in follower.endings.values()}
+        for line in lines_of([ending for arn, ending in follower.endings.items() if not leaders[arn]]):
+            click.echo(line)
+        failed = failed or any(not ending.succeeded for ending in follower.endings.values())
+        if follower.running:
+            click.echo(
+                f"Not within {timeout:g} s: {count(len(follower.running), 'execution')} still running.", err=True
+            )
+            return FAILED if failed else TIMED_OUT
+        arns = [arn for arn in dict.fromkeys(leaders.values()) if arn and arn not in followed]
+        for arn in arns:
+            click.echo(f"It joined the batch that {shown(arn.rpartition(':')[2])} leads.", err=True)
+    return FAILED if failed else 0
+
+
+def leader_of(stack: Stack, ending: Ending) -> str:
+    """The execution that has taken over what this one was to do; nothing if it did it itself."""
+    if not ending.succeeded or ending.outcome:
+        return ""
+    recording = recording_of(stack, ending.execution_arn)
+    joined = answer_of_join(recording.events) if recording else None
+    return str(joined.get("leader", "")) if joined and joined["role"] == "follower" else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,11 @@ from urllib.parse import urlsplit
 import boto3
 import click
 from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
 
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.executions import Executions
+from invalidation.lifecycle import BatchTable
 from ops.local.aws import LocalAws
 from ops.local.loopback import is_loopback
 from ops.local.settings import REGION as LOCAL_REGION
@@ -76,7 +79,7 @@ class Stack:
         """The buckets that the stack watches."""
         return tuple(name.strip() for name in self.parameters.get("BucketNames", "").split(",") if name.strip())
 
-    def table(self) -> DynamoBatchTable:
+    def table(self) -> BatchTable:
         """The batch table, for the functions of `invalidation.lifecycle`."""
         return DynamoBatchTable(self.client("dynamodb"), self.batch_table_name)
 
@@ -145,8 +148,28 @@ def is_local(endpoint_url: str) -> bool:
     return host is not None and is_loopback(host)
 
 
+def knock(endpoint_url: str) -> None:
+    """Raise EndpointConnectionError at once where nothing listens, which boto3 would try again and again."""
+    where = urlsplit(endpoint_url)
+    try:
+        socket.create_connection((where.hostname, where.port or 80), timeout=5).close()
+    except OSError as error:
+        raise EndpointConnectionError(endpoint_url=endpoint_url, error=error) from None
+
+
+def open_stack(name: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Stack:
+    """What the options ask for; raises what `find_stack` and `clients_for` raise."""
+    clients = clients_for(endpoint_url, region, profile)
+    if endpoint_url and is_local(endpoint_url):
+        knock(endpoint_url)
+    return find_stack(name, clients)
+
+
 def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options."""
+    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options.
+
+    A `Stack` that is the click context's object is taken as it is, so that a test can bring its own.
+    """
 
     @click.option(
         "--stack",
@@ -170,8 +193,9 @@ def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
         profile: str | None,
         **options: Any,
     ) -> Any:
+        given = click.get_current_context().find_object(Stack)
         with in_plain_words(stack_name):
-            stack = find_stack(stack_name, clients_for(endpoint_url or configured_endpoint(), region, profile))
+            stack = given or open_stack(stack_name, endpoint_url or configured_endpoint(), region, profile)
             return command(*arguments, stack=stack, **options)
 
     return with_options

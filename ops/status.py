@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.text import Text
 
 from invalidation.executions import MAX_REPLAYS, Unaccepted
-from invalidation.lifecycle import Batch
+from invalidation.lifecycle import Batch, BatchState
 from ops import tables
 from ops.moments import now, stamp
 from ops.shown import count, shown
-from ops.standing import COUNTED, Bucket, Need, Standing, look
 from ops.stack import Stack, with_stack
+from ops.standing import COUNTED, Bucket, Need, Standing, look
 from ops.tables import Form, with_forms
 
 NEEDS_A_PERSON = 1
@@ -82,7 +82,7 @@ def tell(name: str, standing: Standing, needs: Sequence[Need], out: Console) -> 
 
 
 def buckets(found: Sequence[Bucket]) -> object:
-    made = tables.table("bucket", "", "changes that wait", "since (UTC)", right=("changes that wait",))
+    made = tables.table("bucket", "state", "changes that wait", "since (UTC)", right=("changes that wait",))
     for each in found:
         waiting = f"{COUNTED:,} or more" if each.waiting >= COUNTED else f"{each.waiting:,}"
         made.add_row(tables.text(each.name), what_it_does(each), Text(waiting), Text(stamp(each.oldest)))
@@ -102,9 +102,9 @@ def batches(found: Sequence[Batch]) -> object:
     for each in found:
         what = f"{count(each.changes, 'change' if each.bucket else 'path')} of {each.bucket or each.distribution_id}"
         tried = f", {count(each.tries, 'try', 'tries')} failed" if each.tries else ""
-        state = "parked" if each.next_try_at is None and each.error else "owed"
-        row = (each.batch_id, what, state + tried, stamp(each.next_try_at), f"{each.error}: {each.message}"[:120])
-        made.add_row(*(tables.text(value if value != ": " else "") for value in row))
+        state = "parked" if each.state is BatchState.PARKED else "owed"
+        row = (each.batch_id, what, state + tried, stamp(each.next_try_at), each.error)
+        made.add_row(*(tables.text(value) for value in row))
     return made
 
 

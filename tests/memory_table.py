@@ -85,7 +85,7 @@ class MemoryTable:
             partition = self.partitions.get(pk, {})
             found = sorted(sk for sk in partition if sk.startswith(prefix) and (after is None or sk > after.sk))
             size = min(limit or self.page_size, self.page_size)
-            items = tuple({"pk": pk, "sk": sk} if keys else dict(partition[sk]) for sk in found[:size])
+            items = tuple(_outline(partition[sk]) if keys else dict(partition[sk]) for sk in found[:size])
             return Page(items, Key(pk, found[size - 1]) if len(found) > size else None)
 
         return self._request("page", Key(pk, prefix), effect)
@@ -113,6 +113,10 @@ class MemoryTable:
 
     def _remove(self, key: Key) -> None:
         self.partitions.get(key.pk, {}).pop(key.sk, None)
+
+
+def _outline(item: Item) -> Item:
+    return {name: item[name] for name in ("pk", "sk", "expiresAt") if name in item}
 
 
 def _key_of(item: Item) -> Key:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import boto3
@@ -43,11 +44,19 @@ from observed import Event, count, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
-CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
+CLOUDFRONT = CloudFront(
+    cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id),
+    max_tenants=SETTINGS.max_tenants,
+)
 BUDGET = Budget(SETTINGS.max_exact_paths, SETTINGS.max_cover_paths, SETTINGS.max_wildcards, SETTINGS.widest_path)
 BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS, SETTINGS.widest_path)
 """Who names paths wants just those."""
-RULES = PathRules(directory_index=SETTINGS.directory_index, invalidate_by=InvalidateBy(SETTINGS.invalidate_by))
+RULES = PathRules(
+    directory_index=SETTINGS.directory_index,
+    spellings=SETTINGS.other_spellings,
+    whole_behaviors=SETTINGS.edge_rewrites == "WholeBehavior",
+    invalidate_by=InvalidateBy(SETTINGS.invalidate_by),
+)
 S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"}))
 MAX_TAG_LOOKUPS = 100
 """Objects whose tags are read for one batch; a storm is covered by paths, which takes one request instead."""
@@ -98,8 +107,8 @@ def _nothing_to_send(batch: Batch, planned: Plan) -> Status | None:
 def _send(batch: Batch, distribution: Distribution, planned: Plan) -> Iterator[Pending]:
     """Create each invalidation that an earlier attempt has not recorded already."""
     known = {each.caller_reference: each for each in invalidations(TABLE, batch.batch_id, distribution.id)}
-    requests = [(each, paths) for each in CLOUDFRONT.targets(distribution) for paths in planned.requests()]
-    for number, (to, paths) in enumerate(requests):
+    # Numbered for each target: a tenant that is new since an earlier attempt must not change the others' references.
+    for to, (number, paths) in product(CLOUDFRONT.targets(distribution), enumerate(planned.requests())):
         reference = caller_reference(batch.batch_id, str(to), number, paths)
         if reference in known:
             yield Pending(str(to), known[reference].invalidation_id)

@@ -110,7 +110,7 @@ class DynamoBatchTable:
         if after is not None:
             request["ExclusiveStartKey"] = _key(after)
         if keys:
-            request["ProjectionExpression"] = "pk, sk"
+            request["ProjectionExpression"] = "pk, sk, expiresAt"
         return self._query(request, values, limit)
 
     def index_page(

@@ -238,7 +238,7 @@ def _text(document: Mapping[str, Any], name: str, field: str) -> str:
     value = document.get(name)
     if not isinstance(value, str) or not value:
         raise InvalidRequest(f"{field} is {_kind(value)}, not a string with something in it; {ACCEPTED}")
-    return value
+    return _bounded(value, field)
 
 
 def _optional(document: Mapping[str, Any], name: str, field: str) -> str:
@@ -247,13 +247,22 @@ def _optional(document: Mapping[str, Any], name: str, field: str) -> str:
         return ""
     if not isinstance(value, str):
         raise InvalidRequest(f"{field} is {_kind(value)}, not a string")
-    return value
+    return _bounded(value, field)
 
 
 def _key(value: object, field: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidRequest(f"{field} is {_kind(value)}, not an object key")
-    if len(value.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+    return _bounded(value, field)
+
+
+def _bounded(value: str, field: str) -> str:
+    """No text in an S3 event is longer than a key may be, and an event's id is part of a key in the batch table."""
+    try:
+        length = len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{field} has half of a surrogate pair, which is no text: {_excerpt(value)}") from None
+    if length > MAX_KEY_BYTES:
         raise InvalidRequest(f"{field} is longer than the {MAX_KEY_BYTES} bytes of an object key: {_excerpt(value)}")
     return value
 

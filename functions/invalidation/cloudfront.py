@@ -157,8 +157,8 @@ class CloudFront:
             if len(found) == self._max_tenants:
                 raise TooManyTenants(
                     f"Distribution {distribution.id} has more than {self._max_tenants} enabled tenants, and each costs "
-                    "every path again. Raise the MaxTenants parameter, or invalidate the tenants that matter with "
-                    "cloudfront:CreateInvalidationForDistributionTenant."
+                    "every path again. Invalidate those that matter with CreateInvalidationForDistributionTenant, or "
+                    "raise MAX_TENANTS in limits.py."
                 )
             found.append(tenant_id)
         return tuple(Target(distribution.id, tenant_id) for tenant_id in sorted(found))

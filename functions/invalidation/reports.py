@@ -109,8 +109,10 @@ def _report(document: dict[str, Any], run: Run, *, completed: bool) -> dict[str,
 
 
 def error_of_fail_state(error: str) -> str:
-    """``States.Timeout`` becomes ``Timeout``: names that begin with ``States.`` are Step Functions' own (SFD, "Error
-    names"), and interpreters refuse them in a Fail state. The outcome document keeps the name as it was.
+    """``States.Timeout`` becomes ``Timeout``.
+
+    Names that begin with ``States.`` are Step Functions' own (SFD, "Error names"), and interpreters refuse them in a
+    Fail state. The outcome document keeps the name as it was.
     """
     return error.removeprefix("States.")
 

@@ -2,7 +2,8 @@
 
 The rule above all is never to invalidate too little: where the configuration cannot tell, the path is sent. Where an
 edge function may rewrite, that is as far as it goes by default: nobody can guess a viewer path from a rewritten one
-(``PathRules.directory_index`` and ``whole_behaviors`` are for telling).
+(``PathRules.directory_index`` and ``whole_behaviors`` are for telling). A function that replaces an origin's path, or
+chooses a bucket that is no origin of the distribution, cannot be seen at all.
 
 Sources: CFD "Cache behavior settings", "Specify a default root object", "What you need to know when invalidating
 paths" (functions that change the URI, query strings, directories); S3 User Guide "Configuring an index document".

@@ -26,6 +26,9 @@ class Settings:
     max_wildcards: int = 5
     widest_path: str = "/*"
     directory_index: str = ""
+    other_spellings: bool = True
+    edge_rewrites: str = "Keys"
+    max_tenants: int = 20
     include_keys: tuple[str, ...] = ("*",)
     skip_unchanged: bool = False
     invalidate_by: str = "Paths"
@@ -63,6 +66,9 @@ class Settings:
             max_wildcards=number("MAX_WILDCARDS", default.max_wildcards),
             widest_path=environment.get("WIDEST_PATH", default.widest_path),
             directory_index=environment.get("DIRECTORY_INDEX", ""),
+            other_spellings=environment.get("OTHER_SPELLINGS", "true") == "true",
+            edge_rewrites=environment.get("EDGE_REWRITES", default.edge_rewrites),
+            max_tenants=number("MAX_TENANTS", default.max_tenants),
             include_keys=_listed(environment.get("INCLUDE_KEYS", "*")),
             skip_unchanged=environment.get("SKIP_UNCHANGED", "false") == "true",
             invalidate_by=environment.get("INVALIDATE_BY", default.invalidate_by),

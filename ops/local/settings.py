@@ -32,6 +32,9 @@ ALL_PATCHES = (
     "cloudfront_invalidations",
     "cloudfront_listing",
     "cloudfront_edge_cache",
+    "calls_on_record",
+    "time_on_order",
+    "faults_on_order",
 )
 """The modules in `ops/local/patches/`, in the order in which they are applied."""
 

@@ -78,7 +78,7 @@ class ExploredTable(MemoryTable):
                 found += [row["eventId"] for row in unpack(chunk["rows"])] if chunk else []
         return found
 
-    def _all(self, beginning: str) -> Iterator[dict[str, object]]:
+    def _all(self, beginning: str) -> Iterator[Item]:
         for pk, partition in self.partitions.items():
             if pk.startswith(beginning):
                 yield from partition.values()

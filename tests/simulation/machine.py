@@ -1,4 +1,4 @@
-"""The state machine in a few lines: the same states in the same order, with the real lifecycle inside their handlers."""
+"""The state machine in a few lines: the same states in the same order, and the real lifecycle in their handlers."""
 
 from __future__ import annotations
 
@@ -185,9 +185,9 @@ class StateMachine:
             bucket = wanted[0].bucket
             return protocol.open_own_batch(world.table, bucket, wanted, execution, world.now, self._attempt())
         else:
-            changes = document["changes"]
+            changes = dict(document["changes"])
             if not self.window.seconds:
-                world.requested.setdefault(execution.arn, next(iter(changes.values())))
+                world.requested.setdefault(execution.arn, [*next(iter(changes.values()))])
         joined = protocol.join_each(world.table, changes, execution, self.window, world.now, self._attempt())
         for bucket in joined.leaderless:
             self.start(lifecycle.lead_name(bucket, execution), {"lead": bucket})

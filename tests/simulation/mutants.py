@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import ModuleType
 from typing import Any
 
 from invalidation.changes import Change
@@ -39,10 +38,10 @@ from invalidation.lifecycle.times import Clock
 
 @dataclass(frozen=True)
 class Mutant:
-    """``where`` names the function that is replaced: a module and an attribute."""
+    """``where`` names the function that is replaced: a module or class, and an attribute."""
 
     mistake: str
-    where: tuple[ModuleType, str]
+    where: tuple[object, str]
     instead: Callable[..., Any]
     calm: bool = False
 
@@ -90,8 +89,8 @@ def open_whatever_is_there(head: Head) -> dict[str, Any]:
 def a_window_that_does_not_wait(head: Head, execution: Execution, window: Window, now: datetime) -> Head:
     del window
     batch_id = executions.batch_id(execution, head.batch_id)
-    opened = {"batch_id": batch_id, "leader": execution.arn, "state": HeadState.GATHERING, "closes_at": now}
-    return replace(head, window=10, **opened)
+    gathering = HeadState.GATHERING
+    return replace(head, batch_id=batch_id, leader=execution.arn, state=gathering, closes_at=now, window=10)
 
 
 # --- Close ---
@@ -206,7 +205,7 @@ MUTANTS = (
     ),
     Mutant(
         "the leader opens a head that has changed meanwhile", (Head, "expectation"), open_whatever_is_there, calm=True
-    ),  # type: ignore[arg-type]  # a class is patched like a module
+    ),
     Mutant("a busy bucket's next batch does not wait", (joining, "successor"), a_window_that_does_not_wait, calm=True),
     Mutant("a dead leader is followed for ever", (joining, "gathers"), follow_for_ever),
     Mutant("a later change of a key shares the earlier one's item", (keys, "pending"), one_item_for_a_key),
@@ -220,7 +219,7 @@ MUTANTS = (
     Mutant("what has been tried is not owed any more", (finishing, "_owes_nothing"), owe_nothing_once_tried),
     Mutant("a batch that was never resolved owes nothing", (finishing, "_owes_nothing"), owe_nothing_unresolved),
     Mutant("a failure counts as skipped", (settling, "_fail"), give_up_in_silence),
-    Mutant("what failed is never due", (settling.RetryPolicy, "wait_after"), never_try_again),  # type: ignore[arg-type]  # see above
+    Mutant("what failed is never due", (settling.RetryPolicy, "wait_after"), never_try_again),
     Mutant("the sweep trusts every closed head", (sweeping, "_leaderless"), trust_every_closed_head),
     Mutant("the sweep trusts every gathering head", (sweeping, "_leaderless"), trust_every_gathering_head),
     Mutant("the sweep does not ask who is still running", (sweeping, "_reason"), only_what_is_scheduled),

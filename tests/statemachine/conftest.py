@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quiet_interpreter() -> None:
-    """moto logs each failed state as an error, with the state machine's whole parse tree; here failures are the point."""
+    """moto logs each failed state as an error, with its whole parse tree; here failures are the point."""
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 

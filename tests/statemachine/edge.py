@@ -6,7 +6,7 @@ moto's are completed from the start, and it creates another one however often th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -58,12 +58,13 @@ def kept_by(edge: Edge) -> Iterator[None]:
     create, get = CloudFrontBackend.create_invalidation, CloudFrontBackend.get_invalidation
 
     def create_invalidation(
-        backend: CloudFrontBackend, dist_id: str, paths: Sequence[str], caller_ref: str
+        backend: CloudFrontBackend, dist_id: str, paths: list[str], caller_ref: str
     ) -> Invalidation:
         for existing in backend.list_invalidations(dist_id=dist_id)[0]:
             if existing.caller_ref == caller_ref:
                 if sorted(existing.paths) != sorted(paths):
-                    raise CloudFrontException("InvalidationBatchAlreadyExists", "other paths, same reference")
+                    # CloudFront's code is InvalidationBatchAlreadyExists, which is in no model; moto raises what is.
+                    raise CloudFrontException("InvalidArgument", "InvalidationBatchAlreadyExists: other paths")
                 return existing
         return edge.create(create(backend, dist_id, paths, caller_ref))
 

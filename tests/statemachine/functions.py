@@ -43,11 +43,11 @@ def properties(logical_id: str) -> Any:
     return _template()["Resources"][logical_id]["Properties"]
 
 
-def parameters(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def parameters() -> dict[str, Any]:
     """The template's parameters with their defaults, as Ref sees them."""
     found: dict[str, Any] = {}
     for name, parameter in _template()["Parameters"].items():
-        value = (overrides or {}).get(name, parameter.get("Default", "my-site"))
+        value = parameter.get("Default", "my-site")
         listed = parameter["Type"] == "CommaDelimitedList"
         found[name] = [each for each in str(value).split(",") if each] if listed else str(value)
     return found
@@ -133,20 +133,30 @@ class Functions:
         self._modules: dict[str, ModuleType] = {}
         self._failures: dict[str, list[Exception]] = {}
         self._lost: dict[str, list[Exception]] = {}
+        self._hanging: dict[str, int] = {}
         self._refusals: list[Refusal] = []
         self._lock = threading.RLock()
+        self._over = threading.Event()
         self.calls: set[tuple[str, str]] = set()
         """(function, IAM action) of every call that a handler made to AWS."""
         self.answers: dict[str, list[Any]] = {}
         """What each function has returned."""
 
     def fail(self, logical_id: str, *errors: Exception) -> None:
-        """Let the next invocations fail before the handler runs: with a ClientError of Invoke, or as if it had raised."""
+        """Let the next invocations fail: with a ClientError of Invoke, or as if the handler had raised."""
         self._failures.setdefault(logical_id, []).extend(errors)
 
     def lose_answers(self, logical_id: str, *errors: Exception) -> None:
         """Let the handler do its work in the next invocations, and its answer be lost."""
         self._lost.setdefault(logical_id, []).extend(errors)
+
+    def hang(self, logical_id: str, times: int) -> None:
+        """Let the next invocations never be answered."""
+        self._hanging[logical_id] = times
+
+    def close(self) -> None:
+        """Let the workers go that hang still."""
+        self._over.set()
 
     def refuse(self, action: str, code: str, status: int = 400, *, times: int = 1, about: str = "") -> None:
         """Let the next calls of an AWS action be answered with an error; ``about`` is something in their parameters."""
@@ -173,6 +183,10 @@ class Functions:
 
     def invoke(self, function: str, payload: bytes) -> dict[str, Any]:
         logical_id = function.rsplit(":", 1)[-1]
+        if self._hanging.get(logical_id, 0):
+            self._hanging[logical_id] -= 1
+            self._over.wait()
+            return _failed(TimeoutError("nobody is waiting any more"))
         with self._lock:
             try:
                 answer = self._answer(logical_id, json.loads(payload))
@@ -213,7 +227,7 @@ class Functions:
         return module
 
     def _recording(self, logical_id: str) -> Any:
-        create = boto3.client
+        create: Any = boto3.client
 
         def client(service: str, **kwargs: Any) -> Any:
             made = create(service, **kwargs)

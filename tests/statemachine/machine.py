@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from moto import mock_aws
 
 from tests.definition import ACCOUNT, REGION, ROOT, rendered
@@ -98,8 +99,15 @@ _definition = cache(rendered)
 @contextmanager
 def aws() -> Iterator[None]:
     """moto, interpreting state machines."""
-    with mock_aws(config=moto_seams.EXECUTE):
+    with mock_aws(config=moto_seams.EXECUTE), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boto3, "DEFAULT_SESSION", _session())
         yield
+
+
+@cache
+def _session() -> boto3.session.Session:
+    """One for all tests, because it keeps the service models that it has read. Made under moto: its keys are moto's."""
+    return boto3.session.Session(region_name=REGION)
 
 
 @contextmanager

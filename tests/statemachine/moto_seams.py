@@ -5,7 +5,7 @@ moto is pinned: another version may need none of this, or something else.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import threading
 import time
 from collections import Counter
@@ -17,6 +17,7 @@ from typing import Any
 
 import botocore.endpoint
 import pytest
+from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import timestamp
@@ -24,13 +25,12 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
-from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.parser.mocking import mock_config
 
 from tests.definition import ACCOUNT, REGION
 
-EXECUTE = {"stepfunctions": {"execute_state_machine": True}}
+EXECUTE: Any = {"stepfunctions": {"execute_state_machine": True}}
 """moto's own switch: executions are interpreted, not just recorded."""
 
 OnWait = Callable[[str, str, float], None]
@@ -41,23 +41,23 @@ Responses = Mapping[str, Any]
 
 
 @contextmanager
-def the_time(of: type[datetime.datetime]) -> Iterator[None]:
+def the_time(of: type[dt.datetime]) -> Iterator[None]:
     """Executions start, and waits for a timestamp are measured, by the tests' clock.
 
     It is in UTC, as a TimestampPath is: moto compares that with local time.
     """
     with pytest.MonkeyPatch.context() as patch:
         for module in (timestamp, models):
-            patch.setattr(module, "datetime", SimpleNamespace(datetime=of, timezone=datetime.timezone))
+            patch.setattr(module, "datetime", SimpleNamespace(datetime=of, timezone=dt.timezone))
         yield
 
 
-def execution(arn: str) -> Execution:
+def execution(arn: str) -> Any:
     """moto's own record of an execution: reading it through the API takes longer than running it."""
     return models.stepfunctions_parser_backends[ACCOUNT][REGION].describe_execution(arn)
 
 
-_parse, _parse_path = cache(AmazonStateLanguageParser.parse), cache(json_path.parse)
+_parse, _parse_path = cache(AmazonStateLanguageParser.parse), cache(vars(json_path)["parse"])
 
 
 @contextmanager
@@ -78,7 +78,7 @@ def no_real_waits(on_wait: OnWait) -> Iterator[None]:
     evaluate = retrier_decl.RetrierDecl._eval_body
     retrying = threading.local()
 
-    def report(env: Environment, seconds: float) -> None:
+    def report(env: Any, seconds: float) -> None:
         context = env.states.context_object.context_object_data
         on_wait(context["Execution"]["Id"], context["State"]["Name"], seconds)
 
@@ -150,13 +150,16 @@ def mocked_responses(load: Callable[[str], TestCase]) -> Iterator[None]:
         return start(backend, arn, *args, **kwargs)
 
     def get_start_execution_worker(execution: Execution) -> Any:
-        worker = worker_of(execution)
+        worker: Any = worker_of(execution)
         if wanted.case:
             worker._mock_test_case = load(wanted.case)
         return worker
 
     def get_current_mocked_response(env: Environment) -> mock_config.MockedResponse:
-        return env.mock_test_case.next_response(env.next_state_name)
+        case, state = env.mock_test_case, env.next_state_name
+        assert isinstance(case, TestCase)
+        assert state is not None
+        return case.next_response(state)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models.StepFunctionsParserBackend, "start_execution", start_execution)

@@ -99,14 +99,14 @@ class Stack:
 
 
 @contextmanager
-def deployed(overrides: Mapping[str, Any] | None = None) -> Iterator[Stack]:
-    """The stack, with other values for some parameters. Fails where a handler did what its role does not allow."""
+def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Stack]:
+    """The stack, with another definition if one is given. Fails where a handler did what its role does not allow."""
     edge = Edge()
-    with machine.aws(), machine.deployed() as deployed_machine, ExitStack() as seams:
+    with machine.aws(), machine.deployed(definition) as deployed_machine, ExitStack() as seams:
         topic, notifications = _topic_with_queue()
         _create_table()
         refs = {
-            **parameters(overrides),
+            **parameters(),
             "BatchTable": TABLE,
             "NotificationTopic": topic,
             "InvalidationStateMachine": machine.ARN,
@@ -117,6 +117,7 @@ def deployed(overrides: Mapping[str, Any] | None = None) -> Iterator[Stack]:
         seams.enter_context(moto_seams.mocked_responses(stack.load))
         seams.enter_context(moto_seams.functions_in_process(functions.invoke))
         yield stack
+        functions.close()
         assert not_allowed(functions.calls) == []
 
 

@@ -20,7 +20,7 @@ LAMBDA_TASKS = {
 }
 
 
-class Gone(Exception):  # noqa: N818 # what Lambda calls it is Lambda.Unknown
+class Gone(Exception):
     """A worker that died before it could answer."""
 
 

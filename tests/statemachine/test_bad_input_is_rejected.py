@@ -1,4 +1,4 @@
-"""The real definition with the real handlers: bad input has a named outcome, and no traceback for a person to decode."""
+"""The real definition with the real handlers: bad input has a named outcome, and no traceback to decode."""
 
 from __future__ import annotations
 

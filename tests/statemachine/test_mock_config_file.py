@@ -26,11 +26,10 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 RUN = reports.Run("arn:aws:states:us-east-1:123456789012:execution:invalidation:x", EPOCH, EPOCH)
 SUMMARY = TargetSummary("E1", TargetState.COMPLETED, 1, 1, (("/*", 2),), ("I1",), 1, "AccessDenied", "told", 5)
 BARE = Finished(Outcome.COMPLETED, recorded=True, batch_id="b")
+SCALARS: dict[str, Any] = {"bool": True, "int": 1, "str": "x"}
 FULL = replace(
     BARE,
-    **{each.name: True for each in fields(Finished) if each.type == "bool"},
-    **{each.name: 1 for each in fields(Finished) if each.type == "int"},
-    **{each.name: "x" for each in fields(Finished) if each.type == "str"},
+    **{each.name: SCALARS[str(each.type)] for each in fields(Finished) if each.type in SCALARS},
     opened=EPOCH,
     closed=EPOCH,
     next_try_at=EPOCH,

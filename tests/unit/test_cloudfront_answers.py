@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -30,11 +29,20 @@ from invalidation.errors import (
     TooManyInvalidationsInProgress,
     TooManyTenants,
 )
+from tests.unit.cloudfront_documents import (
+    THEN,
+    config,
+    custom_policy,
+    invalidation,
+    page,
+    quantity,
+    summary,
+    tenant,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient
 
-THEN = datetime(2026, 11, 23, tzinfo=UTC)
 TENANTS = Distribution("E1", "site", tenant_only=True)
 
 
@@ -56,78 +64,6 @@ def stub(client: CloudFrontClient) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def quantity(*items: Any) -> dict[str, Any]:
-    return {"Quantity": len(items), "Items": list(items)} if items else {"Quantity": 0}
-
-
-def summary(distribution_id: str, domain_name: str) -> dict[str, Any]:
-    """A DistributionSummary with every member that CloudFront requires."""
-    return {
-        "Id": distribution_id,
-        "ARN": f"arn:aws:cloudfront::123456789012:distribution/{distribution_id}",
-        "Status": "Deployed",
-        "LastModifiedTime": THEN,
-        "DomainName": f"{distribution_id.lower()}.cloudfront.net",
-        "Aliases": quantity(),
-        "Origins": quantity({"Id": "o", "DomainName": domain_name}),
-        "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all"},
-        "CacheBehaviors": quantity(),
-        "CustomErrorResponses": quantity(),
-        "Comment": "",
-        "PriceClass": "PriceClass_All",
-        "Enabled": True,
-        "ViewerCertificate": {},
-        "Restrictions": {"GeoRestriction": {"RestrictionType": "none", "Quantity": 0}},
-        "WebACLId": "",
-        "HttpVersion": "http2",
-        "IsIPV6Enabled": True,
-        "Staging": False,
-    }
-
-
-def page(*summaries: dict[str, Any], next_marker: str = "") -> dict[str, Any]:
-    listed: dict[str, Any] = {
-        "Marker": "",
-        "MaxItems": 100,
-        "IsTruncated": bool(next_marker),
-        "Quantity": len(summaries),
-    }
-    if summaries:
-        listed["Items"] = list(summaries)
-    return {"DistributionList": listed | ({"NextMarker": next_marker} if next_marker else {})}
-
-
-def config(cache_policy: str = "") -> dict[str, Any]:
-    behavior = {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all"}
-    return {
-        "DistributionConfig": {
-            "CallerReference": "r",
-            "Comment": "",
-            "Enabled": True,
-            "Origins": quantity({"Id": "o", "DomainName": "site.s3.amazonaws.com"}),
-            "DefaultCacheBehavior": behavior | ({"CachePolicyId": cache_policy} if cache_policy else {}),
-        }
-    }
-
-
-def tenant(tenant_id: str, **settings: Any) -> dict[str, Any]:
-    return {
-        "Id": tenant_id,
-        "DistributionId": "E1",
-        "Name": tenant_id,
-        "Arn": f"arn:aws:cloudfront::123456789012:distribution-tenant/{tenant_id}",
-        "Domains": [],
-        "CreatedTime": THEN,
-        "LastModifiedTime": THEN,
-        "ETag": "E",
-    } | settings
-
-
-def invalidation(status: str = "InProgress") -> dict[str, Any]:
-    batch = {"Paths": quantity("/a"), "CallerReference": "r"}
-    return {"Invalidation": {"Id": "I1", "Status": status, "CreateTime": THEN, "InvalidationBatch": batch}}
-
-
 def test_every_page_is_read_and_the_configuration_of_the_few_that_matter(
     client: CloudFrontClient, stub: Stubber
 ) -> None:
@@ -145,17 +81,6 @@ def test_a_distribution_that_is_deleted_while_it_is_listed_is_left_out(client: C
     stub.add_client_error("get_distribution_config", "NoSuchDistribution", http_status_code=404)
     stub.add_response("get_distribution_config", config(), {"Id": "E2"})
     assert [each.id for each in CloudFront(client).distributions_serving("site")] == ["E2"]
-
-
-def custom_policy(behavior: str) -> dict[str, Any]:
-    parameters = {
-        "EnableAcceptEncodingGzip": True,
-        "HeadersConfig": {"HeaderBehavior": "none"},
-        "CookiesConfig": {"CookieBehavior": "none"},
-        "QueryStringsConfig": {"QueryStringBehavior": behavior},
-    }
-    settings = {"Name": "mine", "MinTTL": 0, "ParametersInCacheKeyAndForwardedToOrigin": parameters}
-    return {"CachePolicy": {"Id": "p", "LastModifiedTime": THEN, "CachePolicyConfig": settings}}
 
 
 @pytest.mark.parametrize(("behavior", "caches"), [("none", False), ("all", True)])
@@ -221,7 +146,7 @@ def test_more_tenants_than_the_cap_have_an_error_of_their_own(
     stub.add_response("list_distribution_tenants", {"DistributionTenantList": listed})
     cloudfront = CloudFront(client, max_tenants=2)
     if too_many:
-        with pytest.raises(TooManyTenants, match=r"E1 has more than 2 enabled tenants.* MaxTenants"):
+        with pytest.raises(TooManyTenants, match=r"E1 has more than 2 enabled tenants.* MAX_TENANTS"):
             cloudfront.targets(TENANTS)
     else:
         assert len(cloudfront.targets(TENANTS)) == 2

@@ -78,11 +78,14 @@ def _ending(batch: Batch, targets: Sequence[Target], failure: Failure | None, no
 
 
 def _end(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: datetime) -> Batch | None:
-    """The items below the record are made to expire first: a record that has ended is never looked at again."""
+    """The items below the record are made to expire first: a record that has ended is never looked at again.
+
+    Marking an item costs as much as writing it, so that a repeated attempt leaves out what an earlier one has marked.
+    """
     expiry = {"expiresAt": epoch_seconds(expires)}
     for item in items(table, keys.batch(batch.batch_id), keys=True):
         key = Key(item["pk"], item["sk"])
-        if key != keys.meta(batch.batch_id):
+        if key != keys.meta(batch.batch_id) and "expiresAt" not in item:
             table.update(key, expiry, {})
     return _written(table, batch, {**ending, **expiry})
 

@@ -14,6 +14,7 @@ from invalidation.lifecycle import keys
 from invalidation.lifecycle.auditing import parked_batches, unfinished_batches
 from invalidation.lifecycle.closing import has_pending
 from invalidation.lifecycle.executions import Executions, sweep_lead_name, sweep_retry_name
+from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.heads import Head, HeadState
 from invalidation.lifecycle.joining import Window, gathers, read_head
 from invalidation.lifecycle.records import Batch
@@ -53,8 +54,12 @@ def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock,
     """
     heads = [read_head(table, item["sk"]) for item in items(table, keys.BUCKETS, keys=True)]
     paused = tuple(head.bucket for head in heads if head.paused)
-    left_alone = [head.bucket for head in heads if not head.paused and _leaderless(head, window, now())]
-    waiting = tuple(bucket for bucket in left_alone if has_pending(table, bucket))
+    left_alone = [head for head in heads if not head.paused and _leaderless(head, window, now())]
+    waiting = tuple(
+        head.bucket
+        for head in left_alone
+        if has_pending(table, head.bucket) and not _is_late(table, head, executions, now())
+    )
     unfinished = list(unfinished_batches(table))
     retries = [
         _retry(batch, tick, why)
@@ -80,6 +85,15 @@ def _leaderless(head: Head, window: Window, now: datetime) -> bool:
     if head.state is HeadState.CLOSED:
         return abs(now - head.closed_at) > window.grace
     return not gathers(head, window, now)
+
+
+def _is_late(table: BatchTable, head: Head, executions: Executions, now: datetime) -> bool:
+    """Whether the leader lives and has yet to read what is pending: it has very much to read, or was throttled.
+
+    A second leader would read the same, and slow down the first. If this one fails, it does not live any more.
+    """
+    due = bool(head.batch_id) and head.closes_at <= now
+    return due and executions.is_running(head.leader) and find_batch(table, head.batch_id) is None
 
 
 def _lead(bucket: str, tick: datetime) -> Started:

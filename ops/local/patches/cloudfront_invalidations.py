@@ -2,7 +2,8 @@
 
 To ministack each one is Completed at once, every path is good, and there may be any number: polling, waiting for room
 and splitting would never happen. Here they are InProgress for a while, and as many may be as CloudFront allows
-(CloudFront Developer Guide, "Invalidate files", "Quotas"). AWS documents no message texts; these say what was wrong.
+(CloudFront Developer Guide, "Invalidate files", "Quotas"), and CreateTime has its milliseconds. AWS documents no
+message texts; these say what was wrong.
 """
 
 import re
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ministack.core.responses import now_iso
 from ministack.services import cloudfront
 
 from ops.local.patches import seam
@@ -36,6 +38,8 @@ def apply(settings: Settings) -> None:
 
 def take_time(settings: Settings) -> None:
     build = seam(cloudfront, "_build_invalidation_xml", "badd718d7dd3")
+    seam(cloudfront, "_now_iso", "778fa6b8bda0")
+    cloudfront._now_iso = now_iso
 
     def build_as_of_now(parent: Any, invalidation: Invalidation) -> None:
         settle(invalidation, settings)

@@ -3,7 +3,8 @@
 ministack reports whatever a Python handler raises as `Runtime.HandlerError` and ends its worker, and a throttled call
 as `Lambda.Unknown`: a state machine that catches errors by name could not be tried. Here there are errorType,
 errorMessage and stackTrace (Lambda Developer Guide, "Handle errors in Python"); a module that cannot be imported is
-`Runtime.ImportModuleError`; the worker lives on; and a throttle is `Lambda.TooManyRequestsException`.
+`Runtime.ImportModuleError`, a worker that dies `Runtime.ExitError`; else the worker lives on; and a throttle is
+`Lambda.TooManyRequestsException`.
 """
 
 from functools import wraps
@@ -19,6 +20,7 @@ AS_IT_IS = (
     '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
 )
 NOT_STARTED = "Worker init failed: "
+DIED = ("Worker process died", "[Errno 32] Broken pipe")
 AS_LAMBDA_SAYS = """traceback.print_exc()
             _real_stdout.write(json.dumps({"status": "ok", "result": {"handlerError": {
                 "errorMessage": str(e), "errorType": type(e).__name__, "requestId": context.aws_request_id,
@@ -47,6 +49,9 @@ def keep_the_type_of_an_error() -> None:
         if result.get("error") and str(body["errorMessage"]).startswith(NOT_STARTED):
             message = f"Unable to import module: {body['errorMessage'].removeprefix(NOT_STARTED)}"
             return {**result, "body": {"errorType": "Runtime.ImportModuleError", "errorMessage": message}}
+        if result.get("error") and body["errorMessage"] in DIED:
+            message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+            return {**result, "body": {"errorType": "Runtime.ExitError", "errorMessage": message}}
         return result
 
     service._execute_function_warm = execute_and_tell

@@ -1,0 +1,275 @@
+"""Requests, waiting and workflows downstream, on the laptop-sized AWS: the commands as people run them."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from invalidation.lifecycle import BatchState, batches_of_bucket, frozen_changes, pause, resume
+from invalidation.lifecycle.joining import Window
+from ops.cli import main
+from ops.local import deploy, readings
+from ops.local.laptop import Laptop
+from ops.stack import Stack, clients_for, find_stack
+from tests.definition import ROOT
+from tests.local import tools
+from tests.outcome_schemas import faults
+
+EXAMPLES = ROOT / "examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """Runs commands of `invalidations` against one stack."""
+
+    there: Laptop
+    stack: str
+
+    def __call__(self, *words: str, given: str | None = None) -> Result:
+        options = ("--endpoint-url", self.there.endpoint)
+        stack = ("--stack", self.stack) if words[0] in {"request", "wait"} else ()
+        return CliRunner().invoke(main, [*words, *options, *stack], input=given, catch_exceptions=False)
+
+    def found(self) -> Stack:
+        return find_stack(self.stack, clients_for(self.there.endpoint, None, None))
+
+
+@pytest.fixture
+def shell(laptop: Laptop) -> Shell:
+    return Shell(laptop, deploy.STACK)
+
+
+@pytest.fixture
+def lamed_shell(lamed: Laptop) -> Shell:
+    return Shell(lamed, "lamed")
+
+
+def put(there: Laptop, *keys: str) -> None:
+    for key in keys:
+        there.aws.client("s3").put_object(Bucket=there.bucket, Key=key, Body=b"x", ContentType="text/html")
+
+
+def last_line(result: Result) -> Any:
+    """The one line of JSON on standard output."""
+    (line,) = result.stdout.splitlines()
+    return json.loads(line)
+
+
+# ---------------------------------------------------------------- wait
+
+
+def test_wait_during_a_storm_of_300_changes_returns_only_after_the_last_is_covered(shell: Shell) -> None:
+    there, keys = shell.there, [f"adopt/storm/{number}.html" for number in range(300)]
+    last_put = []
+
+    def storm() -> None:
+        for number, key in enumerate(keys):
+            put(there, key)
+            if number % 100 == 99:
+                time.sleep(2)  # as a real upload, it stops and goes on
+        last_put.append(time.monotonic())
+
+    put(there, "adopt/first.html")
+    uploading = threading.Thread(target=storm)
+    uploading.start()
+    result = shell("wait", "--bucket", there.bucket, "--quiet", "6", "--json")
+    returned = time.monotonic()
+    uploading.join()
+
+    assert result.exit_code == 0, result.output
+    assert last_put[0] < returned
+    table = shell.found().table()
+    ended = [batch for batch in batches_of_bucket(table, there.bucket).batches if batch.state is BatchState.ENDED]
+    covered = {change.key for batch in ended for change in frozen_changes(table, batch)}
+    assert set(keys) <= covered, "it returned early"
+    told = last_line(result)
+    assert told["result"] == "fresh"
+    assert told["changes"] >= len(keys)
+    assert len(told["batches"]) < 20
+    assert not any(told["owed"].values())
+    assert "changes waiting" in result.stderr
+
+
+def test_wait_says_that_nothing_arrived_where_nothing_did(shell: Shell) -> None:
+    shell("wait", "--bucket", shell.there.bucket, "--quiet", "3")
+    started = time.monotonic()
+    result = shell("wait", "--bucket", shell.there.bucket, "--quiet", "3")
+    assert (result.exit_code, time.monotonic() - started >= 3) == (0, True)
+    assert "nothing was owed to my-web-site, and nothing arrived" in result.stdout
+
+
+def test_wait_fails_with_what_failed(lamed_shell: Shell) -> None:
+    put(lamed_shell.there, "adopt/denied.html")
+    result = lamed_shell("wait", "--bucket", lamed_shell.there.bucket)
+    assert result.exit_code == 1
+    assert "AccessDenied" in result.stdout
+    assert "Grant cloudfront:CreateInvalidation" in result.stdout
+    later = last_line(lamed_shell("wait", "--bucket", lamed_shell.there.bucket, "--json"))
+    assert later["result"] == "failed", "a parked batch still owes its changes"
+    assert [failed["error"] for failed in later["failed"]] == ["AccessDenied"] * len(later["failed"])
+    result = lamed_shell("wait", "--bucket", lamed_shell.there.bucket, "--since", "0", "--quiet", "2")
+    assert result.exit_code == 0, "unless it is older than what one asks about"
+    assert "parked" in result.stderr
+
+
+def test_wait_gives_up_in_time_and_says_what_is_left(shell: Shell) -> None:
+    put(shell.there, "adopt/late.html")
+    result = shell("wait", "--bucket", shell.there.bucket, "--timeout", "0.5")
+    assert result.exit_code == 124
+    assert result.stdout.startswith("Not within ")
+    assert shell("wait", "--bucket", shell.there.bucket, "--quiet", "2").exit_code == 0
+
+
+def test_wait_for_a_paused_bucket_ends_at_once(shell: Shell) -> None:
+    table = shell.found().table()
+    pause(table, shell.there.bucket)
+    try:
+        result = shell("wait", "--bucket", shell.there.bucket)
+    finally:
+        resume(table, shell.there.bucket, Window(2), lambda: datetime.now(UTC))
+    assert result.exit_code == 1
+    assert "somebody paused my-web-site" in result.stdout
+
+
+def test_wait_for_a_bucket_that_the_stack_does_not_watch_is_refused(shell: Shell) -> None:
+    result = shell("wait", "--bucket", "not-watched")
+    assert result.exit_code == 2
+    assert "does not watch not-watched, but my-web-site" in result.stderr
+
+
+# ---------------------------------------------------------------- request
+
+
+def test_a_request_that_waits_ends_when_visitors_see_what_the_bucket_holds(shell: Shell) -> None:
+    there = shell.there
+    put(there, "adopt/request.html")
+    shell("wait", "--bucket", there.bucket, "--quiet", "2")
+    result = shell("request", "--bucket", there.bucket, "adopt/request.html", "--wait")
+    assert result.exit_code == 0, result.output
+    assert "Join Batch" in result.stderr
+    assert f"Get Invalidation  {there.distribution_id}" in result.stderr
+    assert result.stderr.splitlines()[-1].endswith("SUCCEEDED")
+    assert "Fresh: 1 key of my-web-site" in result.stdout
+    newest = readings.invalidations(there)[0]
+    assert (newest.status, newest.paths) == ("Completed", ("/adopt/request.html",))
+    assert newest.invalidation_id in result.stdout
+
+
+def test_a_dry_run_says_what_it_would_invalidate_at_what_price_and_invalidates_nothing(shell: Shell) -> None:
+    before = readings.invalidations(shell.there)
+    words = ("request", "--distribution", shell.there.distribution_id, "-", "--dry-run", "--wait")
+    result = shell(*words, given="/a.html\n/b/*\n\n/a.html\n")
+    assert result.exit_code == 0, result.output
+    assert "Dry run, nothing was sent: 2 paths" in result.stdout
+    assert "It would cost at most $0.010" in result.stdout
+    assert readings.invalidations(shell.there) == before
+
+
+def test_a_request_that_fails_says_why(shell: Shell) -> None:
+    result = shell("request", "--distribution", "E00000000X", "/a.html", "--wait")
+    assert result.exit_code == 1
+    assert "NoSuchDistribution: GetDistributionConfig" in result.stdout
+
+
+def test_a_request_that_takes_too_long_is_left_alone_and_goes_on(shell: Shell) -> None:
+    result = shell("request", "--bucket", shell.there.bucket, "adopt/slow.html", "--wait", "--timeout", "0.2", "--json")
+    assert result.exit_code == 124, result.output
+    (execution,) = last_line(result)["executions"]
+    assert execution["status"] == "RUNNING"
+    assert tools.ended(shell.there.aws, execution["execution"], 40)["status"] == "SUCCEEDED"
+
+
+def test_hostile_keys_are_shown_spelled_out(shell: Shell) -> None:
+    key = "adopt/\x1b[31m[red]\u202e\r\n.html"
+    result = shell("request", "--bucket", shell.there.bucket, key, "--wait", "--json")
+    assert result.exit_code == 0, result.output
+    assert last_line(result)["executions"][0]["outcome"]["sample"] == [key]
+    explained = shell("explain", "--bucket", shell.there.bucket, "--key", key)
+    assert explained.exit_code == 0
+    for text in (result.output, explained.output):
+        assert not set(text) & {"\x1b", "\u202e", "\r"}
+    assert r"adopt/\x1b[31m[red]\u202e\r\n.html" in explained.stdout
+
+
+# ---------------------------------------------------------------- downstream
+
+
+@pytest.fixture(scope="session")
+def parent(laptop: Laptop) -> str:
+    """The ARN of the example's state machine, deployed beside the stack."""
+    template = deploy.load(EXAMPLES / "parent.yaml")
+    return deploy.deploy(laptop.aws, template, {}, stack="parent", folder=EXAMPLES)["ParentArn"]
+
+
+def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(laptop: Laptop, parent: str) -> None:
+    arn = tools.start(laptop.aws, parent, {"bucket": laptop.bucket, "keys": ["adopt/release.html"]})
+    ended = tools.ended(laptop.aws, arn, 60)
+    assert ended["status"] == "SUCCEEDED", ended
+    assert json.loads(ended["output"])["invalidation"]["outcome"] == "Completed"
+    went_on = next(
+        event["timestamp"]
+        for event in tools.history(laptop.aws, arn)
+        if event.get("stateEnteredEventDetails", {}).get("name") == "Smoke Test"
+    )
+    child = json.loads(ended["output"])["invalidation"]["execution"]
+    assert went_on >= tools.ended(laptop.aws, child)["stopDate"]
+    newest = readings.invalidations(laptop)[0]
+    assert (newest.status, newest.paths) == ("Completed", ("/adopt/release.html",))
+
+
+@pytest.mark.parametrize(
+    ("document", "error", "cause"),
+    [
+        ({"bucket": "nobody-serves-it", "keys": ["a.html"]}, "NothingWasInvalidated", "explain"),
+        ({"bucket": "my-web-site", "keys": []}, "EdgeIsNotFresh", "keys is empty"),
+        ({"bucket": "my-web-site", "keys": [7]}, "EdgeIsNotFresh", "not an object key"),
+    ],
+)
+def test_the_example_of_a_parent_does_not_go_on_otherwise(
+    laptop: Laptop, parent: str, document: dict[str, Any], error: str, cause: str
+) -> None:
+    ended = tools.ended(laptop.aws, tools.start(laptop.aws, parent, document), 60)
+    assert (ended["status"], ended["error"]) == ("FAILED", error)
+    assert cause in ended["cause"]
+
+
+def test_the_example_of_a_rule_gets_the_failures_of_its_bucket_and_their_shape_is_documented(lamed: Laptop) -> None:
+    template = deploy.load(EXAMPLES / "outcome-rule.yaml")
+    url = deploy.deploy(lamed.aws, template, {"BucketName": lamed.bucket}, stack="rule", folder=EXAMPLES)["QueueUrl"]
+    put(lamed, "adopt/rule.html")
+    (message,) = tools.eventually(lambda: tools.messages(lamed.aws, url), 40)
+    event = json.loads(message["Body"])
+    assert event["detail"]["sample"] == ["adopt/rule.html"]
+    assert event["detail-type"] == "CloudFront Invalidation Failed"
+    assert faults("event", event) == []
+
+
+def test_real_outcomes_have_the_shape_that_the_schema_documents(shell: Shell, lamed_shell: Shell) -> None:
+    there = shell.there
+    requests: dict[str, tuple[Shell, Any]] = {
+        "Completed": (shell, {"bucket": there.bucket, "keys": ["adopt/a b.html"]}),
+        "DryRun": (shell, {"bucket": there.bucket, "keys": ["adopt/a.html"], "dryRun": True}),
+        "NoDistribution": (shell, {"bucket": "nobody-serves-it", "keys": ["a.html"]}),
+        "Failed": (lamed_shell, {"distributionId": there.distribution_id, "paths": ["/a.html", "/b/*"]}),
+        "Rejected": (shell, {"nonsense": 1}),
+    }
+    for expected, (who, document) in requests.items():
+        ended = tools.ended(who.there.aws, tools.start(who.there.aws, who.there.state_machine_arn, document), 60)
+        if ended["status"] == "SUCCEEDED":
+            output = json.loads(ended["output"])
+            assert output["outcome"]["outcome"] == expected
+            assert faults("output", output) == []
+        else:
+            assert expected in {"Failed", "Rejected"}
+    told = [json.loads(each.message) for who in (shell, lamed_shell) for each in heard(who.there)]
+    assert set(requests) <= {each["outcome"] for each in told}
+    assert [fault for each in told for fault in faults("outcome", each)] == []
+
+
+def heard(there: Laptop) -> list[readings.Notification]:
+    return readings.notifications(there, wait_seconds=3)

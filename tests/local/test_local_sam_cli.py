@@ -1,0 +1,75 @@
+"""The README's own way to deploy, `sam build` and `sam deploy`, with the real SAM CLI, into the laptop-sized AWS."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ops.local.laptop import Laptop
+from ops.local.server import ROOT
+from tests.local.tools import ended
+
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+
+SAM = ROOT / ".build" / "sam" / "bin" / "sam"
+PYTHON = "python3.13"
+BUCKET = "deployed-with-sam"
+
+
+def _environment(endpoint: str) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "PYENV_", "SSL_"))},
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "SAM_CLI_TELEMETRY": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+@pytest.fixture
+def environment(laptop: Laptop) -> dict[str, str]:
+    environment = _environment(laptop.aws.endpoint)
+    if not SAM.exists():
+        pytest.skip("the SAM CLI is not set up: `make test` does it")
+    found = shutil.which(PYTHON)
+    if not found or subprocess.run([found, "-V"], capture_output=True, env=environment, check=False).returncode:
+        pytest.skip(f"`sam build` needs {PYTHON} on the PATH, for the runtime of the functions")
+    return environment
+
+
+def test_sam_builds_and_deploys_the_template_and_the_stack_works(
+    laptop: Laptop, environment: dict[str, str], tmp_path: Path
+) -> None:
+    laptop.aws.client("s3").create_bucket(Bucket=BUCKET)
+    _sam(["build", "--build-dir", str(tmp_path / "build"), "--cache-dir", str(tmp_path / "cache")], environment)
+    _sam(
+        [
+            *("deploy", "--config-file", str(ROOT / "samconfig.toml")),
+            *("--template-file", str(tmp_path / "build" / "template.yaml"), "--stack-name", "by-sam"),
+            *("--parameter-overrides", f"BucketNames={BUCKET} BatchWindowSeconds=2"),
+            *("--region", "us-east-1", "--no-confirm-changeset"),
+        ],
+        environment,
+    )
+
+    (stack,) = laptop.aws.client("cloudformation").describe_stacks(StackName="by-sam")["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    answer = laptop.aws.client("stepfunctions").start_execution(
+        stateMachineArn=outputs["StateMachineArn"], input=f'{{"bucket": "{BUCKET}", "keys": ["index.html"]}}'
+    )
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert ended(laptop.aws, answer["executionArn"], seconds=60)["status"] == "SUCCEEDED"
+
+
+def _sam(arguments: list[str], environment: dict[str, str]) -> None:
+    ran = subprocess.run(
+        [str(SAM), *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr

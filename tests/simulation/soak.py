@@ -1,0 +1,112 @@
+"""The long form: ``PYTHONPATH=functions python -m tests.simulation.soak --schedules 1000000``.
+
+One schedule is run again, and shown request by request, with ``--replay SEED``. Four schedules in five have faults; the
+fifth has none, and no sweep either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.simulation.faults import Fault
+from tests.simulation.schedules import Outcome, calm, stormy
+
+AT_A_TIME = 500
+
+
+@dataclass(slots=True)
+class Totals:
+    schedules: int = 0
+    accepted: int = 0
+    steps: int = 0
+    lost: int = 0
+    struck: Counter[Fault] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+
+    def add(self, other: Totals) -> None:
+        self.schedules += other.schedules
+        self.accepted += other.accepted
+        self.steps += other.steps
+        self.lost += other.lost
+        self.struck += other.struck
+        self.broken += other.broken
+
+
+def one(seed: int, *, trace: bool = False) -> Outcome:
+    return (calm if seed % 5 == 0 else stormy)(seed, trace=trace)
+
+
+def some(seeds: Iterable[int]) -> Totals:
+    totals = Totals()
+    for seed in seeds:
+        outcome = one(seed)
+        totals.schedules += 1
+        totals.accepted += outcome.accepted
+        totals.steps += outcome.steps
+        totals.lost += outcome.lost
+        totals.struck += outcome.struck
+        if outcome.broken:
+            totals.broken.append(f"seed {seed}: {'; '.join(outcome.broken)}")
+    return totals
+
+
+def many(schedules: int, first: int, processes: int) -> Iterator[Totals]:
+    parts = [range(at, min(at + AT_A_TIME, first + schedules)) for at in range(first, first + schedules, AT_A_TIME)]
+    if processes == 1:
+        yield from map(some, parts)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(some, parts)
+
+
+def report(totals: Totals, seconds: float) -> str:
+    lines = [
+        f"schedules tried    {totals.schedules:>12,}   in {seconds:,.0f} s",
+        f"changes accepted   {totals.accepted:>12,}",
+        f"turns taken        {totals.steps:>12,}",
+        f"faults injected    {sum(totals.struck.values()):>12,}",
+        *(f"  {totals.struck[fault]:>10,}  {fault.value}" for fault in Fault),
+        f"invariants broken  {len(totals.broken):>12,}",
+        f"keys lost          {totals.lost:>12,}",
+    ]
+    return "\n".join([*lines, *totals.broken[:10]])
+
+
+def replay(seed: int) -> int:
+    outcome = one(seed, trace=True)
+    say("\n".join(outcome.trace or []))
+    say("\n".join(outcome.broken) or "nothing is broken")
+    return 1 if outcome.broken else 0
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--replay", type=int, metavar="SEED", help="show one schedule, request by request")
+    options = parser.parse_args(arguments)
+    if options.replay is not None:
+        return replay(options.replay)
+    began = time.monotonic()
+    totals = Totals()
+    for part in many(options.schedules, options.first, options.processes):
+        totals.add(part)
+        if sys.stderr.isatty():
+            sys.stderr.write(f"{totals.schedules:,}\r")
+    say(report(totals, time.monotonic() - began))
+    return 1 if totals.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

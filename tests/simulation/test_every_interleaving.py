@@ -1,0 +1,107 @@
+"""The small casts, exhaustively. The numbers of interleavings are lower bounds: a request more or less changes them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from invalidation.changes import Change
+from invalidation.lifecycle import closing, joining, keys
+from invalidation.lifecycle.heads import Head
+from tests.simulation import mutants
+from tests.simulation.exhaustive import Explored, Explorer, Stage
+from tests.simulation.scenarios import (
+    frozen,
+    frozen_after_sweeps,
+    frozen_once,
+    joiner,
+    leader,
+    owned,
+    three_joiners_of_a_quiet_bucket,
+    two_attempts_of_close_and_a_joiner,
+    two_joiners_and_a_leader,
+)
+
+Scenario = Callable[[Stage], None]
+Check = Callable[[Stage], list[str]]
+
+
+def explore(scenario: Scenario, finally_: Check, deaths: int = 0) -> Explored:
+    return Explorer(scenario, owned, finally_, deaths).explore()
+
+
+def nothing(stage: Stage) -> list[str]:
+    del stage
+    return []
+
+
+def test_two_joiners_and_a_leader_freeze_every_change_once_whoever_goes_first() -> None:
+    explored = explore(two_joiners_and_a_leader, frozen_once)
+    assert explored.broken == {}
+    assert explored.interleavings > 70_000
+
+
+def test_three_joiners_of_a_quiet_bucket_freeze_every_change_once_whoever_goes_first() -> None:
+    explored = explore(three_joiners_of_a_quiet_bucket, frozen_once)
+    assert explored.broken == {}
+    assert explored.interleavings > 30_000_000
+
+
+def test_an_old_attempt_of_close_beside_its_retry_loses_nothing_whoever_goes_first() -> None:
+    explored = explore(two_attempts_of_close_and_a_joiner, frozen)
+    assert explored.broken == {}
+    assert explored.interleavings > 30_000_000
+
+
+def test_wherever_one_of_two_joiners_and_a_leader_dies_the_sweep_loses_nothing() -> None:
+    explored = explore(two_joiners_and_a_leader, frozen_after_sweeps, deaths=1)
+    assert explored.broken == {}
+    assert explored.interleavings > 700_000
+
+
+@pytest.mark.soak
+def test_wherever_two_of_an_old_attempt_its_retry_and_a_joiner_die_the_sweep_loses_nothing() -> None:
+    explored = explore(two_attempts_of_close_and_a_joiner, frozen_after_sweeps, deaths=2)
+    assert explored.broken == {}
+    assert explored.interleavings > 300_000_000
+
+
+@pytest.mark.parametrize("deaths", [0, 1])
+def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
+    class OneByOne(Explorer):
+        """Forgets every state at once, so that nothing is taken for known."""
+
+        def _count(self, schedule: list[tuple[int, str]]) -> int:
+            self._counted.clear()
+            return super()._count(schedule)
+
+    def a_leader_and_a_joiner_that_follows(stage: Stage) -> None:
+        leader(stage)
+        joiner(stage, "first", changes=[Change("site", "first.html", event_id="first")] if not deaths else [])
+
+    merged = Explorer(a_leader_and_a_joiner_that_follows, nothing, nothing, deaths).explore()
+    run = OneByOne(a_leader_and_a_joiner_that_follows, nothing, nothing, deaths).explore()
+    assert merged.interleavings == run.interleavings > 50
+
+
+@pytest.mark.parametrize(
+    ("where", "instead", "scenario", "finally_", "complaint"),
+    [
+        ((joining, "join"), mutants.read_then_write, two_joiners_and_a_leader, frozen_once, "first is frozen 0 times"),
+        ((closing, "close"), mutants.read_then_close, two_joiners_and_a_leader, frozen_once, "first is frozen 0 times"),
+        ((joining, "gathers"), mutants.follow_a_closed_head, two_joiners_and_a_leader, frozen_once, "first is frozen 0 times"),
+        ((Head, "expectation"), mutants.open_whatever_is_there, three_joiners_of_a_quiet_bucket, frozen_once, "first is frozen 2 times"),
+        ((closing, "freeze_changes"), mutants.let_go_then_freeze, two_joiners_and_a_leader, frozen, "leader belongs to nobody"),
+        ((keys, "chunk"), mutants.share_the_list_name, two_attempts_of_close_and_a_joiner, frozen, "leader belongs to nobody"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)  # fmt: skip
+def test_a_mistake_in_the_protocol_is_found(  # noqa: PLR0917 -- one row of the table above
+    monkeypatch: pytest.MonkeyPatch,
+    where: tuple[object, str],
+    instead: Callable[..., object],
+    scenario: Scenario,
+    finally_: Check,
+    complaint: str,
+) -> None:
+    monkeypatch.setattr(*where, instead)
+    assert complaint in explore(scenario, finally_).broken

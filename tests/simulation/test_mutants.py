@@ -1,0 +1,19 @@
+"""The random schedules find each mistake in the protocol."""
+
+import pytest
+
+from invalidation.lifecycle import closing, resolving
+from tests.simulation.machine import Protocol
+from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.schedules import calm, stormy
+
+MOST_SCHEDULES = 4_000
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_mistake_is_found(monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+    monkeypatch.setattr(*mutant.where, mutant.instead)
+    protocol = Protocol(close=closing.close, freeze_targets=resolving.freeze_targets)
+    run = calm if mutant.calm else stormy
+    found = next((seed for seed in range(MOST_SCHEDULES) if run(seed, protocol).broken), None)
+    assert found is not None, f"{MOST_SCHEDULES} schedules let it live: {mutant}"
