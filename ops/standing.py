@@ -89,15 +89,12 @@ class Standing:
 
     def _left_alone(self) -> Iterator[Need]:
         for bucket in self.buckets:
-            name = shown(bucket.name)
-            if bucket.oldest is None:
-                continue
-            if bucket.paused and self.at - bucket.oldest > FORGOTTEN:
-                what = f"{name} is paused, and changes of it wait since {bucket.oldest:%Y-%m-%d %H:%M} UTC"
-                yield Need(what, f"invalidations resume {name}")
-            elif bucket.leaderless and self.at - bucket.oldest > OVERDUE:
-                what = f"changes of {name} wait since {bucket.oldest:%Y-%m-%d %H:%M} UTC: does the sweep run?"
-                yield Need(what, SWEEP)
+            name, waited = shown(bucket.name), self.at - bucket.oldest if bucket.oldest else timedelta()
+            since = f"{bucket.oldest:%Y-%m-%d %H:%M} UTC" if bucket.oldest else ""
+            if bucket.paused and waited > FORGOTTEN:
+                yield Need(f"{name} is paused, and changes of it wait since {since}", f"invalidations resume {name}")
+            elif bucket.leaderless and not bucket.paused and waited > OVERDUE:
+                yield Need(f"changes of {name} wait since {since}: does the sweep run?", SWEEP)
         for batch in self.unfinished:
             if batch.next_try_at and self.at - batch.next_try_at > OVERDUE and not self._is_paused(batch.bucket):
                 what = f"batch {batch.batch_id} was due at {batch.next_try_at:%Y-%m-%d %H:%M} UTC: does the sweep run?"

@@ -158,7 +158,7 @@ class CloudFront:
                 raise TooManyTenants(
                     f"Distribution {distribution.id} has more than {self._max_tenants} enabled tenants, and each costs "
                     "every path again. Invalidate those that matter with CreateInvalidationForDistributionTenant, or "
-                    "raise MAX_TENANTS in limits.py."
+                    "raise the parameter MaxTenants."
                 )
             found.append(tenant_id)
         return tuple(Target(distribution.id, tenant_id) for tenant_id in sorted(found))

@@ -7,7 +7,7 @@ import pytest
 
 from ops.local import patches, server
 from ops.local.settings import ALL_PATCHES, Settings
-from tests.local import behaviours, behaviours_of_resources
+from tests.local import behaviours, behaviours_of_resources, behaviours_on_order
 from tests.local.conftest import Emulators
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
 
 @pytest.mark.parametrize("name", ALL_PATCHES)
 def test_ministack_needs_the_patch_and_the_patch_helps(name: str, emulators: Emulators) -> None:
-    behaves = getattr(behaviours, name, None) or getattr(behaviours_of_resources, name)
+    told_of = (behaviours, behaviours_of_resources, behaviours_on_order)
+    behaves = next(getattr(module, name) for module in told_of if hasattr(module, name))
     with ThreadPoolExecutor(2) as both:
         plain, patched = both.map(behaves, (emulators.plain, emulators.patched))
     assert not plain, f"ministack does by itself what ops/local/patches/{name}.py is for: take the patch out"

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from greenlet import getcurrent
 
+from invalidation.errors import InvalidationError
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.packing import unpack
 from invalidation.lifecycle.table import Item, Key
@@ -92,12 +93,19 @@ class Stage:
         self.table = ExploredTable(self.scheduler)
         self.table.put({"pk": keys.BUCKETS, "sk": BUCKET})
         self.cast: list[Task] = []
+        self.failures: list[str] = []
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.scheduler.clock)
 
     def enter(self, name: str, run: Callable[[], object]) -> None:
-        self.cast.append(self.scheduler.spawn(name, run))
+        def body() -> None:
+            try:
+                run()
+            except InvalidationError as error:
+                self.failures.append(f"{name} fails with {type(error).__name__}")
+
+        self.cast.append(self.scheduler.spawn(name, body))
 
     def moves(self) -> list[int]:
         """Who can go on. The clock moves when nobody can, and who wakes then goes up to their next request."""

@@ -26,7 +26,7 @@ from invalidation.lifecycle import (
 )
 from tests.simulation.faults import AT_A_REQUEST, Fault
 from tests.simulation.scheduler import Call, Task
-from tests.simulation.world import DISTRIBUTIONS, START, HandlerFailed, World
+from tests.simulation.world import START, HandlerFailed, World
 
 ATTEMPTS = 3
 """Of a Task state, its retries included."""
@@ -201,7 +201,9 @@ class StateMachine:
         table = self._world.table
         batch = lifecycle.read_batch(table, batch_id)
         if batch.resolved is None:
-            routing = {distribution: {"serves": serves} for distribution, serves in DISTRIBUTIONS.items()}
+            routing = {
+                distribution: {"serves": serves} for distribution, serves in self._world.observed.distributions.items()
+            }
             self._protocol.freeze_targets(table, batch_id, routing)
             batch = lifecycle.read_batch(table, batch_id)
         return [target.distribution_id for target in lifecycle.owed_targets(table, batch)]

@@ -17,7 +17,8 @@ from greenlet import GreenletExit, getcurrent, greenlet
 class Choices(Protocol):
     """Who goes next; random, or read from a list."""
 
-    def choose(self, tasks: list[Task]) -> Task: ...
+    def choose(self, scheduler: Scheduler) -> Task | None:
+        """One of those who are ready; None when nobody is."""
 
 
 @dataclass(slots=True)
@@ -92,21 +93,25 @@ class Scheduler:
 
     def run(self, choices: Choices, *, turns: int | None = None) -> None:
         """Until no task is left, or for a number of turns."""
-        while self.tasks and turns != 0:
-            ready = [task for task in self.tasks if task.until <= self.clock]
-            if not ready:
+        left = math.inf if turns is None else turns
+        while self.tasks and left > 0:
+            task = choices.choose(self)
+            if task is None:
                 self.clock = min(task.until for task in self.tasks)
                 assert self.clock < math.inf, f"nobody can go on: {[task.name for task in self.tasks]}"
-                continue
-            self.turn(choices.choose(ready))
-            if turns is not None:
-                turns -= 1
+            else:
+                self.turn(task)
+                left -= 1
+
+    def ready(self) -> list[Task]:
+        clock = self.clock
+        return [task for task in self.tasks if task.until <= clock]
 
     def turn(self, task: Task) -> None:
         self.steps += 1
         task.switch()
-        if task.dead and task in self.tasks:
-            self.tasks.remove(task)
+        if task.dead:
+            self.kill(task)
 
     def close(self) -> None:
         """End what is left. Greenlets that are not ended keep their frames until the garbage collector finds them."""

@@ -19,7 +19,7 @@ from invalidation.lifecycle.table import Item
 from tests.simulation import faults as trouble
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.machine import Protocol, StateMachine
-from tests.simulation.scheduler import Task
+from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.world import World
 
 WINDOWS = (Window(10, 60), Window(10, 60), Window(2, 8), Window(0, 0))
@@ -66,16 +66,17 @@ class RandomChoices:
         self._persistence = world.random.choice([0, 0.7, 0.9, 0.97])
         self._last: Task | None = None
 
-    def choose(self, tasks: list[Task]) -> Task:
-        random = self._world.random
-        if self._last in tasks and random.random() < self._persistence:
-            return self._last
-        if random.random() < 0.03:
-            scheduler = self._world.scheduler
+    def choose(self, scheduler: Scheduler) -> Task | None:
+        random, last = self._world.random, self._last
+        goes_on = last is not None and last in scheduler.tasks and last.until <= scheduler.clock
+        if goes_on and random.random() < self._persistence:
+            return last
+        ready = scheduler.ready()
+        if ready and random.random() < 0.03:
             until = scheduler.clock + random.random() * 2
             latest = until if not self._world.faults.calm else min([until, *self._world.deadlines.values()]) - 0.001
             scheduler.clock = max(scheduler.clock, latest)
-        self._last = tasks[int(random.random() * len(tasks))]
+        self._last = ready[int(random.random() * len(ready))] if ready else None
         return self._last
 
 
@@ -117,7 +118,7 @@ def calm(seed: int, protocol: Protocol | None = None, *, trace: bool = False) ->
 
 
 def _set_up(random: Random, faults: Faults, protocol: Protocol | None, *, trace: bool) -> tuple[World, StateMachine]:
-    world = World(random, faults, shards=random.choice([1, 1, 2]), page_size=random.choice([1, 2, 10]))
+    world = World(random, faults, shards=random.choice([1, 1, 2]), page_size=random.choice([1, 3, 10]))
     world.trace = [] if trace else None
     return world, StateMachine(world, random.choice(WINDOWS), protocol or Protocol())
 
@@ -158,12 +159,12 @@ def _sweep_until_quiet(world: World, machine: StateMachine) -> None:
         world.scheduler.run(choices)
         swept = machine.swept[-1]
         if not swept.unfinished and not swept.started and not swept.waiting:
-            if retried:
+            parked = [item["batchId"] for item in _items(world, "META") if item["state"] == "PARKED"]
+            if retried or not parked:
                 return
             retried = True
-            for number, item in enumerate(_items(world, "META")):
-                if item["state"] == "PARKED":
-                    machine.begin(f"byhand{number}", {"retryBatch": item["batchId"]}, at=world.scheduler.clock)
+            for number, batch_id in enumerate(parked):
+                machine.begin(f"byhand{number}", {"retryBatch": batch_id}, at=world.scheduler.clock)
 
 
 def _judge(outcome: Outcome, world: World) -> Outcome:

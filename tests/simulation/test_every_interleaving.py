@@ -19,6 +19,7 @@ from tests.simulation.scenarios import (
     three_joiners_of_a_quiet_bucket,
     two_attempts_of_close_and_a_joiner,
     two_joiners_and_a_leader,
+    two_joiners_of_a_quiet_bucket,
 )
 
 Scenario = Callable[[Stage], None]
@@ -84,24 +85,27 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "instead", "scenario", "finally_", "complaint"),
+    ("mistake", "scenario", "complaint"),
     [
-        ((joining, "join"), mutants.read_then_write, two_joiners_and_a_leader, frozen_once, "first is frozen 0 times"),
-        ((closing, "close"), mutants.read_then_close, two_joiners_and_a_leader, frozen_once, "first is frozen 0 times"),
-        ((joining, "gathers"), mutants.follow_a_closed_head, two_joiners_and_a_leader, frozen_once, "first is frozen 0 times"),
-        ((Head, "expectation"), mutants.open_whatever_is_there, three_joiners_of_a_quiet_bucket, frozen_once, "first is frozen 2 times"),
-        ((closing, "freeze_changes"), mutants.let_go_then_freeze, two_joiners_and_a_leader, frozen, "leader belongs to nobody"),
-        ((keys, "chunk"), mutants.share_the_list_name, two_attempts_of_close_and_a_joiner, frozen, "leader belongs to nobody"),
+        (((joining, "join"), mutants.read_then_write), two_joiners_and_a_leader, "first is frozen 0 times"),
+        (((closing, "close"), mutants.read_then_close), two_joiners_and_a_leader, "first is frozen 0 times"),
+        (((joining, "gathers"), mutants.follow_a_closed_head), two_joiners_and_a_leader, "first is frozen 0 times"),
+        (((Head, "expectation"), mutants.open_regardless), two_joiners_of_a_quiet_bucket, "first is frozen 2 times"),
+        (
+            ((closing, "freeze_changes"), mutants.let_go_then_freeze),
+            two_joiners_and_a_leader,
+            "leader belongs to nobody",
+        ),
+        (((keys, "chunk"), mutants.share_the_list_name), two_attempts_of_close_and_a_joiner, "first belongs to nobody"),
     ],
-    ids=lambda value: getattr(value, "__name__", None),
-)  # fmt: skip
-def test_a_mistake_in_the_protocol_is_found(  # noqa: PLR0917 -- one row of the table above
+    ids=["read first", "close late", "follow a closed head", "open regardless", "let go first", "share a name"],
+)
+def test_a_mistake_in_the_protocol_is_found(
     monkeypatch: pytest.MonkeyPatch,
-    where: tuple[object, str],
-    instead: Callable[..., object],
+    mistake: tuple[tuple[object, str], Callable[..., object]],
     scenario: Scenario,
-    finally_: Check,
     complaint: str,
 ) -> None:
+    where, instead = mistake
     monkeypatch.setattr(*where, instead)
-    assert complaint in explore(scenario, finally_).broken
+    assert complaint in explore(scenario, frozen_once).broken

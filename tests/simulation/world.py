@@ -28,8 +28,8 @@ from tests.simulation.scheduler import Scheduler, Task
 T = TypeVar("T")
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
-DISTRIBUTIONS = {"E1": "", "E2": "a"}
-"""Distribution -> the keys that it serves, by their beginning."""
+DISTRIBUTIONS = ({"E1": ""}, {"E1": ""}, {"E1": "", "E2": "a"})
+"""What may serve the buckets: distribution -> the keys that it serves, by their beginning."""
 
 
 class HandlerFailed(Exception):
@@ -40,6 +40,7 @@ class HandlerFailed(Exception):
 class Observed:
     """What was accepted and invalidated, and when, in steps."""
 
+    distributions: dict[str, str]
     accepted: dict[str, int] = field(default_factory=dict)
     """Event id -> the step in which the change was first written."""
     keys: dict[str, str] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Observed:
             for event, accepted in self.accepted.items()
             if any(
                 not any(created > accepted for created in self.invalidated.get((distribution, event), ()))
-                for distribution, beginning in DISTRIBUTIONS.items()
+                for distribution, beginning in self.distributions.items()
                 if self.keys[event].startswith(beginning)
             )
         ]
@@ -73,7 +74,7 @@ class World:
         self.random = random
         self.faults = faults
         self.scheduler = Scheduler()
-        self.observed = Observed()
+        self.observed = Observed(random.choice(DISTRIBUTIONS))
         self.table = SimulatedTable(self, shards, page_size)
         self.cloudfront = SimulatedCloudFront(self)
         self.requested: dict[str, list[Change]] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invalidation.changes import (
@@ -288,6 +288,7 @@ def mutated_samples(draw: st.DrawFn) -> Any:
     return document
 
 
+@settings(deadline=None)
 @given(mutated_samples() | json_values)
 def test_whatever_comes_is_accepted_or_an_invalid_request(document: Any) -> None:
     try:

@@ -15,6 +15,7 @@ from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.joining import ATTEMPTS
 from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState
+from invalidation.lifecycle.resolving import targets_of
 from invalidation.lifecycle.settling import NOT_RESOLVED, NOT_TRIED, Failure, RetryPolicy, TargetResult, Verdict, settle
 from invalidation.lifecycle.summaries import Finished, outcome_of, summary_of, unrecorded
 from invalidation.lifecycle.table import BatchTable, Key, items
@@ -44,7 +45,7 @@ def finish(  # noqa: PLR0917 -- collaborators are arguments
         if batch is None:
             return unrecorded(batch_id, failure.error if failure else "", failure.message if failure else "")
         if batch.ended:
-            return summary_of(table, batch)
+            return summary_of(table, batch, targets_of(table, batch))
         targets = settle(table, batch, Verdict(results, failure), execution, retry)
         if _owes_nothing(batch, targets):
             settled = _end(table, batch, _ending(batch, targets, failure, now()), now() + retention)
@@ -54,7 +55,7 @@ def finish(  # noqa: PLR0917 -- collaborators are arguments
             # Another execution has taken over, or an earlier attempt of this Finish has written it down already.
             settled = batch
         if settled is not None:
-            return summary_of(table, settled)
+            return summary_of(table, settled, targets)
     raise BatchContended(f"{ATTEMPTS} attempts to finish batch {batch_id} were overtaken; the sweep finishes it")
 
 

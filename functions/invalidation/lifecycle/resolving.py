@@ -24,8 +24,8 @@ def freeze_targets(table: BatchTable, batch_id: str, routing: Mapping[str, Mappi
         for distribution_id, document in routing.items():
             table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
         named = {"resolved": list(routing)}
-        table.update(keys.meta(batch_id), named, {"batchId": batch_id, "resolved": None})
-        batch = read_batch(table, batch_id)
+        resolved = table.update(keys.meta(batch_id), named, {"batchId": batch_id, "resolved": None})
+        batch = Batch.from_item(resolved) if resolved else read_batch(table, batch_id)
     return targets_of(table, batch)
 
 

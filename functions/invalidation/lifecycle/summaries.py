@@ -147,11 +147,11 @@ def outcome_of(batch: Batch, targets: Sequence[Target]) -> Outcome:
 
 def summarise(table: BatchTable, batch_id: str) -> Finished:
     """Raises BatchNotFound."""
-    return summary_of(table, read_batch(table, batch_id))
+    batch = read_batch(table, batch_id)
+    return summary_of(table, batch, targets_of(table, batch))
 
 
-def summary_of(table: BatchTable, batch: Batch) -> Finished:
-    targets = targets_of(table, batch)
+def summary_of(table: BatchTable, batch: Batch, targets: Sequence[Target]) -> Finished:
     created = invalidations_of_each(table, batch.batch_id) if targets else []
     return Finished(
         outcome=batch.outcome or outcome_of(batch, targets),

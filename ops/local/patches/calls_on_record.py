@@ -1,4 +1,4 @@
-"""What the functions' roles were used for is on record: at `/_laptop/calls`, as `[principal, action, resource, allowed]`.
+"""What roles were used for is on record: at `/_laptop/calls`, as `[principal, action, resource, allowed]`.
 
 ministack enforces the roles and forgets about it; AWS would tell in CloudTrail and in IAM's "last accessed" data. The
 record holds each call once, and those of roles only.

@@ -1,0 +1,108 @@
+"""What AWS does when it pleases, and plain ministack never: faults, time that passes, and a record of what roles do."""
+
+import json
+import time
+import urllib.error
+from datetime import UTC, datetime, timedelta
+
+from ops.local import control, faults, site
+from ops.local.aws import LocalAws
+from ops.local.faults import Fault
+from tests.local import tools
+
+ASKS_SNS = """
+import boto3, botocore
+SNS = boto3.client("sns", config=botocore.config.Config(retries={"total_max_attempts": 1}))
+def handler(event, context):
+    try:
+        return SNS.list_topics() and "allowed"
+    except botocore.exceptions.ClientError as error:
+        return error.response["Error"]["Code"]
+"""
+
+
+def calls_on_record(aws: LocalAws) -> bool:
+    """What a function was refused can be looked up."""
+    refused = tools.call(aws, tools.function(aws, ASKS_SNS))
+    try:
+        calls = control.ask(aws.endpoint, "calls")
+    except urllib.error.HTTPError:
+        return False
+    return refused == "AuthorizationError" and any(
+        "assumed-role" in who and what == "sns:ListTopics" and not allowed for who, what, _resource, allowed in calls
+    )
+
+
+def time_on_order(aws: LocalAws) -> bool:
+    """Handlers and waits see the time that somebody has set, and the true one afterwards."""
+    source = (
+        "from datetime import UTC, datetime\ndef handler(event, context):\n    return datetime.now(UTC).timestamp()\n"
+    )
+    clock = tools.function(aws, source)
+    soon = (datetime.now(UTC) + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    waiting = tools.start(aws, tools.machine(aws, {"Wait": {"Type": "Wait", "Timestamp": soon, "End": True}}))
+    try:
+        control.tell(aws.endpoint, "clock", {"ahead": 3600})
+        ahead = tools.call(aws, clock) - time.time()
+        passed = tools.ended(aws, waiting, 3)["status"]
+        control.tell(aws.endpoint, "clock", {"ahead": 0})
+    except urllib.error.HTTPError:
+        return False
+    behind = abs(tools.call(aws, clock) - time.time())
+    return bool(3500 < ahead < 3700 and passed == "SUCCEEDED" and behind < 100)
+
+
+def faults_on_order(aws: LocalAws) -> bool:
+    """What was ordered strikes as often as was ordered, and is counted: a request, a worker, an event."""
+    asks = tools.function(aws, ASKS_SNS)
+    sleeps = tools.function(aws, "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'alive'\n")
+    bucket, queue_url = watched(aws)
+    tools.call(aws, sleeps)
+    try:
+        faults.order(
+            aws.endpoint,
+            [
+                Fault("throttled", "request", "sns:List*", code="Throttling", status=400, times=1),
+                Fault("killed", "worker", sleeps.rpartition(":")[2], seconds=0.1, times=1),
+                Fault("twice", "event", carried_out=True, seconds=0.1, times=1),
+            ],
+        )
+    except urllib.error.HTTPError:
+        return False
+    asked = [tools.call(aws, asks) for _ in range(2)]
+    killed = [tools.call(aws, sleeps) for _ in range(2)]
+    for key in ("one", "two"):
+        aws.client("s3").put_object(Bucket=bucket, Key=key)
+    delivered = keys_in(aws, queue_url, 3)
+    counted = faults.struck(aws.endpoint)
+    faults.order(aws.endpoint, [])
+    return (
+        asked == ["Throttling", "AuthorizationError"]
+        and [killed[0].get("errorType"), killed[1]] == ["Runtime.ExitError", "alive"]
+        and sorted(delivered) == ["one", "one", "two"]
+        and counted == {"throttled": 1, "killed": 1, "twice": 1}
+    )
+
+
+def watched(aws: LocalAws) -> tuple[str, str]:
+    """A bucket, and the URL of a queue to which its events go."""
+    bucket, (url, arn), events = tools.new_name(), tools.queue(aws), aws.client("events")
+    site.create_bucket(aws, bucket)
+    site.send_events_to_eventbridge(aws, bucket)
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [bucket]}}}
+    events.put_rule(Name=bucket, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=bucket, Targets=[{"Id": "1", "Arn": arn}])
+    return bucket, url
+
+
+def keys_in(aws: LocalAws, queue_url: str, expected: int) -> list[str]:
+    """The keys that the events in the queue tell of, once there are as many as expected."""
+    found: list[str] = []
+
+    def enough() -> bool:
+        bodies = [json.loads(message["Body"]) for message in tools.messages(aws, queue_url)]
+        found.extend(body["detail"]["object"]["key"] for body in bodies)
+        return len(found) >= expected
+
+    tools.eventually(enough, 3)
+    return found

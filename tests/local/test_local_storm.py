@@ -1,0 +1,49 @@
+"""A storm of changes on the laptop-sized AWS: few invalidations, every key covered, nothing failed."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from ops.local import laptop as laptops
+from ops.local import server
+from ops.local.laptop import Laptop
+from ops.local.settings import Settings
+from tests.local import fresh, storm
+
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("storm")]
+
+WINDOW = 2
+TRUE_TIME = Settings(wait_scale=1.0, invalidation_seconds=2.0)
+"""Windows are measured here, so that no wait is shortened."""
+MOST_MEMORY = 1_500_000_000
+
+
+@pytest.fixture
+def quiet() -> Iterator[Laptop]:
+    parameters = {"BatchWindowSeconds": str(WINDOW), "MaxBatchWindowSeconds": "8"}
+    with laptops.running(TRUE_TIME, server.free_port(), parameters) as there:
+        yield there
+
+
+@pytest.mark.parametrize(
+    ("changes", "patience"), [(300, 90), pytest.param(1000, 300, marks=pytest.mark.soak)], ids=["short", "long"]
+)
+def test_a_storm_becomes_at_most_one_batch_in_a_window_covers_every_key_and_fails_nothing(
+    changes: int, patience: float, quiet: Laptop
+) -> None:
+    came = storm.run(quiet, changes, patience)
+    print(came)  # noqa: T201 - for `make soak`
+    assert len(came.uploaded) == len(came.executions) == changes
+    assert {execution["status"] for execution in came.executions} == {"SUCCEEDED"}
+    assert fresh.stale(came.uploaded, came.invalidations) == []
+    assert sum(batch.changes for batch in came.batches) == changes, "every change was to be owned once"
+
+    closing = sorted(came.closing.values())
+    assert len(closing) >= 2, "the storm was to last longer than a window"
+    assert min(later - earlier for earlier, later in pairwise(closing)) >= timedelta(seconds=WINDOW)
+    assert all(batch.closed >= came.closing[batch.batch_id] for batch in came.batches)
+    assert len(came.invalidations) == len(came.notifications) == len(came.batches)
+    assert max(sum(path.endswith("*") for path in each.paths) for each in came.invalidations) <= 5
+    assert 50_000_000 < came.peak.size < MOST_MEMORY
