@@ -21,6 +21,8 @@ from ops.tables import Form, with_forms
 
 SHOWN = 3
 """Keys, requesters, distributions and widened paths that a cell of the table shows of each."""
+ROOMY = 100
+"""Columns of a terminal from which on a batch's id need not be folded."""
 LONGEST = 60
 """Characters of a key that the table shows; JSON has all of them."""
 CHUNK = 50
@@ -28,6 +30,7 @@ CHUNK = 50
 STYLES = {"Completed": "green", "Failed": "red", "PartlyFailed": "red", "InProgress": "yellow"}
 
 
+HEADINGS = ("batch, started (UTC)", "what changed", "by", "invalidated", "outcome")
 COLUMNS = (
     "batch",
     "opened_utc",
@@ -151,7 +154,7 @@ def show(chunks: Iterator[list[Entry]], limit: int) -> None:
     batches = paths = 0
     last: Entry | None = None
     for chunk in chunks:
-        made = tables.table("batch, started (UTC)", "what changed", "by", "invalidated", "outcome", leading=1)
+        made = tables.table(*HEADINGS, whole=HEADINGS[:1] if out.width >= ROOMY else (), leading=1)
         for entry in chunk:
             made.add_row(*row(entry))
         out.print(made)
@@ -173,7 +176,7 @@ def show(chunks: Iterator[list[Entry]], limit: int) -> None:
 def row(entry: Entry) -> tuple[Text, ...]:
     batch = entry.batch
     return (
-        tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim", no_wrap=True)),
+        tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim")),
         what_changed(batch),
         by_whom(batch),
         where(entry),
@@ -211,7 +214,10 @@ def where(entry: Entry) -> Text:
 def of_target(entry: Entry, target: Target) -> Iterator[str | Text]:
     created = entry.created_for(target.distribution_id)
     told = count(sum(record.paths for record in created), "path") if created else SENT_NOTHING[target.state]
-    yield f"{target.distribution_id}  {told}"
+    if not created and target.plan and (target.only_planned or entry.batch.dry_run):
+        told = f"{count(target.plan.paid, 'path')} planned"
+    yield target.distribution_id
+    yield f"  {told}"
     for record in created[:SHOWN]:
         yield f"  {record.invalidation_id}"
     for path, asked in (target.plan.widened if target.plan and created else ())[:SHOWN]:

@@ -20,6 +20,7 @@ CONTAINERS = ("Map", "Parallel")
 UNTOLD = ("Choice", "Pass", "Succeed", "Fail")
 """States that take no time: the trail leaves them out."""
 LONGEST_NAME = 24
+LONGEST_WHY = 200
 MARKS = {"retried": " (retried)", "caught": " (failed, caught)", "failed": " (failed)", "aborted": " (aborted)"}
 
 
@@ -52,7 +53,7 @@ def row(execution: Watched, definition: Mapping[str, Any], now: datetime) -> tup
     if execution.ended:
         colour = "green" if execution.status == "SUCCEEDED" else "red"
         ending = Text(f"● {execution.status}", colour)
-        why = tables.text(f" {run.error}: {run.cause}"[:200] if run.error else "", colour)
+        why = tables.text(f" {run.error}: {run.cause}"[:LONGEST_WHY] if run.error else "", colour)
         return what, tables.lines(ending + why, trail), Text(""), Text(total)
     states = [Text(tables.plain(f"{each.state}  {each.item}".rstrip()), COLOURS.get(each.kind, "")) for each in places]
     durations = [took((now - each.since).total_seconds()) for each in places]

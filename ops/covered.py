@@ -83,8 +83,7 @@ def progress(facts: Facts, watch: Watch, at: float) -> str:
         count(facts.dead_letters, "event") + " in the dead-letter queue" if facts.dead_letters else "",
     ]
     said = ", ".join(part for part in parts if part) or "nothing owed"
-    still = min(at - watch.arrived, watch.quiet)
-    return f"{said}; quiet for {still:.0f} of {watch.quiet:g} s"
+    return f"{said}; quiet for {int(min(at - watch.arrived, watch.quiet))} of {watch.quiet:g} s"
 
 
 def _next_try(facts: Facts) -> str:

@@ -106,7 +106,7 @@ class Entry:
         }
 
     def _target(self, target: Target) -> dict[str, Any]:
-        widened = target.plan.widened if target.plan else ()
+        plan = target.plan
         return {
             "distributionId": target.distribution_id,
             "state": target.state.value,
@@ -114,7 +114,7 @@ class Entry:
             "tries": target.tries,
             "error": target.error or None,
             "message": target.message or None,
-            "widened": [{"path": path, "asked": asked} for path, asked in widened],
+            "planned": plan.to_document() if plan else None,
             "invalidations": [_invalidation(record) for record in self.created_for(target.distribution_id)],
         }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from invalidation.limits import price
 from invalidation.outcomes import Outcome
 from ops.follow import Ending
 from ops.shown import count, shown
@@ -26,6 +25,8 @@ def lines_of(endings: Sequence[Ending]) -> Iterator[str]:
         yield _headline(ending)
         for target in ending.outcome.get("targets", []):
             yield "  " + _target(target)
+            if ending.outcome.get("outcome") == Outcome.DRY_RUN:
+                yield from _paths(target)
         if ending.outcome.get("targetsOmitted"):
             yield f"  and {count(ending.outcome['targetsOmitted'], 'more distribution')}"
         if not ending.succeeded:
@@ -59,6 +60,14 @@ def _target(target: Mapping[str, Any]) -> str:
     return "  ".join(parts)
 
 
+def _paths(target: Mapping[str, Any]) -> Iterator[str]:
+    """What a dry run would have sent, as far as the outcome has room for it."""
+    sample = target.get("pathSample", [])
+    yield from (f"    {shown(path, 4_000)}" for path in sample)
+    if sample and target["paths"] > len(sample):
+        yield f"    and {count(target['paths'] - len(sample), 'more path')}"
+
+
 def _cause(ending: Ending) -> str:
     return str(ending.cause or ending.outcome.get("message", "") or "no cause was given")
 
@@ -66,5 +75,5 @@ def _cause(ending: Ending) -> str:
 def _price(endings: Sequence[Ending]) -> Iterator[str]:
     dry = [ending.outcome for ending in endings if ending.outcome.get("outcome") == Outcome.DRY_RUN]
     if dry:
-        paths = sum(target["paths"] for outcome in dry for target in outcome.get("targets", []))
-        yield f"It would cost at most ${price(paths)} (as if the 1,000 free paths of the month were used up)."
+        dollars = sum(outcome.get("price", 0) for outcome in dry)
+        yield f"It would cost at most ${dollars:.3f} (as if the 1,000 free paths of the month were used up)."

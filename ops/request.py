@@ -112,7 +112,8 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
     """
     arns = start(stack, requests)
     if not follow:
-        click.echo(_json({"executions": arns}) if as_json else "\n".join(["Started:", *arns]))
+        see = [f"Started {name}; see invalidations show {name}" for name in (arn.rpartition(":")[2] for arn in arns)]
+        click.echo(_json({"executions": arns}) if as_json else "\n".join(see))
         return
     follower = Follower(stack.client("stepfunctions"), arns)
     try:

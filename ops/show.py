@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from invalidation.changes import Change
 from invalidation.lifecycle import BatchState, InvalidationRecord, Target
+from invalidation.reports import caught
 from ops import tables
 from ops.board import moment
 from ops.entries import Entry
@@ -27,6 +28,7 @@ from ops.tables import Form, with_forms
 from ops.watching import COLOURS, subject_of
 
 PATHS_SHOWN = 10
+LONGEST_WHY = 150
 EXAMPLES = """\b
 Examples:
   invalidations show 20261123T062719Z-0123456789
@@ -141,7 +143,7 @@ def tell_batch(entry: Entry, out: Console) -> None:
         ("started", at(batch.opened)),
         ("frozen", f"{at(batch.closed)}, with {noun}{deleted}"),
         ("ended", f"{at(batch.finished)}, after {took(entry.seconds)}" if batch.finished else ""),
-        ("cost", f"{count(entry.paths, 'path')}: at most ${entry.dollars}"),
+        ("cost", f"{count(entry.paths, 'path')}: at most ${entry.dollars}" if entry.paths else "nothing was sent"),
         ("tries that failed", batch.tries or ""),
         ("next try", at(batch.next_try_at)),
         ("error", f"{batch.error}: {batch.message}" if batch.error else ""),
@@ -188,19 +190,33 @@ def of_target(story: Story, target: Target, created: tuple[InvalidationRecord, .
         yield f"{shown(target.error)}: {shown(target.message, 1_000)}"
     for path, asked in target.plan.widened if target.plan else ():
         yield f"{shown(path)} stands for {count(asked, 'path')}"
+    if target.plan and not created:
+        yield f"{count(target.plan.paid, 'path')} planned, nothing sent"
+        yield from some_of(target.plan.sample, target.plan.paths)
     for record in created:
-        wildcards = f" ({count(record.wildcards, 'wildcard')})" if record.wildcards else ""
-        yield (
-            f"{shown(record.invalidation_id)}  {count(record.paths, 'path')}{wildcards}, created {at(record.created)}, "
-            f"reference {shown(record.caller_reference)}"
-        )
-        told = story.paths.get(record.invalidation_id, ())
-        if isinstance(told, str):
-            yield f"  its paths are not to be had: CloudFront answered {shown(told)}"
-            continue
-        yield from (f"  {shown(path, 4_000)}" for path in told[:PATHS_SHOWN])
-        if len(told) > PATHS_SHOWN:
-            yield f"  and {len(told) - PATHS_SHOWN:,} more: --json lists all"
+        yield from of_invalidation(story, target, record)
+
+
+def of_invalidation(story: Story, target: Target, record: InvalidationRecord) -> Iterator[str]:
+    """As CloudFront tells it; where it does not, the record knows at least the first paths of what was planned."""
+    wildcards = f" ({count(record.wildcards, 'wildcard')})" if record.wildcards else ""
+    numbers = f"{count(record.paths, 'path')}{wildcards}, created {at(record.created)}"
+    yield f"{shown(record.invalidation_id)}  {numbers}, reference {shown(record.caller_reference)}"
+    told = story.paths.get(record.invalidation_id, ())
+    if not isinstance(told, str):
+        yield from some_of(told, len(told))
+        return
+    yield f"  CloudFront does not tell its paths: {shown(told)}"
+    if target.plan and target.plan.sample:
+        yield "  planned were, for this distribution:"
+        yield from some_of(target.plan.sample, target.plan.paths)
+
+
+def some_of(paths: Sequence[str], in_all: int) -> Iterator[str]:
+    some = paths[:PATHS_SHOWN]
+    yield from (f"  {shown(path, 4_000)}" for path in some)
+    if in_all > len(some):
+        yield f"  and {in_all - len(some):,} more; --json lists what is known"
 
 
 def tell_execution(story: Story, run: Run, recording: Recording, out: Console) -> None:
@@ -209,7 +225,7 @@ def tell_execution(story: Story, run: Run, recording: Recording, out: Console) -
         ("about", subject_of(str(recording.execution.get("input", "")))),
         ("started", at(moment(run.start))),
         ("ended", f"{at(moment(run.end))}, after {took((run.end - run.start) / 1000)}" if run.end else ""),
-        ("error", f"{run.error}: {run.cause}" if run.error else ""),
+        ("error", in_words(run.error, run.cause)),
         ("role", ROLES.get(str(story.joined.get("role")), "")),
         ("led by", leader_of(story, run)),
     ]
@@ -217,7 +233,7 @@ def tell_execution(story: Story, run: Run, recording: Recording, out: Console) -
     made = tables.table("state", "distribution", "at (UTC)", "took", "what happened", right=("took",))
     for state in states_of(run):
         tries = f"{state.tries} tries" if state.tries > 1 else ""
-        why = f"{state.error}: {state.cause}"[:200] if state.error else ""
+        why = in_words(state.error, state.cause)[:LONGEST_WHY]
         status = "" if state.status == "succeeded" else state.status
         happened = tables.lines(", ".join(part for part in (status, tries) if part), why)
         row = (
@@ -253,6 +269,11 @@ def hints(story: Story) -> Iterator[str]:
         yield f"Its change was not accepted. Replay it: invalidations retry {shown(run.name)}"
     if run:
         yield f"As a picture: invalidations graph {shown(run.arn)}"
+
+
+def in_words(error: str, cause: str) -> str:
+    """An error with its cause, which a function's own error has as JSON with a stack trace."""
+    return f"{error}: {caught({'Error': error, 'Cause': cause}).message}" if error else ""
 
 
 def at(when: datetime | None) -> str:

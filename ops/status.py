@@ -98,7 +98,7 @@ def what_it_does(bucket: Bucket) -> Text:
 
 
 def batches(found: Sequence[Batch]) -> object:
-    made = tables.table("batch", "what", "state", "next try (UTC)", "error")
+    made = tables.table("batch", "what", "state", "next try (UTC)", "error", whole=("batch",))
     for each in found:
         what = f"{count(each.changes, 'change' if each.bucket else 'path')} of {each.bucket or each.distribution_id}"
         tried = f", {count(each.tries, 'try', 'tries')} failed" if each.tries else ""

@@ -81,12 +81,11 @@ def find(stack: Stack, what: str, most: int) -> Story:
     recording = None if batch else recording_of(stack, execution_arn(stack, what))
     if batch is None and recording is None:
         raise click.ClickException(unknown(stack, what))
-    joined: Mapping[str, Any] = {}
-    if recording is not None:
-        joined = answer_of_join(recording.events) or {}
-        batch = find_batch(table, str(joined.get("batchId", "")))
-    elif batch is not None:
+    if recording is None and batch is not None:
         recording = recording_of(stack, batch.owner)
+    joined = (answer_of_join(recording.events) if recording else None) or {}
+    if batch is None:
+        batch = find_batch(table, str(joined.get("batchId", "")))
     found = entry(table, batch) if batch else None
     changes = tuple(islice(owned(table, batch), most or None)) if batch else ()
     return Story(found, changes, paths_of(stack, found) if found else {}, recording, joined)

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -60,11 +60,19 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=where, width=wide, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
-def table(*headings: str, right: Iterable[str] = (), leading: int = 0) -> Table:
-    """A table without rules, whose cells wrap rather than hide what they hold; `right` names columns of numbers."""
+def table(*headings: str, right: Iterable[str] = (), whole: Iterable[str] = (), leading: int = 0) -> Table:
+    """A table without rules, whose cells wrap rather than hide what they hold.
+
+    Args:
+        headings: of the columns.
+        right: those of columns of numbers.
+        whole: those of columns that do not wrap, such as of names to be copied.
+        leading: empty lines between rows.
+    """
     made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, leading=leading)
     for heading in headings:
-        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if heading in right else "left"
+        made.add_column(heading, justify=justify, overflow="fold", no_wrap=heading in whole)
     return made
 
 

@@ -108,7 +108,8 @@ def watching(reader: Reader, watch: Watch, began: float, timeout: float) -> tupl
         click.echo(f"{at:7.1f} s  {progress(facts, watch, at)}", err=True)
         if result is not Result.WAITING or at >= timeout:
             return result, facts
-        time.sleep(min(POLL_SECONDS, max(0.0, timeout - at)))
+        quiet_left = watch.quiet - (at - watch.arrived)
+        time.sleep(min(POLL_SECONDS, max(0.0, timeout - at), quiet_left if quiet_left > 0 else POLL_SECONDS))
 
 
 def told(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: float) -> Iterator[str]:

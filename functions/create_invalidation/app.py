@@ -7,7 +7,7 @@ Running twice sends the very same requests, which CloudFront knows by their call
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from invalidation.accounts import cloudfront_client
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.cloudfront import CloudFront
+from invalidation.cloudfront import CloudFront, Target
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
 from invalidation.lifecycle import (
     Batch,
@@ -39,7 +39,7 @@ from invalidation.progress import Pending, Progress, Status
 from invalidation.references import caller_reference
 from invalidation.routing import Distribution, InvalidateBy, PathRules, paths_for
 from invalidation.settings import Settings
-from invalidation.tags import TagReader, with_tags
+from invalidation.tags import TagReader, too_many_tags, with_tags
 from observed import Event, count, observed
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -58,6 +58,7 @@ RULES = PathRules(
     invalidate_by=InvalidateBy(SETTINGS.invalidate_by),
 )
 S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"}))
+BY_PATHS = replace(RULES, invalidate_by=InvalidateBy.PATHS)
 MAX_TAG_LOOKUPS = 100
 """Objects whose tags are read for one batch; a storm is covered by paths, which takes one request instead."""
 
@@ -72,17 +73,16 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     distribution = Distribution.from_document(target(TABLE, batch.batch_id, event["distributionId"]).document)
     planned = _planned(batch, distribution)
     status = _nothing_to_send(batch, planned)
-    record_plan(TABLE, batch.batch_id, distribution.id, PlanSummary.of(planned))
+    try:
+        targets = CLOUDFRONT.targets(distribution) if planned.paths else ()
+        record_plan(TABLE, batch.batch_id, distribution.id, PlanSummary.of(planned, copies=len(targets)))
+        sent = () if status else tuple(_send(batch, distribution.id, planned, targets))
+    except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
+        count("CloudFrontThrottles")
+        _raise_when_too_late(error, event)
+        raise
     if status is None:
-        try:
-            sent = tuple(_send(batch, distribution, planned))
-        except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
-            count("CloudFrontThrottles")
-            _raise_when_too_late(error, event)
-            raise
         status = Status.COMPLETED if all(each.completed for each in sent) else Status.IN_PROGRESS
-    else:
-        sent = ()
     return Progress(status, now(), now() + SETTINGS.completion_timeout, sent).to_document()
 
 
@@ -90,10 +90,16 @@ def _planned(batch: Batch, distribution: Distribution) -> Plan:
     """What to send for the frozen batch: paths given by hand, or those under which viewers reach the changed keys."""
     if batch.kind is Kind.PATHS:
         return with_tags(frozen_paths(TABLE, batch), BY_HAND)
-    keys = (change.key for change in frozen_changes(TABLE, batch))
-    rules = RULES if batch.changes <= MAX_TAG_LOOKUPS else replace(RULES, invalidate_by=InvalidateBy.PATHS)
-    tags_of = TagReader(S3, batch.bucket, distribution.tag_metadata_key)
-    return with_tags(paths_for(distribution, keys, rules, tags_of), BUDGET)
+    if batch.changes <= MAX_TAG_LOOKUPS:
+        tags_of = TagReader(S3, batch.bucket, distribution.tag_metadata_key)
+        items = set(paths_for(distribution, _keys(batch), RULES, tags_of))
+        if not too_many_tags(items, BUDGET):
+            return with_tags(items, BUDGET)
+    return with_tags(paths_for(distribution, _keys(batch), BY_PATHS), BUDGET)
+
+
+def _keys(batch: Batch) -> Iterator[str]:
+    return (change.key for change in frozen_changes(TABLE, batch))
 
 
 def _nothing_to_send(batch: Batch, planned: Plan) -> Status | None:
@@ -104,11 +110,11 @@ def _nothing_to_send(batch: Batch, planned: Plan) -> Status | None:
     return None
 
 
-def _send(batch: Batch, distribution: Distribution, planned: Plan) -> Iterator[Pending]:
+def _send(batch: Batch, distribution_id: str, planned: Plan, targets: Sequence[Target]) -> Iterator[Pending]:
     """Create each invalidation that an earlier attempt has not recorded already."""
-    known = {each.caller_reference: each for each in invalidations(TABLE, batch.batch_id, distribution.id)}
+    known = {each.caller_reference: each for each in invalidations(TABLE, batch.batch_id, distribution_id)}
     # Numbered for each target: a tenant that is new since an earlier attempt must not change the others' references.
-    for to, (number, paths) in product(CLOUDFRONT.targets(distribution), enumerate(planned.requests())):
+    for to, (number, paths) in product(targets, enumerate(planned.requests())):
         reference = caller_reference(batch.batch_id, str(to), number, paths)
         if reference in known:
             yield Pending(str(to), known[reference].invalidation_id)
@@ -116,7 +122,7 @@ def _send(batch: Batch, distribution: Distribution, planned: Plan) -> Iterator[P
             created = CLOUDFRONT.create_invalidation(to, paths, reference)
             wildcards = sum(path.endswith("*") for path in paths)
             record = InvalidationRecord(number, created.id, reference, len(paths), wildcards, created.create_time)
-            record_invalidation(TABLE, batch.batch_id, distribution.id, record)
+            record_invalidation(TABLE, batch.batch_id, distribution_id, record)
             count("PathsInvalidated", len(paths))
             count("WildcardsInvalidated", wildcards)
             yield Pending(str(to), created.id, created.completed)

@@ -29,6 +29,8 @@ TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFI
 S3 = boto3.client("s3", config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"}))
 EVENTS = BucketEvents(S3, os.environ.get("AWS_REGION", ""))
 ANSWER_SECONDS = 10
+MAX_TOLD = 1_000
+"""Characters of a reason, or of bucket names: an answer has 4,096 bytes (CFN User Guide, "Custom resources")."""
 
 
 @observed
@@ -40,12 +42,12 @@ def handler(event: Event, _context: Any) -> None:
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
     try:
-        answer["Data"] = {"SwitchedOn": ", ".join(_carry_out(event))}
+        answer["Data"] = {"SwitchedOn": ", ".join(_carry_out(event))[:MAX_TOLD]}
     except InvalidationError as error:
         answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"}
     except Exception as error:  # noqa: BLE001 # CloudFormation must be told of whatever it was
         logger.exception("Unexpected")
-        answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:1_000]}
+        answer |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:MAX_TOLD]}
     _answer(event["ResponseURL"], answer)
 
 

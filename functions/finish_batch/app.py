@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +18,6 @@ from botocore.config import Config
 from invalidation import reports
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.lifecycle import Execution, Failure, Finished, RetryPolicy, TargetResult, finish
-from invalidation.outcomes import Outcome
 from invalidation.progress import Status
 from invalidation.settings import Settings
 from observed import Event, count, observed
@@ -50,27 +48,22 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
 
 
 def _finish(state: Mapping[str, Any], execution: Execution, failure: reports.Caught | None) -> Finished:
-    results = state.get("results", [])
-    finished = finish(
+    return finish(
         TABLE,
         state["batchId"],
         execution,
-        [_result(each) for each in results],
+        [_result(each) for each in state.get("results", [])],
         Failure(failure.error, failure.message) if failure else None,
         now,
         RetryPolicy(SETTINGS.max_tries),
         SETTINGS.audit_retention,
     )
-    if finished.outcome is Outcome.NOTHING_TO_INVALIDATE and any(each["outcome"] == Status.DRY_RUN for each in results):
-        # By the DryRun parameter: there was something, and it is not at the edge.
-        return replace(finished, outcome=Outcome.DRY_RUN, dry_run=True)
-    return finished
 
 
 def _result(result: Mapping[str, Any]) -> TargetResult:
     """What the Map returned for one distribution, with the failure in plain words."""
     if result["outcome"] in _SKIPPED:
-        return TargetResult(result["distributionId"], skipped=True)
+        return TargetResult(result["distributionId"], skipped=True, only_planned=result["outcome"] == Status.DRY_RUN)
     if result["outcome"] != "Failed":
         return TargetResult.from_document(dict(result))
     failure = reports.caught(result)

@@ -6,6 +6,7 @@ the functions that talk to CloudFront, and only those, assume it; the temporary 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
@@ -29,7 +30,8 @@ def cloudfront_client(role_arn: str = "", external_id: str = "") -> CloudFrontCl
         return boto3.client("cloudfront", config=config)
     extra = {"RoleSessionName": SESSION_NAME} | ({"ExternalId": external_id} if external_id else {})
     own = get_session()
-    fetcher = AssumeRoleCredentialFetcher(own.create_client, own.get_credentials(), role_arn, extra_args=extra)
+    create_client = partial(own.create_client, config=config)
+    fetcher = AssumeRoleCredentialFetcher(create_client, own.get_credentials(), role_arn, extra_args=extra)
     assumed = get_session()
     renewed = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
     assumed._credentials = renewed  # type: ignore[attr-defined] # noqa: SLF001 # botocore has no public way in

@@ -211,6 +211,8 @@ def _parse_retry(document: Mapping[str, Any]) -> RetryBatch:
     return RetryBatch(batch_id)
 
 
+PARENT = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"
+"""What a parent state machine adds, so that the console links the two (SFD, "Associate workflow executions")."""
 _EVENT_FIELDS = {"source", "detail-type", "detail", "body"}
 _REQUESTS: dict[str, Callable[[Mapping[str, Any]], Input]] = {
     "lead": _parse_lead,
@@ -290,7 +292,7 @@ def _flag(document: Mapping[str, Any]) -> bool:
 
 
 def _only(document: Mapping[str, Any], accepted: set[str]) -> None:
-    unknown = set(document) - accepted
+    unknown = set(document) - accepted - {PARENT}
     if unknown:
         raise InvalidRequest(f"unknown field {_names(unknown)}; accepted here are {', '.join(sorted(accepted))}")
 

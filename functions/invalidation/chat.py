@@ -1,7 +1,8 @@
 """The message for a chat channel: Amazon Q Developer in chat applications shows only those in its own schema.
 
 Source: Amazon Q Developer in chat applications Administrator Guide, "Custom notifications". Others are dropped without
-a word, which is why chat has a topic of its own. No object keys are shown: a channel would read some as mark-up.
+a word, which is why chat has a topic of its own. Slack and Teams read different mark-up: only what both read the same
+is used, so the link is bare. No object keys are shown: a channel would read some as mark-up.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from typing import Any
 from invalidation.outcomes import Outcome
 from invalidation.reports import subject
 
+MAX_TARGETS = 10
+"""Distributions that a message lists; those that are owed something come first."""
+
 
 def chat_message(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """The outcome document as a custom notification; those of one bucket share a thread."""
-    thread = outcome.get("bucket") or "requests"
+    """The outcome document as a custom notification; those of one bucket, or distribution, share a thread."""
+    thread = outcome.get("bucket") or outcome.get("distributionId") or "requests"
     return {
         "version": "1.0",
         "source": "custom",
@@ -31,25 +35,31 @@ def chat_message(outcome: Mapping[str, Any]) -> dict[str, Any]:
             "summary": subject(outcome),
             "eventType": outcome["outcome"],
             "relatedResources": [outcome["execution"]],
-            "additionalContext": {"batchId": outcome.get("batchId", "")},
+            **({"additionalContext": {"batchId": outcome["batchId"]}} if outcome.get("batchId") else {}),
         },
     }
 
 
 def _description(outcome: Mapping[str, Any]) -> str:
     targets = outcome.get("targets", [])
-    lines = [f"`{each['distributionId']}`: {each['state']}, {each.get('paths', 0)} paths" for each in targets[:10]]
+    lines = [f"`{each['distributionId']}`: {each['state']}, paths: {each['paths']}" for each in targets[:MAX_TARGETS]]
+    more = len(targets) + outcome.get("targetsOmitted", 0) - len(lines)
+    if more:
+        lines.append(f"… and {more} more")
+    if outcome.get("price"):
+        lines.append(f"At most ${outcome['price']}, as if the month's free paths were used up.")
     if outcome.get("error"):
         lines.append(f"Error: `{outcome['error']}`")
     return "\n".join(lines) or "No distribution was invalidated."
 
 
 def _next_steps(outcome: Mapping[str, Any]) -> list[str]:
-    steps = [f"[See the execution]({outcome['console']})"]
+    steps = [f"See the execution: {outcome['console']}"]
     if not Outcome(outcome["outcome"]).succeeded:
         steps.append("Find the error in docs/runbook.md")
     if outcome.get("parked"):
         steps.append(f"When it is mended: `invalidations retry {outcome['batchId']}`")
     elif outcome.get("nextTryAt"):
-        steps.append(f"Nothing to do yet: it is tried again at {outcome['nextTryAt']}")
+        at = outcome["nextTryAt"][:16].replace("T", " ")
+        steps.append(f"Nothing to do yet: it is tried again at {at} UTC")
     return steps

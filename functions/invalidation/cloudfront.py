@@ -29,7 +29,7 @@ from invalidation import configuration
 from invalidation.distribution import Distribution
 from invalidation.errors import AccessDenied, NoSuchDistribution, TooManyTenants
 from invalidation.limits import DISTRIBUTIONS_CACHE_SECONDS, MAX_TENANTS
-from invalidation.refusals import refusal
+from invalidation.refusals import refusal, role_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -251,7 +251,8 @@ def _named_errors(call: str, resource: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "Unknown")
         message = error.response.get("Error", {}).get("Message", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        raise refusal(call, resource, code, status, message) from None
+        refused = role_refusal if error.operation_name == "AssumeRole" else refusal
+        raise refused(call, resource, code, status, message) from None
     except BotoCoreError as error:
         status = next((status for kind, status in _STATUS_OF_BOTOCORE_ERRORS if isinstance(error, kind)), 500)
         raise refusal(call, resource, type(error).__name__, status, str(error)) from None

@@ -59,7 +59,10 @@ class Executions:
         self._accepted: set[str] = set()
 
     def start(self, name: str, document: object) -> bool:
-        """Start an execution. False: one of that name exists (names are kept for 90 days)."""
+        """Start an execution. False: one of that name has ended, or has another input (names are kept for 90 days).
+
+        One that is running with the same input counts as started (Step Functions API Reference, StartExecution).
+        """
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn, name=name, input=json.dumps(document, separators=(",", ":"))

@@ -9,8 +9,11 @@ from typing import Any
 
 from invalidation.errors import InvalidationTimedOut
 
-POLL_SECONDS = (5, 5, 10, 20, 30, 30, 30, 60)
-"""Waits between polls; the last repeats. P95 of CloudFront's own report is under 25 s, so most need three polls."""
+POLL_SECONDS = (5, 5, 10, 20, 30, 30, 30, 60, 60, 60, 120)
+"""Waits between polls; the last repeats. P95 of CloudFront's own report is under 25 s, so most need three polls.
+
+The last is so long that an execution reaches its time limit before its history is full, whatever the parameters say.
+"""
 
 
 class Status(StrEnum):

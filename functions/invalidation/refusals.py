@@ -57,6 +57,12 @@ _ADVICE: Final[dict[type[InvalidationError], str]] = {
 }
 
 
+_ROLE_ADVICE: Final = (
+    "See that the role in DistributionRoleArn exists, that it trusts this function's role, and that its external id is "
+    "the one in DistributionRoleExternalId: examples/distribution-account-role.yaml makes such a role."
+)
+
+
 def refusal(call: str, resource: str, code: str, status: int, message: str) -> InvalidationError:
     """The named error for a failed call, ``CreateInvalidation`` on ``distribution/E123``."""
     kind = _BY_CODE.get(code) or _by_status(status)
@@ -65,6 +71,14 @@ def refusal(call: str, resource: str, code: str, status: int, message: str) -> I
     else:
         advice = _ADVICE[kind]
     return kind(f"{call} on {resource}: {code} ({message}). {advice}")
+
+
+def role_refusal(call: str, resource: str, code: str, status: int, message: str) -> InvalidationError:
+    """The named error for a call that was not made, because STS did not let the other account's role be assumed."""
+    kind = _BY_CODE.get(code) or _by_status(status)
+    kind = kind if kind.transient else AccessDenied
+    advice = _ADVICE[kind] if kind.transient else _ROLE_ADVICE
+    return kind(f"AssumeRole for {call} on {resource}: {code} ({message}). {advice}")
 
 
 def _by_status(status: int) -> type[InvalidationError]:

@@ -5,11 +5,11 @@ Source: CFD, "Invalidate by cache tags". The distribution says in ``CacheTagConf
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation.plan import Budget, Plan, plan
 
@@ -30,16 +30,28 @@ class TagReader:
         self._client = client
         self._bucket = bucket
         self._metadata_key = metadata_key
+        self._answers = True
 
     def __call__(self, key: str) -> str:
         """The header's value; "" where there is none, where the object is gone, or where reading it is denied.
 
-        Without tags the object is invalidated by path, so that what cannot be read is never missed.
+        Without tags the object is invalidated by path, so that what cannot be read is never missed. Once S3 has not
+        answered it is not asked again: the function would run out of time before the invalidation is sent.
         """
+        if not self._answers:
+            return ""
         try:
             return self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"].get(self._metadata_key, "")
         except ClientError:
             return ""
+        except BotoCoreError:
+            self._answers = False
+            return ""
+
+
+def too_many_tags(items: Collection[str], budget: Budget) -> bool:
+    """Whether the ``#tag`` items among these are more than go as they are: no wildcard can cover tags."""
+    return sum(item.startswith("#") for item in items) > budget.max_exact_paths
 
 
 def with_tags(items: Iterable[str], budget: Budget) -> Plan:

@@ -112,6 +112,7 @@ def tell(there: Laptop, out: Console) -> Story:
     """The whole demonstration."""
     s3 = there.aws.client("s3")
     story = Story(there, out, Watcher(there.aws.client("stepfunctions"), there.state_machine_arn))
+    story.watcher.new_steps()  # what happened before is not of this story
 
     def put(key: str, body: str) -> None:
         s3.put_object(Bucket=there.bucket, Key=key, Body=body.encode(), ContentType="text/html; charset=utf-8")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
@@ -13,10 +14,20 @@ from invalidation.lifecycle import BatchTable
 from ops.local import server
 from ops.local.aws import LocalAws
 from ops.local.settings import Settings
-from tests import batch_table
+from tests.definition import resources
 from tests.memory_table import MemoryTable
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 NAME = "batches"
+SHAPE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+
+
+def create(client: "DynamoDBClient") -> None:
+    """The batch table as the template has it."""
+    properties = resources("AWS::DynamoDB::Table")["BatchTable"]
+    client.create_table(TableName=NAME, **{name: properties[name] for name in SHAPE})
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +45,7 @@ def moto() -> Iterator[BatchTable]:
             aws_secret_access_key="testing",
             config=Config(**DYNAMODB_CONFIG),
         )
-        batch_table.create(client, NAME)
+        create(client)
         yield DynamoBatchTable(client, NAME)
 
 
@@ -42,7 +53,7 @@ def moto() -> Iterator[BatchTable]:
 def ministack() -> Iterator[BatchTable]:
     with server.running(Settings(patches=())) as emulator:
         client = LocalAws(emulator.endpoint).client("dynamodb")
-        batch_table.create(client, NAME)
+        create(client)
         yield DynamoBatchTable(client, NAME)
 
 

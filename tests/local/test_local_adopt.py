@@ -1,42 +1,19 @@
-"""Requests, waiting and workflows downstream, on the laptop-sized AWS: the commands as people run them."""
+"""Requests, waiting and existing buckets, on the laptop-sized AWS: the commands as people run them."""
 
-import json
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from invalidation.lifecycle import BatchState, batches_of_bucket, frozen_changes, pause, resume
 from invalidation.lifecycle.joining import Window
-from ops.cli import main
 from ops.local import deploy, readings
 from ops.local.laptop import Laptop
-from ops.stack import Stack, clients_for, find_stack
-from tests.definition import ROOT
 from tests.local import tools
-from tests.outcome_schemas import faults
-
-EXAMPLES = ROOT / "examples"
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """Runs commands of `invalidations` against one stack."""
-
-    there: Laptop
-    stack: str
-
-    def __call__(self, *words: str, given: str | None = None) -> Result:
-        options = ("--endpoint-url", self.there.endpoint)
-        stack = ("--stack", self.stack) if words[0] in {"request", "wait"} else ()
-        return CliRunner().invoke(main, [*words, *options, *stack], input=given, catch_exceptions=False)
-
-    def found(self) -> Stack:
-        return find_stack(self.stack, clients_for(self.there.endpoint, None, None))
+from tests.local.shell import Shell, last_line, put
 
 
 @pytest.fixture
@@ -47,17 +24,6 @@ def shell(laptop: Laptop) -> Shell:
 @pytest.fixture
 def lamed_shell(lamed: Laptop) -> Shell:
     return Shell(lamed, "lamed")
-
-
-def put(there: Laptop, *keys: str) -> None:
-    for key in keys:
-        there.aws.client("s3").put_object(Bucket=there.bucket, Key=key, Body=b"x", ContentType="text/html")
-
-
-def last_line(result: Result) -> Any:
-    """The one line of JSON on standard output."""
-    (line,) = result.stdout.splitlines()
-    return json.loads(line)
 
 
 # ---------------------------------------------------------------- wait
@@ -196,80 +162,36 @@ def test_hostile_keys_are_shown_spelled_out(shell: Shell) -> None:
     assert r"adopt/\x1b[31m[red]\u202e\r\n.html" in explained.stdout
 
 
-# ---------------------------------------------------------------- downstream
+# ---------------------------------------------------------------- existing buckets
 
 
-@pytest.fixture(scope="session")
-def parent(laptop: Laptop) -> str:
-    """The ARN of the example's state machine, deployed beside the stack."""
-    template = deploy.load(EXAMPLES / "parent.yaml")
-    return deploy.deploy(laptop.aws, template, {}, stack="parent", folder=EXAMPLES)["ParentArn"]
-
-
-def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(laptop: Laptop, parent: str) -> None:
-    arn = tools.start(laptop.aws, parent, {"bucket": laptop.bucket, "keys": ["adopt/release.html"]})
-    ended = tools.ended(laptop.aws, arn, 60)
-    assert ended["status"] == "SUCCEEDED", ended
-    assert json.loads(ended["output"])["invalidation"]["outcome"] == "Completed"
-    went_on = next(
-        event["timestamp"]
-        for event in tools.history(laptop.aws, arn)
-        if event.get("stateEnteredEventDetails", {}).get("name") == "Smoke Test"
-    )
-    child = json.loads(ended["output"])["invalidation"]["execution"]
-    assert went_on >= tools.ended(laptop.aws, child)["stopDate"]
-    newest = readings.invalidations(laptop)[0]
-    assert (newest.status, newest.paths) == ("Completed", ("/adopt/release.html",))
-
-
-@pytest.mark.parametrize(
-    ("document", "error", "cause"),
-    [
-        ({"bucket": "nobody-serves-it", "keys": ["a.html"]}, "NothingWasInvalidated", "explain"),
-        ({"bucket": "my-web-site", "keys": []}, "EdgeIsNotFresh", "keys is empty"),
-        ({"bucket": "my-web-site", "keys": [7]}, "EdgeIsNotFresh", "not an object key"),
-    ],
-)
-def test_the_example_of_a_parent_does_not_go_on_otherwise(
-    laptop: Laptop, parent: str, document: dict[str, Any], error: str, cause: str
+def test_a_bucket_with_a_function_a_queue_and_a_topic_keeps_all_three_while_its_events_go_on_and_off(
+    laptop: Laptop,
 ) -> None:
-    ended = tools.ended(laptop.aws, tools.start(laptop.aws, parent, document), 60)
-    assert (ended["status"], ended["error"]) == ("FAILED", error)
-    assert cause in ended["cause"]
-
-
-def test_the_example_of_a_rule_gets_the_failures_of_its_bucket_and_their_shape_is_documented(lamed: Laptop) -> None:
-    template = deploy.load(EXAMPLES / "outcome-rule.yaml")
-    url = deploy.deploy(lamed.aws, template, {"BucketName": lamed.bucket}, stack="rule", folder=EXAMPLES)["QueueUrl"]
-    put(lamed, "adopt/rule.html")
-    (message,) = tools.eventually(lambda: tools.messages(lamed.aws, url), 40)
-    event = json.loads(message["Body"])
-    assert event["detail"]["sample"] == ["adopt/rule.html"]
-    assert event["detail-type"] == "CloudFront Invalidation Failed"
-    assert faults("event", event) == []
-
-
-def test_real_outcomes_have_the_shape_that_the_schema_documents(shell: Shell, lamed_shell: Shell) -> None:
-    there = shell.there
-    requests: dict[str, tuple[Shell, Any]] = {
-        "Completed": (shell, {"bucket": there.bucket, "keys": ["adopt/a b.html"]}),
-        "DryRun": (shell, {"bucket": there.bucket, "keys": ["adopt/a.html"], "dryRun": True}),
-        "NoDistribution": (shell, {"bucket": "nobody-serves-it", "keys": ["a.html"]}),
-        "Failed": (lamed_shell, {"distributionId": there.distribution_id, "paths": ["/a.html", "/b/*"]}),
-        "Rejected": (shell, {"nonsense": 1}),
+    aws, name = laptop.aws, tools.new_name()
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=name)
+    _url, queue = tools.queue(aws)
+    prefix = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "logs/"}]}}
+    function = tools.function(aws, "def handler(event, context): pass\n")
+    topic = aws.client("sns").create_topic(Name=name)["TopicArn"]
+    others = {
+        "LambdaFunctionConfigurations": [{"LambdaFunctionArn": function, "Events": ["s3:ObjectCreated:*"]}],
+        "QueueConfigurations": [{"QueueArn": queue, "Events": ["s3:ObjectRemoved:*"], "Filter": prefix}],
+        "TopicConfigurations": [{"TopicArn": topic, "Events": ["s3:ObjectCreated:Put"]}],
     }
-    for expected, (who, document) in requests.items():
-        ended = tools.ended(who.there.aws, tools.start(who.there.aws, who.there.state_machine_arn, document), 60)
-        if ended["status"] == "SUCCEEDED":
-            output = json.loads(ended["output"])
-            assert output["outcome"]["outcome"] == expected
-            assert faults("output", output) == []
-        else:
-            assert expected in {"Failed", "Rejected"}
-    told = [json.loads(each.message) for who in (shell, lamed_shell) for each in heard(who.there)]
-    assert set(requests) <= {each["outcome"] for each in told}
-    assert [fault for each in told for fault in faults("outcome", each)] == []
+    s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=others)
 
+    def run(*words: str) -> Result:
+        return Shell(laptop, deploy.STACK)("bucket", *words, name)
 
-def heard(there: Laptop) -> list[readings.Notification]:
-    return readings.notifications(there, wait_seconds=3)
+    def configured() -> dict[str, Any]:
+        found = s3.get_bucket_notification_configuration(Bucket=name)
+        return {key: value for key, value in found.items() if key != "ResponseMetadata"}
+
+    before = configured()
+    assert set(before) == set(others)
+    assert (run("status").exit_code, run("enable").exit_code, run("status").exit_code) == (1, 0, 0)
+    assert configured() == before | {"EventBridgeConfiguration": {}}
+    assert (run("disable").exit_code, run("disable", "--yes").exit_code) == (2, 0)
+    assert configured() == before

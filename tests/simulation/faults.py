@@ -71,9 +71,9 @@ class Faults:
         return fault
 
     @staticmethod
-    def some(random: Random) -> Faults:
+    def some(random: Random, among: Collection[Fault] = tuple(Fault)) -> Faults:
         share = random.choice([0.15, 0.4, 0.9])
-        return Faults(random, random.choice([0.01, 0.03, 0.1]), [fault for fault in Fault if random.random() < share])
+        return Faults(random, random.choice([0.01, 0.03, 0.1]), [fault for fault in among if random.random() < share])
 
 
 def none(random: Random) -> Faults:

@@ -1,4 +1,4 @@
-"""The long form: ``PYTHONPATH=functions python -m tests.simulation.soak --schedules 1000000``.
+"""The long form: ``python -m tests.simulation.soak --schedules 1000000``.
 
 One schedule is run again, and shown request by request, with ``--replay SEED``. Four schedules in five have faults; the
 fifth has none, and no sweep either.

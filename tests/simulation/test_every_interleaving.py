@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from invalidation.changes import Change
-from invalidation.lifecycle import closing, joining, keys
+from invalidation.lifecycle import closing, freezing, joining, keys
 from invalidation.lifecycle.heads import Head
 from tests.simulation import mutants
 from tests.simulation.exhaustive import Explored, Explorer, Stage
@@ -97,8 +97,27 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
             "leader belongs to nobody",
         ),
         (((keys, "chunk"), mutants.share_the_list_name), two_attempts_of_close_and_a_joiner, "first belongs to nobody"),
+        (
+            ((freezing, "_write_record"), mutants.overwrite),
+            two_attempts_of_close_and_a_joiner,
+            "first belongs to nobody",
+        ),
+        (
+            ((freezing, "_write_record"), mutants.keep_mine),
+            two_attempts_of_close_and_a_joiner,
+            "first belongs to nobody",
+        ),
     ],
-    ids=["read first", "close late", "follow a closed head", "open regardless", "let go first", "share a name"],
+    ids=[
+        "the joiner reads the head first",
+        "the leader closes the head last",
+        "a closed head is followed",
+        "a changed head is opened",
+        "pending items are deleted first",
+        "two attempts share a list name",
+        "the record is overwritten",
+        "an overtaken attempt keeps its list",
+    ],
 )
 def test_a_mistake_in_the_protocol_is_found(
     monkeypatch: pytest.MonkeyPatch,

@@ -14,6 +14,9 @@ MOST_SCHEDULES = 4_000
 def test_a_mistake_is_found(monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
     monkeypatch.setattr(*mutant.where, mutant.instead)
     protocol = Protocol(close=closing.close, freeze_targets=resolving.freeze_targets)
-    run = calm if mutant.calm else stormy
-    found = next((seed for seed in range(MOST_SCHEDULES) if run(seed, protocol).broken), None)
+
+    def broken(seed: int) -> list[str]:
+        return (calm(seed, protocol) if mutant.calm else stormy(seed, protocol, among=mutant.among)).broken
+
+    found = next((seed for seed in range(MOST_SCHEDULES) if broken(seed)), None)
     assert found is not None, f"{MOST_SCHEDULES} schedules let it live: {mutant}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 import pytest
@@ -14,17 +13,12 @@ from tests.statemachine.site import Site
 HERE = "tests/statemachine/"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker runs them all: definitions are parsed once for a process, and parsing one takes half a second."""
     for item in items:
         if item.nodeid.startswith(HERE):
             item.add_marker(pytest.mark.xdist_group("statemachine"))
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _quiet_interpreter() -> None:
-    """moto logs each failed state as an error, with its whole parse tree; here failures are the point."""
-    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(scope="module", name="mocked")
@@ -42,7 +36,6 @@ def shared_stack() -> Iterator[stack.Stack]:
 
 
 @pytest.fixture
-def site(stack: stack.Stack, request: pytest.FixtureRequest) -> Site:
+def site(stack: stack.Stack) -> Site:
     """A bucket of this test's own, with a distribution in front of it."""
-    del request
     return Site.create(stack)

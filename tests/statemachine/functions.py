@@ -172,8 +172,10 @@ class Functions:
         """A function with other values for some variables, as if the stack had been updated."""
         before = self.module(logical_id)
         self._modules[logical_id] = self._load(logical_id, variables)
-        yield
-        self._modules[logical_id] = before
+        try:
+            yield
+        finally:
+            self._modules[logical_id] = before
 
     def module(self, logical_id: str) -> ModuleType:
         """The function's module, loaded as Lambda loads it."""
@@ -229,9 +231,12 @@ class Functions:
 
     def _recording(self, logical_id: str) -> Any:
         create: Any = boto3.client
+        loading = threading.get_ident()
 
-        def client(service: str, **kwargs: Any) -> Any:
-            made = create(service, **kwargs)
+        def client(*args: Any, **kwargs: Any) -> Any:
+            made = create(*args, **kwargs)
+            if threading.get_ident() != loading:  # the interpreter's own, of an execution that is going on
+                return made
             signing_name = made.meta.service_model.signing_name
             prefix = PREFIXES.get(signing_name, signing_name)
 

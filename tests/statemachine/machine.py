@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -98,7 +99,8 @@ _definition = cache(rendered)
 
 @contextmanager
 def aws() -> Iterator[None]:
-    """moto, interpreting state machines."""
+    """moto, interpreting state machines, and saying less about states that fail: here failures are the point."""
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
     with mock_aws(config=moto_seams.EXECUTE), pytest.MonkeyPatch.context() as patch:
         patch.setattr(boto3, "DEFAULT_SESSION", _session())
         yield

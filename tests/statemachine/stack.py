@@ -12,7 +12,7 @@ import boto3
 
 from invalidation.batches import DynamoBatchTable
 from invalidation.lifecycle import Batch, read_batch
-from tests.definition import REGION
+from tests.definition import REGION, resources
 from tests.statemachine import machine, moto_seams
 from tests.statemachine.edge import Edge, kept_by
 from tests.statemachine.functions import Functions, not_allowed, parameters, properties
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudfront.type_defs import DistributionConfigUnionTypeDef
 
 TABLE = "batches"
+FUNCTIONS = tuple(resources("AWS::Serverless::Function"))
 EVENT_SOURCE = "cloudfront-auto-invalidation"
 
 
@@ -112,6 +113,8 @@ def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Stack]:
             "InvalidationStateMachine": machine.ARN,
         }
         functions = Functions(refs, deployed_machine.clock.datetime)
+        for logical_id in FUNCTIONS:
+            functions.module(logical_id)
         stack = Stack(deployed_machine, edge, functions, notifications, _bus_queue())
         seams.enter_context(kept_by(edge))
         seams.enter_context(moto_seams.mocked_responses(stack.load))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.outcome_schemas import faults
 from tests.statemachine.events import changed, sample
 from tests.statemachine.machine import ARN
 from tests.statemachine.ran import Ran
@@ -75,6 +76,7 @@ def test_the_notification_is_one_that_people_and_machines_can_read(hello: Hello)
     assert told["attributes"]["bucket"]["Value"] == site.bucket
     body = told["body"]
     assert body == ran.output["outcome"]
+    assert faults("outcome", body) == []
     assert (body["version"], body["outcome"], body["bucket"], body["changes"]) == (1, "Completed", site.bucket, 1)
     (target,) = body["targets"]
     assert (target["distributionId"], target["state"], target["paths"]) == (site.distribution, "COMPLETED", 1)
@@ -91,6 +93,7 @@ def test_the_outcome_is_announced_on_the_default_bus_with_the_execution_among_it
         "CloudFront Invalidation Completed",
     )
     assert event["detail"] == ran.output["outcome"]
+    assert faults("event", event) == []
     assert sorted(event["resources"]) == [ran.arn, ARN]
 
 

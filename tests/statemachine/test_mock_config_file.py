@@ -17,6 +17,7 @@ from invalidation.lifecycle import Closed, ClosedStatus, Finished, Joined, Role,
 from invalidation.outcomes import Outcome
 from invalidation.progress import Progress, Status
 from tests.definition import rendered, states
+from tests.outcome_schemas import faults
 from tests.statemachine.machine import NAME, mock_config
 
 TASKS = {name for name, state in states(rendered()) if state["Type"] == "Task"}
@@ -149,3 +150,8 @@ def test_the_distributions_of_an_outcome_are_told_as_the_function_tells_them() -
     for name, payload in _answers("Finish Batch", "Notify"):
         for target in payload["outcome"].get("targets", []):
             assert always <= set(target) <= ever, name
+
+
+def test_every_outcome_is_as_its_published_schema_says() -> None:
+    for name, payload in _answers("Finish Batch", "Notify"):
+        assert faults("outcome", payload["outcome"]) == [], name

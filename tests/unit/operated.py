@@ -240,6 +240,7 @@ class World:
         failure: Failure | None = None,
         ends: bool = True,
         deleted: bool = False,
+        dry_run: bool = False,
         widened: tuple[tuple[str, int], ...] = (),
     ) -> str:
         """A batch with one distribution; its id. What it created is `I` and a number."""
@@ -249,18 +250,20 @@ class World:
             Change(bucket, key, f"event-{number}-{place}", deleted, at.isoformat(), "111122223333", "192.0.2.7")
             for place, key in enumerate(keys)
         ]
-        joined = open_own_batch(self.table, bucket, changes, execution, lambda: at, f"{number}", by_hand=False)
-        identity = joined.batch_id
+        opening = (self.table, bucket, changes, execution, lambda: at, f"{number}")
+        identity = open_own_batch(*opening, by_hand=False, dry_run=dry_run).batch_id
         freeze_targets(self.table, identity, {distribution: {}})
         if not failure and paths:
-            record_plan(self.table, identity, distribution, PlanSummary(paths, len(widened), 1, widened))
+            sample = tuple(f"/{each}.html" for each in range(min(paths, 30)))
+            record_plan(self.table, identity, distribution, PlanSummary(paths, len(widened), 1, widened, sample))
+        if not failure and paths and not dry_run:
             created = at + timedelta(seconds=2)
-            record = InvalidationRecord(
-                0, f"I{number:013}", f"{identity}.{distribution}.0", paths, len(widened), created
-            )
+            reference = f"{identity}.{distribution}.0"
+            record = InvalidationRecord(0, f"I{number:013}", reference, paths, len(widened), created)
             record_invalidation(self.table, identity, distribution, record)
         if ends:
-            result = TargetResult(distribution, skipped=not paths and not failure, failure=failure, seconds=9)
+            skipped = (not paths or dry_run) and not failure
+            result = TargetResult(distribution, skipped=skipped, failure=failure, seconds=9)
             done = at + timedelta(seconds=12)
             finish(self.table, identity, execution, [result], None, lambda: done, RetryPolicy(), timedelta(days=400))
         return identity

@@ -174,7 +174,7 @@ def test_json_tells_who_changed_what_what_was_invalidated_where_and_what_it_cost
     assert (entry["seconds"], entry["paths"], entry["wildcards"], entry["maxDollars"]) == (12.0, 12, 1, 0.06)
     (target,) = entry["targets"]
     assert (target["distributionId"], target["state"], target["seconds"]) == ("E1AAAAAAAAAAAA", "COMPLETED", 9)
-    assert target["widened"] == [{"path": "/css/*", "asked": 120}]
+    assert target["planned"]["widened"] == [{"path": "/css/*", "asked": 120}]
     (invalidation,) = target["invalidations"]
     assert (invalidation["invalidationId"], invalidation["paths"]) == ("I0000000000001", 12)
     assert entry["execution"] == f"{EXECUTION}run-1"
@@ -243,6 +243,13 @@ def test_requests_say_so_and_count_their_paths(world: World) -> None:
     request_of_paths(world, HOUR)
     output = world.run(audit).output
     for text in ("paths of E2BBBBBBBBBBBB", "a request", "InProgress", "1 batch, 0 paths"):
+        assert text in output
+
+
+def test_a_dry_run_says_what_was_planned_and_has_no_price(world: World) -> None:
+    world.batch(paths=4, dry_run=True)
+    output = world.run(audit).output
+    for text in ("DryRun", "4 paths planned", "1 batch, 0 paths: at most $0.000"):
         assert text in output
 
 

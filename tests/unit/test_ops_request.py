@@ -213,19 +213,31 @@ def test_a_history_without_its_data_can_be_followed(data: str | None) -> None:
 
 # ---------------------------------------------------------------- telling
 
-TARGET = {"distributionId": "E1", "state": "COMPLETED", "paths": 3, "wildcards": 1, "invalidationIds": ["I1"]}
+TARGET: dict[str, Any] = {
+    "distributionId": "E1",
+    "state": "COMPLETED",
+    "paths": 3,
+    "wildcards": 1,
+    "pathSample": ["/a/*", "/\x1b"],
+    "invalidationIds": ["I1"],
+}
 
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_each_outcome_has_its_words(outcome: Outcome) -> None:
     document = {"outcome": outcome.value, "bucket": "my-site", "changes": 2, "runSeconds": 6.1, "targets": [TARGET]}
+    document["price"] = 0.015
     status = "SUCCEEDED" if outcome.succeeded else "FAILED"
     lines = list(lines_of([Ending("arn", status, "", "", document)]))
     assert lines[0] == f"{SAID[outcome]}: 2 keys of my-site, in 6.1 s"
     assert lines[1] == "  E1  completed  3 paths (1 wildcard)  I1"
-    assert (lines[-1] == "It would cost at most $0.015 (as if the 1,000 free paths of the month were used up).") == (
-        outcome is Outcome.DRY_RUN
-    )
+    dry = [
+        "    /a/*",
+        r"    /\x1b",
+        "    and 1 more path",
+        "It would cost at most $0.015 (as if the 1,000 free paths of the month were used up).",
+    ]
+    assert (lines[2:] == dry) == (outcome is Outcome.DRY_RUN)
 
 
 def test_an_execution_that_failed_after_its_work_was_done_is_not_called_fresh_alone() -> None:

@@ -73,7 +73,7 @@ def test_people_see_the_story(world: World, batch: str) -> None:
         *(f"Batch {batch}  Completed", "2026-11-23 06:00:12 UTC, after 12 s", "12 paths: at most $0.060"),
         *("a.html", SHOWN_HOSTILE, "111122223333", "192.0.2.7", "2026-11-23 06:00:00"),
         *("E1AAAAAAAAAAAA  completed in 9 s", "/css/* stands for 120 paths", "I0000000000001  12 paths (1 wildcard)"),
-        *("/00.html", "/09.html", "and 2 more: --json lists all"),
+        *("/00.html", "/09.html", "and 2 more; --json lists what is known"),
         *("Execution run-1  SUCCEEDED", "Close Batch", "06:00:01", "10 s", f"invalidations graph {EXECUTION}run-1"),
     ):
         assert text in result.output
@@ -101,8 +101,17 @@ def test_a_list_that_has_expired_is_replaced_by_the_sample(world: World) -> None
 
 def test_an_invalidation_that_cloudfront_does_not_tell_of_says_why(world: World) -> None:
     identity = world.batch()
-    assert "its paths are not to be had: CloudFront answered NoSuchInvalidation" in world.run(show, identity).output
+    output = world.run(show, identity).output
+    assert "CloudFront does not tell its paths: NoSuchInvalidation" in output
+    assert "planned were, for this distribution:\n      /0.html\n" in output
     assert told(world, identity)["batch"]["targets"][0]["invalidations"][0]["items"] is None
+
+
+def test_a_dry_run_says_what_would_have_been_sent(world: World) -> None:
+    identity = world.batch(dry_run=True, paths=3)
+    output = world.run(show, identity).output
+    assert "3 paths planned, nothing sent\n      /0.html\n      /1.html\n      /2.html\n" in output
+    assert told(world, identity)["batch"]["targets"][0]["planned"]["sample"] == ["/0.html", "/1.html", "/2.html"]
 
 
 def test_a_parked_batch_says_what_is_wrong_and_what_to_do(world: World) -> None:
@@ -112,6 +121,19 @@ def test_a_parked_batch_says_what_is_wrong_and_what_to_do(world: World) -> None:
     assert "1 try failed" in output
     assert "AccessDenied: CloudFront refused it: allow cloudfront:CreateInvalidation" in output
     assert f"When the cause is mended: invalidations retry {identity}" in output
+
+
+def test_what_a_function_raised_is_told_without_its_trace_and_an_accepted_change_is_not_called_lost(
+    world: World,
+) -> None:
+    identity = world.batch(failure=DENIED)
+    cause = json.dumps({"errorMessage": "in plain words", "errorType": "KeyError", "trace": ["line 1"]})
+    ran = world.states.joined("run-1", event("a.html"), {"role": "leader", "batchId": identity})
+    ran.end("FAILED", START + SECOND, error="KeyError", cause=cause)
+    output = world.run(show, identity).output
+    assert "KeyError: in plain words" in output
+    assert "trace" not in output
+    assert "not accepted" not in output
 
 
 def test_a_request_of_paths_lists_its_paths(world: World) -> None:

@@ -35,10 +35,10 @@ def test_when_the_last_is_completed_the_whole_is() -> None:
 
 def test_waits_grow_and_then_stay() -> None:
     waits, progress = [], STARTED
-    for number in range(10):
+    for number in range(13):
         waits.append(progress.wait_seconds)
         progress = progress.polled(_after(number), "E1")
-    assert waits == [5, 5, 10, 20, 30, 30, 30, 60, 60, 60]
+    assert waits == [5, 5, 10, 20, 30, 30, 30, 60, 60, 60, 120, 120, 120]
 
 
 def test_until_the_deadline_it_goes_on_and_from_then_on_it_is_timed_out() -> None:

@@ -21,6 +21,7 @@ from invalidation.lifecycle.summaries import Finished, outcome_of, summary_of, u
 from invalidation.lifecycle.table import BatchTable, Key, items
 from invalidation.lifecycle.targets import Target
 from invalidation.lifecycle.times import Clock, epoch_seconds, to_text
+from invalidation.outcomes import Outcome
 
 
 def finish(  # noqa: PLR0917 -- collaborators are arguments
@@ -70,6 +71,7 @@ def _ending(batch: Batch, targets: Sequence[Target], failure: Failure | None, no
     return {
         "state": BatchState.ENDED.value,
         "outcome": outcome.value,
+        "dryRun": batch.dry_run or outcome is Outcome.DRY_RUN or None,
         "finished": to_text(now),
         "error": why.error or None,
         "message": why.message or None,

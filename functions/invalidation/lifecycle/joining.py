@@ -207,4 +207,4 @@ def _identified(change: Change, execution: Execution) -> Change:
 
 
 def _joined(role: Role, head: Head) -> Joined:
-    return Joined(role, head.bucket, head.batch_id, head.leader, head.closes_at)
+    return Joined(role, head.bucket, head.batch_id, head.leader, head.closes_at, waits=head.waited)

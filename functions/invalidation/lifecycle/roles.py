@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from invalidation.lifecycle.times import whole_second_after
+from invalidation.lifecycle.times import whole_second_after, whole_second_before
 
 
 class Role(StrEnum):
@@ -23,17 +23,19 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Who leads the batch that the change is in."""
+    """Who leads the batch that the change is in; ``waits`` if it gathers until it closes, rather than closing at once."""
 
     role: Role
     bucket: str
     batch_id: str
     leader_arn: str
     closes_at: datetime
+    waits: bool = False
 
     @property
     def wait_until(self) -> str:
-        return whole_second_after(self.closes_at)
+        """What closes at once must not be rounded up: a quiet bucket's first change would wait for up to a second."""
+        return whole_second_after(self.closes_at) if self.waits else whole_second_before(self.closes_at)
 
     def to_document(self) -> dict[str, Any]:
         return {

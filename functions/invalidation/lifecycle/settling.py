@@ -54,10 +54,14 @@ NOT_RESOLVED = Failure("NotResolved", "the execution ended before it knew which 
 
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """What one iteration of the Map came to; ``failure`` is None when nothing is owed any more."""
+    """What one iteration of the Map came to; ``failure`` is None when nothing is owed any more.
+
+    ``only_planned``: skipped because it was a dry run, and not because there was nothing to send.
+    """
 
     distribution_id: str
     skipped: bool = False
+    only_planned: bool = False
     failure: Failure | None = None
     seconds: int | None = None
 
@@ -116,7 +120,13 @@ def settle(
 def _succeed(table: BatchTable, found: Target, result: TargetResult) -> None:
     """Final, and so first come, first served; a state that changes meanwhile between owed and parked is no obstacle."""
     state = TargetState.SKIPPED if result.skipped else TargetState.COMPLETED
-    assign = {"state": state.value, "seconds": result.seconds, "error": None, "message": None}
+    assign = {
+        "state": state.value,
+        "seconds": result.seconds,
+        "onlyPlanned": result.only_planned or None,
+        "error": None,
+        "message": None,
+    }
     for _ in range(ATTEMPTS):
         if found.state.final:
             return

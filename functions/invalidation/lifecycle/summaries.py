@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from invalidation.errors import InvalidRequest
@@ -14,8 +15,9 @@ from invalidation.lifecycle.items import known
 from invalidation.lifecycle.records import Batch, BatchState
 from invalidation.lifecycle.resolving import invalidations_of_each, targets_of
 from invalidation.lifecycle.table import BatchTable
-from invalidation.lifecycle.targets import InvalidationRecord, Target, TargetState
+from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, Target, TargetState
 from invalidation.lifecycle.times import to_text
+from invalidation.limits import price
 from invalidation.outcomes import Outcome
 
 LONGEST_TARGETS = 60_000
@@ -37,6 +39,9 @@ class TargetSummary:
     error: str
     message: str
     seconds: int | None
+    path_sample: tuple[str, ...] = ()
+    price: Decimal = Decimal(0)
+    """The most that its paths cost, in US dollars; in a dry run, would have cost."""
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -46,7 +51,9 @@ class TargetSummary:
             "wildcards": self.wildcards,
             **known(
                 {
+                    "pathSample": list(self.path_sample),
                     "widened": [{"path": path, "asked": asked} for path, asked in self.widened],
+                    "price": float(self.price),
                     "invalidationIds": list(self.invalidation_ids),
                     "tries": self.tries,
                     "error": self.error,
@@ -88,6 +95,11 @@ class Finished:
         return self.outcome.succeeded
 
     @property
+    def price(self) -> Decimal:
+        """The most that all of it cost, in US dollars; in a dry run, would have cost."""
+        return sum((target.price for target in self.targets), Decimal(0))
+
+    @property
     def seconds(self) -> int | None:
         """From the batch's opening to its end."""
         return (
@@ -119,6 +131,7 @@ class Finished:
                     "deleted": self.deleted,
                     "sample": list(self.sample),
                     "requesters": list(self.requesters),
+                    "price": float(self.price),
                     "opened": to_text(self.opened) if self.opened else None,
                     "closed": to_text(self.closed) if self.closed else None,
                     "finished": to_text(self.finished) if self.finished else None,
@@ -140,7 +153,7 @@ def outcome_of(batch: Batch, targets: Sequence[Target]) -> Outcome:
         return Outcome.NO_DISTRIBUTION
     if not all(state.final for state in states):
         return Outcome.PARTLY_FAILED if completed else Outcome.FAILED
-    if batch.dry_run:
+    if batch.dry_run or any(target.only_planned for target in targets):
         return Outcome.DRY_RUN
     return Outcome.COMPLETED if completed else Outcome.NOTHING_TO_INVALIDATE
 
@@ -162,7 +175,7 @@ def summary_of(table: BatchTable, batch: Batch, targets: Sequence[Target]) -> Fi
         bucket=batch.bucket,
         distribution_id=batch.distribution_id,
         by_hand=batch.by_hand,
-        dry_run=batch.dry_run,
+        dry_run=batch.dry_run or any(target.only_planned for target in targets),
         changes=batch.changes,
         deleted=batch.deleted,
         sample=batch.sample,
@@ -185,27 +198,37 @@ def unrecorded(batch_id: str, error: str, message: str) -> Finished:
 
 def _target_summary(target: Target, created: Sequence[tuple[str, InvalidationRecord]]) -> TargetSummary:
     ours = [record for distribution_id, record in created if distribution_id == target.distribution_id]
+    sent = sum(each.paths for each in ours)
+    plan = target.plan or PlanSummary(sent, sum(each.wildcards for each in ours), len(ours))
     return TargetSummary(
         distribution_id=target.distribution_id,
         state=target.state,
-        paths=target.plan.paths if target.plan else sum(each.paths for each in ours),
-        wildcards=target.plan.wildcards if target.plan else sum(each.wildcards for each in ours),
-        widened=target.plan.widened if target.plan else (),
+        paths=plan.paths,
+        wildcards=plan.wildcards,
+        widened=plan.widened,
         invalidation_ids=tuple(each.invalidation_id for each in ours),
         tries=target.tries,
         error=target.error,
         message=target.message,
         seconds=target.seconds,
+        path_sample=plan.sample,
+        price=price(plan.paid if target.only_planned else sent),
     )
 
 
 def _as_many_as_fit(targets: Sequence[TargetSummary]) -> tuple[list[dict[str, Any]], int]:
+    """Their documents; what was sent is told of as many as there is room for once all that fit are named."""
     room = LONGEST_TARGETS
     listed = []
     for target in sorted(targets, key=lambda each: each.state.final):
         document = target.to_document()
+        sample = document.pop("pathSample", [])
         room -= len(json.dumps(document))
         if room < 0:
             break
-        listed.append(document)
-    return listed, len(targets) - len(listed)
+        listed.append((document, sample))
+    for document, sample in listed:
+        if sample and len(json.dumps(sample)) < room:
+            document["pathSample"] = sample
+            room -= len(json.dumps(sample))
+    return [document for document, _ in listed], len(targets) - len(listed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -27,28 +27,67 @@ class TargetState(StrEnum):
         return self in {TargetState.COMPLETED, TargetState.SKIPPED}
 
 
+MAX_SAMPLE_PATHS = 30
+MAX_SAMPLE_CHARACTERS = 8_192
+"""Of JSON, for one distribution: a path may have 4,000, and the record is read again and again."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """What was decided to send; ``widened`` pairs each wildcard that the plan introduced with how many it replaces."""
+    """What was decided to send; ``widened`` pairs each wildcard that the plan introduced with how many it replaces.
+
+    ``sample`` are the first of the paths, as many as fit. ``copies`` is how often they go out: once, or once for each
+    tenant of a multi-tenant distribution.
+    """
 
     paths: int
     wildcards: int
     requests: int
     widened: tuple[tuple[str, int], ...] = ()
+    sample: tuple[str, ...] = ()
+    copies: int = 1
+
+    @property
+    def paid(self) -> int:
+        """Paths that CloudFront charges for once all are sent."""
+        return self.paths * self.copies
 
     def to_document(self) -> dict[str, Any]:
-        widened = [{"path": path, "asked": asked} for path, asked in self.widened]
-        return {"paths": self.paths, "wildcards": self.wildcards, "requests": self.requests, "widened": widened}
+        return {
+            "paths": self.paths,
+            "wildcards": self.wildcards,
+            "requests": self.requests,
+            "widened": [{"path": path, "asked": asked} for path, asked in self.widened],
+            "sample": list(self.sample),
+            "copies": self.copies,
+        }
 
     @classmethod
-    def of(cls, plan: Plan) -> PlanSummary:
+    def of(cls, plan: Plan, copies: int = 1) -> PlanSummary:
         widened = tuple((each.path, each.asked) for each in plan.widened)
-        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), widened)
+        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), widened, _sample(plan.paths), copies)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PlanSummary:
-        widened = tuple((each["path"], each["asked"]) for each in document["widened"])
-        return cls(document["paths"], document["wildcards"], document["requests"], widened)
+        return cls(
+            paths=document["paths"],
+            wildcards=document["wildcards"],
+            requests=document["requests"],
+            widened=tuple((each["path"], each["asked"]) for each in document["widened"]),
+            sample=tuple(document.get("sample", ())),
+            copies=document.get("copies", 1),
+        )
+
+
+def _sample(paths: Sequence[str]) -> tuple[str, ...]:
+    room = MAX_SAMPLE_CHARACTERS
+    taken: list[str] = []
+    for path in paths[:MAX_SAMPLE_PATHS]:
+        room -= len(json.dumps(path))
+        if room < 0:
+            break
+        taken.append(path)
+    return tuple(taken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +105,8 @@ class Target:
     message: str = ""
     seconds: int | None = None
     plan: PlanSummary | None = None
+    only_planned: bool = False
+    """Whether there was something to send that was not to be sent: a dry run."""
 
     @property
     def owed(self) -> bool:
@@ -95,6 +136,7 @@ class Target:
             message=item.get("message", ""),
             seconds=item.get("seconds"),
             plan=PlanSummary.from_document(item["plan"]) if "plan" in item else None,
+            only_planned=item.get("onlyPlanned", False),
         )
 
 

@@ -24,12 +24,14 @@ def optional_from_text(text: str | None) -> datetime | None:
     return None if text is None else from_text(text)
 
 
+def whole_second_before(moment: datetime) -> str:
+    """The form for ``TimestampPath``, which drops fractions (SFD, "Wait workflow state")."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def whole_second_after(moment: datetime) -> str:
-    """The form for ``TimestampPath``, which drops fractions (SFD, "Wait workflow state"): rounded up, never early."""
-    rounded = moment.replace(microsecond=0)
-    if moment.microsecond:
-        rounded += timedelta(seconds=1)
-    return rounded.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The same rounded up, never early."""
+    return whole_second_before(moment + timedelta(seconds=1) if moment.microsecond else moment)
 
 
 def compact(moment: datetime) -> str:

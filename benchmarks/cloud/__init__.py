@@ -1,0 +1,5 @@
+"""As much of AWS as the cost of a deploy depends on, in one process and on a clock of its own.
+
+The state machine's own definition is walked, the real handlers do the work, and what they ask of AWS is answered and
+counted here. What cannot be counted is assumed, in ``assumed.py`` and nowhere else.
+"""

@@ -1,0 +1,67 @@
+"""Input and output of states: as much of the Amazon States Language's JSONPath as the definition uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_PATH = re.compile(r"\$\$?(\.[A-Za-z]+)*")
+
+Data = Any
+
+
+class NotUnderstood(Exception):
+    """The definition uses something that this walker does not know: teach it, rather than count wrongly."""
+
+
+def read(path: str, data: Data, context: Data) -> Data:
+    """The value at a path such as ``$.a.b``, or in the context object as ``$$.Execution.Id``."""
+    if not _PATH.fullmatch(path):
+        raise NotUnderstood(path)
+    found = context if path.startswith("$$") else data
+    for name in path.lstrip("$").split(".")[1:]:
+        found = found[name]
+    return found
+
+
+def fill(template: Data, data: Data, context: Data) -> Data:
+    """A payload template: names that end in ``.$`` have paths as their values."""
+    if isinstance(template, list):
+        return [fill(each, data, context) for each in template]
+    if not isinstance(template, dict):
+        return template
+    return {
+        name.removesuffix(".$"): read(value, data, context) if name.endswith(".$") else fill(value, data, context)
+        for name, value in template.items()
+    }
+
+
+def placed(result: Data, state: Mapping[str, Any], data: Data) -> Data:
+    """The state's input with its result where ResultPath says; the result alone without one."""
+    path = state.get("ResultPath", "$")
+    if path == "$":
+        return result
+    if path is None:
+        return data
+    name = str(path).removeprefix("$.")
+    if not name.isalpha():
+        raise NotUnderstood(path)
+    return {**data, name: result}
+
+
+def chosen(state: Mapping[str, Any], data: Data) -> str:
+    """The next state of a Choice."""
+    for rule in state["Choices"]:
+        (operator,) = rule.keys() - {"Variable", "Next"}
+        value, wanted = read(rule["Variable"], data, {}), rule[operator]
+        match operator:
+            case "StringEquals" | "BooleanEquals":
+                holds = value == wanted
+            case "NumericGreaterThan":
+                holds = value > wanted
+            case _:
+                raise NotUnderstood(operator)
+        if holds:
+            return str(rule["Next"])
+    return str(state["Default"])

@@ -1,0 +1,137 @@
+"""How long a handler takes to be ready in a fresh process, beside the least that any handler with its clients takes.
+
+The deployment package is unpacked as Lambda does it, and imported by an interpreter that has boto3 and nothing else.
+The least is ``import boto3`` and the very clients that the handler makes. Processor time, interleaved, median of the
+ratios: other work on the machine slows both.
+
+A package holds sources. Lambda's disk is read-only, so each cold start compiles them again, unless the package brings
+its bytecode along: both are measured.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.cloud.functions import LOADED
+from benchmarks.verdicts import Verdict, at_most
+from ops.local.package import deployment_package, lambda_interpreter
+from tests.definition import resources
+from tests.statemachine.functions import folder_of
+
+TARGET = 1.25
+WARM_UP = 1
+PRINT_TIME = "import time; print(time.process_time() - begun)"
+ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "benchmark",
+    "AWS_SECRET_ACCESS_KEY": "benchmark",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "POWERTOOLS_SERVICE_NAME": "stack",
+    "POWERTOOLS_METRICS_NAMESPACE": "CloudFrontAutoInvalidation",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One handler: processor seconds for the bare clients, and ratios to them."""
+
+    function: str
+    clients: tuple[str, ...]
+    bare: float
+    compiled: float
+    sources: float
+
+    @property
+    def init(self) -> float:
+        """Processor seconds of the handler as it is packaged."""
+        return self.bare * self.sources
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Bytes of the deployment package."""
+
+    zipped: int
+    unzipped: int
+    own: int
+    """What of the latter is this project's."""
+
+
+def run(*, rounds: int) -> list[Row]:
+    """Every function of the template."""
+    interpreter = lambda_interpreter()
+    with tempfile.TemporaryDirectory(prefix="cold-start-") as folder:
+        sources, compiled = Path(folder, "sources"), Path(folder, "compiled")
+        for each in (sources, compiled):
+            zipfile.ZipFile(deployment_package()).extractall(each)
+        compile_all = [str(interpreter), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        subprocess.run([*compile_all, str(compiled)], check=False, capture_output=True)  # noqa: S603 - our own package
+        functions = sorted(resources("AWS::Serverless::Function"))
+        return [_measured(function, interpreter, sources, compiled, rounds) for function in functions]
+
+
+def package() -> Package:
+    with zipfile.ZipFile(deployment_package()) as archive:
+        sizes = {each.filename: each.file_size for each in archive.infolist()}
+    ours = tuple(f"{folder_of(function)}/" for function in resources("AWS::Serverless::Function"))
+    own = sum(size for name, size in sizes.items() if name.startswith((*ours, "invalidation/", "observed.py")))
+    return Package(deployment_package().stat().st_size, sum(sizes.values()), own)
+
+
+def verdicts(rows: list[Row]) -> list[Verdict]:
+    found = []
+    for how, ratios in (
+        ("as packaged, sources only", [(row.sources, row.function) for row in rows]),
+        ("with bytecode in the package", [(row.compiled, row.function) for row in rows]),
+    ):
+        worst, function = max(ratios)
+        found.append(at_most(f"cold start of each handler, {how} (worst: {function})", worst, TARGET, "{:.2f}"))
+    return found
+
+
+def _measured(function: str, interpreter: Path, sources: Path, compiled: Path, rounds: int) -> Row:
+    clients = tuple(clients_of(function))
+    bare = "import boto3\n" + "\n".join(f"boto3.client({each!r})" for each in clients)
+    handler = f"import {folder_of(function)}.app"
+    times: list[tuple[float, float, float]] = []
+    for number in range(rounds + WARM_UP):
+        one = (
+            _seconds(interpreter, sources, bare),
+            _seconds(interpreter, compiled, handler),
+            _seconds(interpreter, sources, handler),
+        )
+        if number >= WARM_UP:
+            times.append(one)
+    return Row(
+        function=function,
+        clients=clients,
+        bare=statistics.median(bare for bare, _, _ in times),
+        compiled=statistics.median(compiled / bare for bare, compiled, _ in times),
+        sources=statistics.median(sources / bare for bare, _, sources in times),
+    )
+
+
+def _seconds(interpreter: Path, package: Path, code: str) -> float:
+    program = f"import time; begun = time.process_time()\n{code}\n{PRINT_TIME}"
+    command = [str(interpreter), "-c", program]
+    variables = {**ENVIRONMENT, "PYTHONPATH": str(package), "PATH": os.environ["PATH"]}
+    done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)  # noqa: S603 - made above
+    return float(done.stdout)
+
+
+def clients_of(function: str) -> list[str]:
+    """The services that a handler's module makes clients for."""
+    made = LOADED().switch.made
+    made.clear()
+    LOADED().load(function)
+    return list(dict.fromkeys(made))

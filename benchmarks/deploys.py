@@ -1,0 +1,148 @@
+"""What a deploy costs: counted over the real definition and the real handlers, beside the two rivals."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from benchmarks import baseline
+from benchmarks.calibration import Calibration
+from benchmarks.cloud.account import Account
+from benchmarks.cloud.usage import Meter, Usage
+from benchmarks.prices import besides_paths, bill, total
+from benchmarks.rivals import Handler, Rival
+from benchmarks.sites import SITES, Deploy, deploy
+from benchmarks.verdicts import Verdict, at_most
+from invalidation.settings import Settings
+
+SIZES = (1, 100, 1_000, 10_000)
+RATES = (100, 1_000)
+DOCUMENTATION = "documentation"
+LOG_MONTHS = 1
+"""LogRetentionDays is 30."""
+DAYS_A_MONTH = 30.4
+
+RIVALS: dict[str, Handler] = {
+    "one invalidation an object": baseline.handler,
+    "/* on every change": baseline.handler_of_everything,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One deploy by one contender."""
+
+    who: str
+    site: str
+    objects: int
+    a_second: int
+    usage: Usage
+    too_many: int
+    """Objects that had not changed and were invalidated all the same."""
+    missed: int
+    """Objects that changed and were not invalidated after."""
+    stays: int
+    seconds: float
+    """From the last change to the last invalidation's creation."""
+    cpu: float
+    """Processor seconds of all handlers, as measured here."""
+    by_meter: dict[Meter, float] = field(default_factory=dict)
+
+    @property
+    def dollars(self) -> float:
+        return total(self.usage)
+
+    @property
+    def besides(self) -> float:
+        return besides_paths(self.usage)
+
+
+def run(calibration: Calibration, *, short: bool = False) -> list[Row]:
+    """All deploys by all contenders."""
+    return list(_short(calibration) if short else _long(calibration))
+
+
+def _short(calibration: Calibration) -> Iterator[Row]:
+    for size, rate in ((1, 100), (100, 100), (1_000, 100), (10_000, 1_000)):
+        for buffered in (False, True):
+            yield ours(deploy(DOCUMENTATION, size), rate, calibration, buffered=buffered)
+        yield rival("one invalidation an object", deploy(DOCUMENTATION, size), rate, calibration)
+
+
+def _long(calibration: Calibration) -> Iterator[Row]:
+    for site in SITES:
+        for size in SIZES:
+            for rate in RATES if site == DOCUMENTATION else RATES[:1]:
+                for buffered in (False, True):
+                    yield ours(deploy(site, size), rate, calibration, buffered=buffered)
+                for name in RIVALS if site == DOCUMENTATION else ():
+                    yield rival(name, deploy(site, size), rate, calibration)
+
+
+def ours(changes: Deploy, a_second: int, calibration: Calibration, *, buffered: bool) -> Row:
+    """The stack with its defaults, new workers and an empty table."""
+    account = Account()
+    account.change(changes.changed, a_second, buffered=buffered)
+    cpu = sum(work.cpu + calibration.processor(work.calls, work.items) for work in account.functions.work.values())
+    for function, work in account.functions.work.items():
+        account.usage.add(Meter.LAMBDA_GB_SECONDS, calibration.gb_seconds(function, work))
+    count_storage(account)
+    last_change = (len(changes.changed) - 1) / a_second
+    paths = [path for each in account.cloudfront.created for path in each.paths]
+    return Row(
+        who="buffered" if buffered else "direct",
+        site=changes.site,
+        objects=len(changes.changed),
+        a_second=a_second,
+        usage=account.usage,
+        too_many=covered(changes.unchanged, paths),
+        missed=len(changes.changed) - covered(changes.changed, paths),
+        stays=len(changes.unchanged),
+        seconds=max(account.functions.created) - last_change,
+        cpu=cpu,
+        by_meter=bill(account.usage),
+    )
+
+
+def rival(name: str, changes: Deploy, a_second: int, calibration: Calibration, *, limited: bool = False) -> Row:
+    """A rival, with a CloudFront that takes whatever comes, unless it is ``limited`` as CloudFront is."""
+    runner = Rival(RIVALS[name], limited=limited)
+    runner.change(changes.changed, a_second)
+    runner.usage.add(Meter.LAMBDA_GB_SECONDS, calibration.gb_seconds(name, runner.work))
+    runner.usage.add(Meter.LOG_GB_MONTHS, runner.usage[Meter.LOG_GB] * LOG_MONTHS)
+    paths = {path for each in runner.cloudfront.created for path in each.paths}
+    return Row(
+        who=f"{name}, with CloudFront's limits" if limited else name,
+        site=changes.site,
+        objects=len(changes.changed),
+        a_second=a_second,
+        usage=runner.usage,
+        too_many=covered(changes.unchanged, paths),
+        missed=runner.lost,
+        stays=len(changes.unchanged),
+        seconds=max(runner.created) - (len(changes.changed) - 1) / a_second,
+        cpu=runner.work.cpu + calibration.processor(runner.work.calls, runner.work.items),
+        by_meter=bill(runner.usage),
+    )
+
+
+def count_storage(account: Account) -> None:
+    """What a deploy leaves behind: records for as long as they are kept, and logs."""
+    months = Settings().audit_retention.days / DAYS_A_MONTH
+    account.usage.add(Meter.TABLE_GB_MONTHS, account.table.size / 2**30 * months)
+    account.usage.add(Meter.LOG_GB_MONTHS, account.usage[Meter.LOG_GB] * LOG_MONTHS)
+
+
+def covered(keys: Iterable[str], paths: Iterable[str]) -> int:
+    """How many of the keys are reached by one of the paths. The sites' keys need no encoding."""
+    asked = sorted({f"/{key}" for key in keys})
+    reached: set[str] = set()
+    for path in set(paths):
+        low = bisect_left(asked, path.removesuffix("*"))
+        if path.endswith("*"):
+            reached.update(asked[low : bisect_left(asked, path[:-1] + "\x7f")])
+        elif asked[low : low + 1] == [path]:
+            reached.add(path)
+    return len(reached)

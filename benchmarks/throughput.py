@@ -1,0 +1,69 @@
+"""How fast the laptop-sized AWS works: objects are put, and the clock stops when the last of them is covered.
+
+The whole chain runs: S3, EventBridge, Step Functions, the handlers in workers of their own, CloudFront, SNS.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ops.local import laptop as laptops
+from ops.local import server
+from ops.local.laptop import Laptop
+from ops.local.settings import Settings
+
+WRITERS = 4
+PATIENCE_SECONDS = 300.0
+QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
+PARAMETERS = {"BatchWindowSeconds": "2"}
+"""As this project's own tests set it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``put`` and ``covered`` are seconds from the first put; ``ready`` is how long the stack took to be there."""
+
+    objects: int
+    ready: float
+    put: float
+    covered: float
+    batches: int
+
+    @property
+    def a_second(self) -> float:
+        return self.objects / self.covered
+
+
+def run(objects: int) -> Row:
+    """Raises TimeoutError when not everything is covered in time."""
+    before = time.monotonic()
+    with laptops.running(QUICK, server.free_port(), PARAMETERS) as there:
+        ready = time.monotonic() - before
+        begun = time.monotonic()
+        s3 = there.aws.client("s3")
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(lambda number: s3.put_object(Bucket=there.bucket, Key=f"{number:05}.html"), range(objects)))
+        put = time.monotonic() - begun
+        covered = batches = 0
+        for changes in _outcomes(there):
+            covered, batches = covered + changes, batches + 1
+            if covered >= objects:
+                return Row(objects, ready, put, time.monotonic() - begun, batches)
+    raise TimeoutError(f"{covered} of {objects} changes were covered within {PATIENCE_SECONDS:g} s")
+
+
+def _outcomes(there: Laptop) -> Iterator[int]:
+    """How many changes each batch has covered, as its notification tells."""
+    sqs = there.aws.client("sqs")
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=there.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        for message in answer.get("Messages", []):
+            sqs.delete_message(QueueUrl=there.queue_url, ReceiptHandle=message["ReceiptHandle"])
+            outcome = json.loads(json.loads(message["Body"])["Message"])
+            if outcome["outcome"] == "Completed":
+                yield outcome["changes"]

@@ -1,0 +1,146 @@
+"""The whole life of a batch on each of the three tables: what the protocol asks of a table, they all give."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from invalidation.lifecycle import (
+    BatchTable,
+    InvalidationRecord,
+    PlanSummary,
+    Role,
+    batch_of_invalidation,
+    batches_of_bucket,
+    batches_of_distribution,
+    batches_with_key,
+    claim,
+    close,
+    freeze_targets,
+    frozen_changes,
+    join,
+    keys,
+    open_paths_batch,
+    owed_targets,
+    pause,
+    read_batch,
+    record_invalidation,
+    record_plan,
+    resume,
+    summarise,
+    sweep,
+    target,
+    unfinished_batches,
+)
+from invalidation.lifecycle.closing import has_pending
+from invalidation.lifecycle.table import items
+from invalidation.outcomes import Outcome
+from tests.lifecycle_kit import START, WINDOW, Clock, Lives, change, execution, failed, invalidated, skipped
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bucket() -> str:
+    return f"bucket-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def name() -> str:
+    """Of an execution, and so of its batch, that no other test has."""
+    return uuid.uuid4().hex
+
+
+class NobodyRuns:
+    def __init__(self) -> None:
+        self.started: list[dict[str, str]] = []
+
+    def is_running(self, arn: str) -> bool:
+        del arn
+        return False
+
+    def start(self, name: str, document: dict[str, str]) -> bool:
+        del name
+        self.started.append(document)
+        return True
+
+
+def test_a_batch_lives_from_its_first_change_to_its_end(
+    table: BatchTable, clock: Clock, bucket: str, name: str
+) -> None:
+    lives = Lives(table, clock)
+    joined = lives.join(name, change("a.html", bucket=bucket), bucket=bucket)
+    follower = lives.join(f"{name}-2", change("ü 🙂", bucket=bucket), change("b", bucket=bucket), bucket=bucket)
+    assert (joined.role, follower.role) == (Role.LEADER, Role.FOLLOWER)
+
+    assert lives.close(joined) == lives.close(joined) == ("FROZEN", 3)
+    assert not has_pending(table, bucket)
+    frozen = frozen_changes(table, read_batch(table, joined.batch_id))
+    assert sorted(each.key for each in frozen) == ["a.html", "b", "ü 🙂"]
+
+    first, second = f"E1{name}", f"E2{name}"
+    freeze_targets(table, joined.batch_id, {first: {"rate": 0.5}, second: {}})
+    record_plan(table, joined.batch_id, first, PlanSummary(2, 1, 1, (("/a*", 2),)))
+    record = InvalidationRecord(0, f"I{name}", "reference", 2, 1, clock())
+    record_invalidation(table, joined.batch_id, first, record)
+    assert target(table, joined.batch_id, first).document == {"rate": 0.5}
+
+    tried = lives.finish(joined.batch_id, name, invalidated(first), failed(second))
+    assert (tried.outcome, tried.next_try_at) == (Outcome.PARTLY_FAILED, START + timedelta(minutes=5))
+    assert joined.batch_id in [each.batch_id for each in unfinished_batches(table)]
+
+    clock.seconds = 300
+    assert claim(table, joined.batch_id, execution(f"{name}-3"), clock).role is Role.LEADER
+    owed = owed_targets(table, read_batch(table, joined.batch_id))
+    assert [each.distribution_id for each in owed] == [second]
+    ended = lives.finish(joined.batch_id, f"{name}-3", skipped(second))
+    assert (ended.outcome, ended.seconds) == (Outcome.COMPLETED, 300)
+    assert summarise(table, joined.batch_id) == ended
+    assert joined.batch_id not in [each.batch_id for each in unfinished_batches(table)]
+    expiry = [item.get("expiresAt") for item in items(table, keys.batch(joined.batch_id), keys=True)]
+    assert len(expiry) == 5
+    assert len(set(expiry)) == 1
+
+    by_invalidation = batch_of_invalidation(table, f"I{name}")
+    assert by_invalidation is not None
+    assert by_invalidation.batch_id == joined.batch_id
+    assert [each.batch_id for each in batches_of_bucket(table, bucket).batches] == [joined.batch_id]
+    assert [each.batch_id for each in batches_of_distribution(table, first).batches] == [joined.batch_id]
+    assert [each.batch_id for each in batches_with_key(table, bucket, "b")] == [joined.batch_id]
+
+
+def test_a_storm_is_frozen_and_let_go(table: BatchTable, clock: Clock, bucket: str, name: str) -> None:
+    storm = [change(f"{number:0900d}", f"{number}", bucket=bucket) for number in range(400)]
+    joined = join(table, bucket, storm, execution(name), WINDOW, clock, "attempt")
+    closed = close(table, bucket, joined.batch_id, execution(name), "attempt", clock)
+    assert closed.changes == 400
+    batch = read_batch(table, joined.batch_id)
+    assert batch.chunks > 1
+    assert {each.key for each in frozen_changes(table, batch)} == {each.key for each in storm}
+    assert not has_pending(table, bucket)
+
+
+def test_a_paused_bucket_keeps_what_comes_until_it_is_resumed(
+    table: BatchTable, clock: Clock, bucket: str, name: str
+) -> None:
+    lives = Lives(table, clock)
+    pause(table, bucket)
+    assert lives.join(name, change("a", bucket=bucket), bucket=bucket).role is Role.PAUSED
+    assert resume(table, bucket, WINDOW, clock)
+    joined = lives.join(f"{name}-2", bucket=bucket)
+    assert lives.close(joined) == ("FROZEN", 1)
+
+
+def test_the_sweep_finds_what_a_dead_leader_and_a_dead_batch_left(
+    table: BatchTable, clock: Clock, bucket: str, name: str
+) -> None:
+    Lives(table, clock).join(name, change("a", bucket=bucket), bucket=bucket)
+    own = open_paths_batch(table, "E1", ["/a"], execution(f"{name}-2"), clock, "attempt")
+    clock.seconds = 1_000
+    executions = NobodyRuns()
+    sweep(table, executions, WINDOW, clock, clock())
+    assert {"lead": bucket} in executions.started
+    assert {"retryBatch": own.batch_id} in executions.started

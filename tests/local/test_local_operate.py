@@ -1,0 +1,290 @@
+"""Each command for operating the application, run against the laptop-sized AWS as a person runs it."""
+
+import contextlib
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ops.cli import main
+from ops.local import readings
+from ops.local.laptop import Laptop
+from ops.local.server import ROOT
+from tests.local import tools
+
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+
+HOSTILE = "evil/\x1b[31m[bold red]=1+1.html"
+SHOWN_HOSTILE = r"evil/\x1b[31m[bold red]=1+1.html"
+
+
+def invalidations(there: Laptop, *arguments: str) -> Result:
+    result = CliRunner().invoke(main, [*arguments, "--endpoint-url", there.endpoint])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def put(there: Laptop, *names: str) -> None:
+    """Put objects, and wait until each has started an execution."""
+    before = len(tools.executions(there.aws, there.state_machine_arn))
+    upload(there, *names)
+    wanted = before + len(names)
+    assert tools.eventually(lambda: len(tools.executions(there.aws, there.state_machine_arn)) >= wanted, 60)
+
+
+def upload(there: Laptop, *names: str) -> None:
+    for name in names:
+        there.aws.client("s3").put_object(Bucket=there.bucket, Key=name, Body=b"x", ContentType="text/html")
+
+
+def settled(there: Laptop) -> None:
+    """Nothing runs any more."""
+
+    def none_runs() -> bool:
+        return all(each["status"] != "RUNNING" for each in tools.executions(there.aws, there.state_machine_arn))
+
+    assert tools.eventually(none_runs, 120)
+
+
+def executions_about(there: Laptop, key: str) -> list[dict[str, Any]]:
+    states = there.aws.client("stepfunctions")
+    found = [
+        states.describe_execution(executionArn=each["executionArn"])
+        for each in tools.executions(there.aws, there.state_machine_arn)
+    ]
+    return [each for each in found if f'"key": "{key}"' in each["input"]]
+
+
+def audited(there: Laptop, *options: str) -> list[dict[str, Any]]:
+    result = invalidations(there, "audit", "--json", *options)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def batch_with(there: Laptop, key: str) -> dict[str, Any]:
+    """The latest batch that has a change of this object."""
+    found: dict[str, Any] = audited(there, "--bucket", there.bucket, "--key", key, "--since", "1h", "--limit", "1")[0]
+    return found
+
+
+@contextlib.contextmanager
+def forbidden(there: Laptop, function: str, action: str) -> Iterator[None]:
+    """One of the stack's functions may not do this within the context; afterwards the cause is mended."""
+    iam = there.aws.client("iam")
+    resource = there.aws.client("cloudformation").describe_stack_resource(
+        StackName="cloudfront-auto-invalidation", LogicalResourceId=f"{function}Role"
+    )
+    role = resource["StackResourceDetail"]["PhysicalResourceId"]
+    statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName="Forbidden", PolicyDocument=document)
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="Forbidden")
+
+
+def covered(there: Laptop, key: str) -> bool:
+    return any(one.covers(key) and one.status == "Completed" for one in readings.invalidations(there))
+
+
+def test_watch_follows_a_change_state_by_state_to_its_end(laptop: Laptop) -> None:
+    put(laptop, "watched.html")
+    result = invalidations(laptop, "watch", "--until-idle", "2", "--timeout", "120")
+    assert result.exit_code == 0, result.output
+    states = re.findall(r"watched\.html put +(.+)", result.output)
+    assert [state.split("  ")[0] for state in states][:3] == [
+        "Join Batch",
+        "Leads The Batch?",
+        "Wait For Batch To Close",
+    ]
+    assert any(state.startswith("Create Invalidation  " + laptop.distribution_id) for state in states)
+    assert states[-1] == "● SUCCEEDED"
+    assert re.search(r"^\d\d:\d\d:\d\d\.\d  [0-9a-f]{8}  watched\.html put", result.output, re.MULTILINE)
+    assert "nothing runs" in invalidations(laptop, "watch", "--once").output
+
+
+def test_watch_in_a_terminal_is_a_screen(laptop: Laptop) -> None:
+    main_end, its_end = pty.openpty()
+    arguments = ["watch", "--timeout", "60", "--endpoint-url", laptop.endpoint]
+    with subprocess.Popen(
+        [sys.executable, "-m", "ops.cli", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": "functions", "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
+        stdout=its_end,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+    ) as process:
+        os.close(its_end)
+        shown = read_until(main_end, "nothing runs")
+        upload(laptop, HOSTILE)
+        shown += read_until(main_end, "● SUCCEEDED")
+        process.send_signal(signal.SIGINT)
+        shown += read_until(main_end, "ended meanwhile")
+    os.close(main_end)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    assert process.returncode == 0, text
+    assert b"\x1b[31m[bold" not in shown
+    for expected in ("1 execution running", f"{SHOWN_HOSTILE} put", "● SUCCEEDED", "Join Batch", "1 execution ended"):
+        assert expected in text
+
+
+def read_until(terminal: int, text: str) -> bytes:
+    """What was written up to and including a text; all of it where the program ends before."""
+    read = b""
+    with contextlib.suppress(OSError):  # how a terminal ends
+        while text.encode() not in read and (some := os.read(terminal, 65_536)):
+            read += some
+    return read
+
+
+def test_the_audit_tells_who_changed_what_and_what_came_of_it(laptop: Laptop) -> None:
+    put(laptop, "audited/a.html", "audited/b.html", HOSTILE)
+    settled(laptop)
+    entry = batch_with(laptop, "audited/a.html")
+    assert (entry["bucket"], entry["outcome"]) == (laptop.bucket, "Completed")
+    assert {(each["requester"], each["sourceIp"]) for each in entry["requesters"]} == {("123456789012", "127.0.0.1")}
+    (target,) = entry["targets"]
+    assert target["distributionId"] == laptop.distribution_id
+    known = {one.invalidation_id: one for one in readings.invalidations(laptop)}
+    charged = [known[each["invalidationId"]].paths for each in target["invalidations"]]
+    assert entry["paths"] == sum(len(paths) for paths in charged) > 0
+    assert entry["maxDollars"] == pytest.approx(entry["paths"] * 0.005)
+
+    people = invalidations(laptop, "audit", "--bucket", laptop.bucket, "--since", "10m")
+    for text in (entry["batchId"], "123456789012", "127.0.0.1", laptop.distribution_id, "Completed", "at most $"):
+        assert text in people.output
+    assert "\x1b" not in people.output
+
+    sheet = invalidations(laptop, "audit", "--csv", "--distribution", laptop.distribution_id, "--outcome", "completed")
+    rows = list(csv.DictReader(sheet.stdout.splitlines()))
+    assert entry["batchId"] in {row["batch"] for row in rows}
+    assert any(SHOWN_HOSTILE in row["sample"] for row in rows)
+    newest_first = [row["opened_utc"] for row in rows]
+    assert newest_first == sorted(newest_first, reverse=True)
+
+
+def test_a_batch_an_invalidation_and_an_execution_tell_one_story_which_can_be_kept_and_drawn(
+    laptop: Laptop, tmp_path: Path
+) -> None:
+    put(laptop, "story.html")
+    settled(laptop)
+    entry = batch_with(laptop, "story.html")
+    invalidation = entry["targets"][0]["invalidations"][0]["invalidationId"]
+    for what in (entry["batchId"], invalidation, entry["execution"], entry["execution"].rpartition(":")[2]):
+        result = invalidations(laptop, "show", what)
+        assert result.exit_code == 0, result.output
+        for text in (entry["batchId"], "story.html", invalidation, "/story.html", "Create Invalidation", "PutObject"):
+            assert text in result.output
+    kept, page = tmp_path / "run.json", tmp_path / "run.html"
+    story = json.loads(invalidations(laptop, "show", entry["batchId"], "--json", "--save", str(kept)).stdout)
+    assert story["batch"]["targets"][0]["invalidations"][0]["items"] == ["/story.html"]
+    assert [state["name"] for state in story["execution"]["states"]][-1] == "Batch Completed"
+    drawn = CliRunner().invoke(main, ["graph", str(kept), "--html", str(page)])
+    assert drawn.exit_code == 0, drawn.output
+    assert "Create Invalidation" in page.read_text()
+
+
+def test_a_parked_batch_is_shown_and_once_the_cause_is_mended_a_retry_makes_the_edge_fresh(laptop: Laptop) -> None:
+    with forbidden(laptop, "CreateInvalidationFunction", "cloudfront:CreateInvalidation"):
+        put(laptop, "parked.html")
+        settled(laptop)
+        identity = batch_with(laptop, "parked.html")["batchId"]
+        standing = invalidations(laptop, "status")
+        assert standing.exit_code == 1
+        assert f"Needs you: batch {identity} is parked: AccessDenied" in standing.output
+        story = invalidations(laptop, "show", identity).output
+        assert "AccessDenied: " in story
+        assert f"invalidations retry {identity}" in story
+        in_vain = invalidations(laptop, "retry", identity, "--wait")
+        assert in_vain.exit_code == 1
+        assert "AccessDenied" in in_vain.output
+    result = invalidations(laptop, "retry", identity, "--wait")
+    assert result.exit_code == 0, result.output
+    assert "Fresh: 1 key of " + laptop.bucket in result.output
+    assert covered(laptop, "parked.html")
+    assert "Nothing is owed by batch" in invalidations(laptop, "retry", identity).output
+    assert f"batch {identity}" not in invalidations(laptop, "status").output
+
+
+def test_an_execution_that_could_not_accept_its_change_is_replayed(laptop: Laptop) -> None:
+    with forbidden(laptop, "JoinBatchFunction", "dynamodb:*"):
+        put(laptop, "replayed.html")
+        settled(laptop)
+    (lost,) = executions_about(laptop, "replayed.html")
+    assert lost["status"] == "FAILED"
+    assert "the sweep replays it" in invalidations(laptop, "status").output
+    result = invalidations(laptop, "retry", lost["executionArn"], "--wait")
+    assert result.exit_code == 0, result.output
+    assert "Started replay-1-" in result.output
+    assert tools.eventually(lambda: covered(laptop, "replayed.html"), 30)
+    assert "the sweep replays it" not in invalidations(laptop, "status").output
+
+
+def test_events_that_never_started_an_execution_are_listed_and_replayed(laptop: Laptop) -> None:
+    events = laptop.aws.client("events")
+    resource = laptop.aws.client("cloudformation").describe_stack_resource(
+        StackName="cloudfront-auto-invalidation", LogicalResourceId="ChangeRule"
+    )
+    rule = resource["StackResourceDetail"]["PhysicalResourceId"].rpartition("/")[2]
+    targets = events.list_targets_by_rule(Rule=rule)["Targets"]
+    events.put_targets(Rule=rule, Targets=[{**target, "Arn": target["Arn"] + "-gone"} for target in targets])
+    try:
+        lost = [f"lost/{number}.html" for number in range(12)]
+        upload(laptop, *lost, HOSTILE)
+        assert tools.eventually(
+            lambda: json.loads(invalidations(laptop, "status", "--json").stdout)["deadLetters"] == 13
+        )
+    finally:
+        events.put_targets(Rule=rule, Targets=targets)
+    for _ in range(2):  # listing takes nothing out
+        listed = invalidations(laptop, "dead-letters")
+        assert listed.exit_code == 1
+        for text in ("lost/0.html put", "lost/11.html put", SHOWN_HOSTILE, "RESOURCE_NOT_FOUND", f"from {rule}"):
+            assert text in listed.output
+    told = [json.loads(line) for line in invalidations(laptop, "dead-letters", "--json").stdout.splitlines()]
+    assert {each["event"]["detail"]["object"]["key"] for each in told} == {*lost, HOSTILE}
+    replayed = invalidations(laptop, "dead-letters", "--replay")
+    assert replayed.exit_code == 0, replayed.output
+    assert "13 events replayed in 1 execution, 0 left." in replayed.output
+    settled(laptop)
+    assert all(covered(laptop, key) for key in lost)
+    assert invalidations(laptop, "dead-letters").output == "There are no dead letters.\n"
+
+
+def test_a_paused_bucket_lets_its_changes_wait_and_goes_on_where_it_was(laptop: Laptop) -> None:
+    assert invalidations(laptop, "pause", laptop.bucket).exit_code == 0
+    try:
+        put(laptop, "paused/a.html", "paused/b.html")
+        settled(laptop)
+        standing = json.loads(invalidations(laptop, "status", "--json").stdout)
+        (bucket,) = [each for each in standing["buckets"] if each["bucket"] == laptop.bucket]
+        assert (bucket["paused"], bucket["waiting"]) == (True, 2)
+        assert "paused" in invalidations(laptop, "status").output
+        assert not covered(laptop, "paused/a.html")
+    finally:
+        resumed = invalidations(laptop, "resume", laptop.bucket)
+    assert resumed.exit_code == 0
+    assert "Started lead-my-web-site-" in resumed.output
+    settled(laptop)
+    assert covered(laptop, "paused/a.html")
+    assert covered(laptop, "paused/b.html")
+
+
+@pytest.mark.parametrize("command", ["audit", "status", "watch", "dead-letters"])
+def test_a_stack_that_is_not_there_is_said_in_one_line(laptop: Laptop, command: str) -> None:
+    result = invalidations(laptop, command, "--stack", "nothing")
+    assert result.exit_code == 1
+    assert "there is no stack nothing in this account and region" in result.output
+    assert "Traceback" not in result.output

@@ -1,0 +1,103 @@
+from datetime import timedelta
+
+import pytest
+
+from invalidation.lifecycle import (
+    Execution,
+    InvalidationRecord,
+    batch_of_invalidation,
+    batches_of_bucket,
+    batches_of_distribution,
+    batches_with_key,
+    freeze_targets,
+    open_own_batch,
+    open_paths_batch,
+    parked_batches,
+    record_invalidation,
+    unfinished_batches,
+)
+from tests.lifecycle_kit import BUCKET, START, Clock, Lives, change, execution, failed, invalidated
+from tests.memory_table import MemoryTable
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable(page_size=3)
+
+
+@pytest.fixture
+def lives(table: MemoryTable, clock: Clock) -> Lives:
+    return Lives(table, clock)
+
+
+@pytest.fixture
+def hourly(table: MemoryTable, clock: Clock) -> list[str]:
+    """Five batches, an hour apart, oldest first."""
+    found = []
+    for hour in range(5):
+        by = Execution(f"arn:hour{hour}", START + timedelta(hours=hour))
+        found.append(open_own_batch(table, BUCKET, [change(f"{hour}.html")], by, clock, f"a{hour}").batch_id)
+    return found
+
+
+def test_batches_of_a_bucket_come_newest_first(table: MemoryTable, hourly: list[str]) -> None:
+    first = batches_of_bucket(table, BUCKET, limit=3)
+    assert [each.batch_id for each in first.batches] == hourly[:1:-1]
+    rest = batches_of_bucket(table, BUCKET, limit=3, after=first.after)
+    assert [each.batch_id for each in rest.batches] == [hourly[1], hourly[0]]
+    assert rest.after is None
+
+
+def test_batches_of_another_bucket_are_not_among_them(table: MemoryTable, hourly: list[str]) -> None:
+    assert hourly
+    assert batches_of_bucket(table, "another").batches == ()
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"), [(None, 1, [1, 0]), (3, None, [4, 3]), (1, 2, [2, 1]), (9, None, [])]
+)
+def test_batches_of_a_bucket_can_be_asked_for_by_time(
+    table: MemoryTable, hourly: list[str], since: int | None, until: int | None, expected: list[int]
+) -> None:
+    low, high = (None if hour is None else START + timedelta(hours=hour) for hour in (since, until))
+    found = batches_of_bucket(table, BUCKET, since=low, until=high)
+    assert [each.batch_id for each in found.batches] == [hourly[hour] for hour in expected]
+
+
+def test_batches_are_found_by_distribution(lives: Lives, table: MemoryTable, clock: Clock) -> None:
+    batch_id = lives.resolved("first", "E1", "E2")
+    paths = open_paths_batch(table, "E2", ["/a"], execution("person"), clock, "attempt")
+    freeze_targets(table, paths.batch_id, {"E2": {}})
+    assert [each.batch_id for each in batches_of_distribution(table, "E1").batches] == [batch_id]
+    assert {each.batch_id for each in batches_of_distribution(table, "E2").batches} == {batch_id, paths.batch_id}
+
+
+def test_batches_are_found_by_a_key_that_they_own(table: MemoryTable, hourly: list[str]) -> None:
+    assert [each.batch_id for each in batches_with_key(table, BUCKET, "2.html")] == [hourly[2]]
+    assert list(batches_with_key(table, BUCKET, "2.html", since=START + timedelta(hours=3))) == []
+
+
+def test_a_batch_is_found_by_its_invalidation(lives: Lives, table: MemoryTable, clock: Clock) -> None:
+    batch_id = lives.resolved("first", "E1")
+    record_invalidation(table, batch_id, "E1", InvalidationRecord(0, "I2J0I21PCUYOIK", "ref", 1, 0, clock()))
+    found = batch_of_invalidation(table, "I2J0I21PCUYOIK")
+    assert found is not None
+    assert found.batch_id == batch_id
+    assert batch_of_invalidation(table, "I0") is None
+
+
+def test_unfinished_and_parked_batches_are_told_apart(lives: Lives, table: MemoryTable, clock: Clock) -> None:
+    ended = lives.resolved("ended", "E1")
+    lives.finish(ended, "ended", invalidated("E1"))
+    clock.seconds = 1_000
+    parked = lives.resolved("parked", "E1")
+    lives.finish(parked, "parked", failed("E1", "AccessDenied"))
+    clock.seconds = 2_000
+    owed = lives.resolved("owed", "E1")
+    assert [each.batch_id for each in unfinished_batches(table)] == [owed]
+    assert [each.batch_id for each in parked_batches(table)] == [parked]

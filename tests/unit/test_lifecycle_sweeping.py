@@ -1,0 +1,234 @@
+from datetime import timedelta
+
+import pytest
+
+from invalidation.lifecycle import BatchTable, Swept, Window, claim, keys, open_paths_batch, pause, sweep
+from invalidation.lifecycle.rows import pending_to_item
+from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution, failed, invalidated
+from tests.memory_table import MemoryTable
+
+
+class FakeExecutions:
+    """Implements ``Executions``: who runs is said by the test."""
+
+    def __init__(self) -> None:
+        self.running: set[str] = set()
+        self.started: dict[str, dict[str, str]] = {}
+
+    def is_running(self, arn: str) -> bool:
+        return arn in self.running
+
+    def start(self, name: str, document: dict[str, str]) -> bool:
+        new = name not in self.started
+        self.started.setdefault(name, document)
+        return new
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def table() -> MemoryTable:
+    return MemoryTable(page_size=2)
+
+
+@pytest.fixture
+def lives(table: MemoryTable, clock: Clock) -> Lives:
+    return Lives(table, clock)
+
+
+@pytest.fixture
+def executions() -> FakeExecutions:
+    return FakeExecutions()
+
+
+def swept(table: BatchTable, executions: FakeExecutions, clock: Clock, window: Window = WINDOW) -> Swept:
+    return sweep(table, executions, window, clock, clock())
+
+
+def orders(found: Swept) -> list[dict[str, str]]:
+    return [each.document for each in found.started]
+
+
+def test_the_sweep_starts_nothing_when_there_is_nothing_to_do(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    assert swept(table, executions, clock) == Swept()
+    lives.finish(lives.resolved("first", "E1"), "first", invalidated("E1"))
+    clock.seconds = 100_000
+    assert swept(table, executions, clock) == Swept()
+
+
+def test_the_sweep_changes_nothing_itself(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    lives.resolved("first", "E1")
+    lives.join("dead", change("b"))
+    clock.seconds = 1_000
+    before = repr(table.partitions)
+    assert len(swept(table, executions, clock).started) == 2
+    assert repr(table.partitions) == before
+
+
+def test_changes_of_a_joiner_that_died_before_it_looked_for_a_leader_get_one(
+    table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    table.ensure(keys.registry(BUCKET))
+    table.put(pending_to_item(change("a"), table.shards))
+    found = swept(table, executions, clock)
+    assert orders(found) == [{"lead": BUCKET}]
+    assert found.waiting == (BUCKET,)
+
+
+@pytest.mark.parametrize(("seconds", "led"), [(120, False), (121, True)])
+def test_changes_of_a_leader_that_died_before_it_closed_get_another_when_the_grace_is_over(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock, seconds: int, *, led: bool
+) -> None:
+    lives.join("dead", change("a"))
+    clock.seconds = seconds
+    assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}] * led
+
+
+@pytest.mark.parametrize(("seconds", "led"), [(120, False), (121, True)])
+def test_changes_of_a_leader_that_died_while_it_closed_get_another_when_the_grace_is_over(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock, seconds: int, *, led: bool
+) -> None:
+    lives.frozen("first", "a")
+    table.put(pending_to_item(change("b"), table.shards))
+    clock.seconds = seconds
+    executions.running = {execution("first").arn}
+    assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}] * led
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_leader_that_lives_and_is_only_late_is_left_to_its_work(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock, *, closed: bool
+) -> None:
+    lives.join("slow", change("a"))
+    if closed:
+        table.update(keys.head(BUCKET), {"state": "CLOSED"}, {})
+    executions.running = {execution("slow").arn}
+    clock.seconds = 1_000
+    assert swept(table, executions, clock) == Swept()
+    executions.running = set()
+    assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}]
+
+
+def test_a_leader_that_waits_for_a_time_far_ahead_is_not_waited_for(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    clock.seconds = 86_400
+    lives.join("ahead", change("a"))
+    executions.running = {execution("ahead").arn}
+    clock.seconds = 0
+    assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}]
+
+
+def test_a_head_that_was_closed_by_a_clock_that_ran_ahead_does_not_hide_what_waits(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    joined = lives.join("first", change("a"))
+    clock.seconds = 86_400
+    lives.close(joined)
+    table.put(pending_to_item(change("b"), table.shards))
+    clock.seconds = 0
+    assert {"lead": BUCKET} in orders(swept(table, executions, clock))
+
+
+def test_an_unfinished_batch_whose_execution_ended_is_retried(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    batch_id = lives.resolved("first", "E1")
+    executions.running = {execution("first").arn}
+    assert swept(table, executions, clock).unfinished == 1
+    assert orders(swept(table, executions, clock)) == []
+    executions.running = set()
+    assert orders(swept(table, executions, clock)) == [{"retryBatch": batch_id}]
+
+
+def test_a_failed_batch_is_retried_when_it_is_due_and_not_before(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    batch_id = lives.resolved("first", "E1")
+    lives.finish(batch_id, "first", failed("E1"))
+    clock.seconds = 299
+    assert orders(swept(table, executions, clock)) == []
+    clock.seconds = 300
+    assert [(each.document, each.why) for each in swept(table, executions, clock).started] == [
+        ({"retryBatch": batch_id}, "try 2 is due")
+    ]
+
+
+def test_a_batch_that_has_just_been_claimed_is_left_to_its_claimant(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    batch_id = lives.resolved("first", "E1")
+    lives.finish(batch_id, "first", failed("E1"))
+    clock.seconds = 300
+    claim(table, batch_id, execution("person"), clock)
+    executions.running = {execution("person").arn}
+    assert orders(swept(table, executions, clock)) == []
+
+
+def test_parked_batches_are_counted_and_left_to_a_person(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    lives.finish(lives.resolved("first", "E1"), "first", failed("E1", "AccessDenied"))
+    clock.seconds = 100_000
+    assert swept(table, executions, clock) == Swept(parked=1)
+
+
+def test_an_index_that_lags_behind_starts_nothing(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    batch_id = lives.resolved("first", "E1")
+    lives.finish(batch_id, "first", invalidated("E1"))
+    table.update(keys.meta(batch_id), {"unfinished": "UNFINISHED"}, {})
+    assert swept(table, executions, clock) == Swept()
+
+
+def test_a_paused_bucket_is_left_alone(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    lives.resolved("first", "E1")
+    lives.join("second", change("b"))
+    pause(table, BUCKET)
+    clock.seconds = 1_000
+    found = swept(table, executions, clock)
+    assert (orders(found), found.paused, found.unfinished) == ([], (BUCKET,), 1)
+
+
+def test_other_buckets_and_batches_of_paths_go_on_while_a_bucket_is_paused(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    lives.join("one", change("a"))
+    lives.join("two", change("a", bucket="other"), bucket="other")
+    paths = open_paths_batch(table, "E1", ["/a"], execution("person"), clock, "attempt")
+    pause(table, BUCKET)
+    clock.seconds = 1_000
+    assert orders(swept(table, executions, clock)) == [{"lead": "other"}, {"retryBatch": paths.batch_id}]
+
+
+def test_a_sweep_that_is_delivered_twice_starts_nothing_twice_and_the_next_one_starts_again(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    lives.resolved("first", "E1")
+    lives.join("dead", change("b"))
+    clock.seconds = 1_000
+    tick = START + timedelta(minutes=15)
+    assert len(sweep(table, executions, WINDOW, clock, tick).started) == 2
+    assert sweep(table, executions, WINDOW, clock, tick).started == ()
+    assert len(sweep(table, executions, WINDOW, clock, tick + timedelta(minutes=5)).started) == 2
+
+
+def test_names_of_what_the_sweep_starts_say_so(
+    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    lives.resolved("first", "E1")
+    lives.join("dead", change("b"))
+    clock.seconds = 1_000
+    swept(table, executions, clock)
+    assert all(execution(name).started_by_sweep for name in executions.started)
+    assert not execution("person").started_by_sweep

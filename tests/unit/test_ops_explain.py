@@ -1,0 +1,147 @@
+"""`invalidations explain`, on moto, with distributions of each kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from ops.explain import explain
+
+OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
+ALIAS = "reader-abcdef-s3alias.s3.eu-west-1.amazonaws.com"
+Create = Callable[..., str]
+
+
+@pytest.fixture
+def create(monkeypatch: pytest.MonkeyPatch) -> Iterator[Create]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"ACCESS_KEY_ID": "made", "SECRET_ACCESS_KEY": "up", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with mock_aws():
+        client = boto3.client("cloudfront")
+
+        def distribution(domain_name: str, **settings: Any) -> str:
+            origin = {"Id": "o", "DomainName": domain_name, "S3OriginConfig": {"OriginAccessIdentity": ""}}
+            config: Any = {
+                "CallerReference": domain_name + repr(settings),
+                "Comment": "",
+                "Enabled": True,
+                "Origins": {"Quantity": 1, "Items": [origin]},
+                "DefaultCacheBehavior": {
+                    "TargetOriginId": "o",
+                    "ViewerProtocolPolicy": "allow-all",
+                    "CachePolicyId": OPTIMIZED,
+                },
+            }
+            return client.create_distribution(DistributionConfig=config | settings)["Distribution"]["Id"]
+
+        yield distribution
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(explain, ["--bucket", "site", *words], catch_exceptions=False)
+
+
+def test_each_distribution_is_told_of_by_what_it_has_to_do_with_the_key_those_that_serve_it_first(
+    create: Create,
+) -> None:
+    stranger = create("other.s3.amazonaws.com")
+    alias = create(ALIAS)
+    disabled = create("site.s3.amazonaws.com", Enabled=False)
+    serving = create("site.s3.eu-west-1.amazonaws.com", DefaultRootObject="index.html")
+    result = run("--key", "index.html")
+    assert result.exit_code == 0, result.output
+    out = result.stdout
+    assert out.index(serving) < out.index(alias)
+    assert out.startswith(serving)
+    assert "  2 paths, at most $0.010:\n    /\n    /index.html\n" in out
+    assert "as the default root object: the default behaviour sends them to origin o" in out
+    assert "The distribution is disabled: it is skipped." in out
+    assert f"Its origin {ALIAS} may be the bucket under another name" in out
+    assert f"Nothing to do with the bucket: {stranger}" in out
+    assert f"\n{disabled}  " in out
+    assert out.endswith(
+        "A change of index.html in site invalidates 2 paths on 1 of 4 distributions, at most $0.010 "
+        "(as if the month's 1,000 free ones were used up).\n"
+    )
+
+
+def test_a_key_that_nobody_serves_is_told_by_the_exit_code_as_well(create: Create) -> None:
+    create("other.s3.amazonaws.com")
+    result = run("--key", "index.html")
+    assert result.exit_code == 1
+    assert "invalidates nothing on 0 of 1 distribution." in result.stdout
+
+
+def test_an_account_without_distributions_has_nothing_to_invalidate(create: Create) -> None:
+    del create
+    result = run("--key", "index.html")
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "A change of index.html in site invalidates nothing on 0 of 0 distributions.\n",
+    )
+
+
+def test_one_distribution_that_is_asked_for_is_the_only_one(create: Create) -> None:
+    serving, other = create("site.s3.eu-west-1.amazonaws.com"), create("site.s3.amazonaws.com", Comment="other")
+    result = run("--key", "a b.html", "--distribution", serving)
+    assert result.exit_code == 0
+    assert "    /a%20b.html\n" in result.stdout
+    assert other not in result.stdout
+
+
+def test_a_distribution_that_only_its_id_can_tell_of_is_explained_with_that_condition(create: Create) -> None:
+    alias = create(ALIAS)
+    result = run("--key", "a.html", "--distribution", alias)
+    assert result.exit_code == 1, "as things stand nothing is known to be invalidated"
+    assert "is so only if the parameter DistributionIds names this distribution" in result.stdout
+    assert "  - Invalidated: /a.html" in result.stdout
+    (document,) = json.loads(run("--key", "a.html", "--distribution", alias, "--json").stdout)["distributions"]
+    assert (document["onlyIfNamed"], document["paths"], document["dollarsAtMost"]) == (True, ["/a.html"], 0)
+
+
+def test_a_directory_index_is_what_the_stack_s_parameter_says(create: Create) -> None:
+    create("site.s3.eu-west-1.amazonaws.com")
+    assert "    /blog/\n" not in run("--key", "blog/index.html").stdout
+    assert "    /blog/\n" in run("--key", "blog/index.html", "--directory-index", "index.html").stdout
+
+
+def test_the_document_is_one_line_with_every_distribution(create: Create) -> None:
+    first, second = create("site.s3.eu-west-1.amazonaws.com"), create("other.s3.amazonaws.com")
+    result = run("--key", "a.html", "--json")
+    (line,) = result.stdout.splitlines()
+    document = json.loads(line)
+    assert (document["bucket"], document["key"]) == ("site", "a.html")
+    told = [(each["distributionId"], each["served"], each["dollarsAtMost"]) for each in document["distributions"]]
+    assert told == [(first, True, 0.005), (second, False, 0.0)]
+
+
+def test_a_distribution_that_does_not_exist_is_an_error_that_says_so(create: Create) -> None:
+    del create
+    result = run("--key", "a.html", "--distribution", "E00000000X")
+    assert result.exit_code == 1
+    assert "NoSuchDistribution" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--key", ""], "keys[0] is empty"), (["--key", "a", "--bucket", "No Name"], "not a bucket name")],
+)
+def test_what_is_no_key_or_bucket_is_refused_before_anybody_is_asked(words: list[str], said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_hostile_key_is_shown_spelled_out(create: Create) -> None:
+    create("site.s3.eu-west-1.amazonaws.com")
+    result = run("--key", "a\x1b[2J[bold red]\u202e\r\n.html")
+    assert not set(result.output) & {"\x1b", "\u202e", "\r"}
+    assert r"A change of a\x1b[2J[bold red]\u202e\r\n.html in site invalidates 1 path" in result.stdout
