@@ -20,6 +20,7 @@ import boto3
 MEMORY = 128
 """MB: Lambda's own default."""
 
+
 def handler(event: Any, _context: Any) -> None:
     for record in event["Records"]:
         invalidate(record["s3"]["bucket"]["name"], "/" + unquote_plus(record["s3"]["object"]["key"]))

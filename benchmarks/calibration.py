@@ -18,8 +18,8 @@ import boto3
 from botocore.awsrequest import AWSResponse
 
 from benchmarks.cloud.cloudfront import PAGE, summary
-from benchmarks.cloud.services import CREDENTIALS
 from benchmarks.cloud.functions import Work, slower
+from benchmarks.cloud.services import CREDENTIALS
 from invalidation.batches import BATCH_WRITE
 
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
@@ -226,7 +226,7 @@ def _client(service: str, body: str) -> Any:
     client: Any = boto3.client(service, **CREDENTIALS)  # type: ignore[call-overload] # any service
     content = body.encode()
     kind = "application/x-amz-json-1.0" if service == "dynamodb" else "text/xml"
-    headers = {"Content-Type": kind, "x-amzn-RequestId": "1", "Content-Length": str(len(content))}
+    headers: Any = {"Content-Type": kind, "x-amzn-RequestId": "1", "Content-Length": str(len(content))}
 
     def answer(request: Any, **_: Any) -> AWSResponse:
         return AWSResponse(request.url, 200, headers, _Body(content))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from benchmarks import baseline
 from benchmarks.calibration import Calibration
 from benchmarks.cloud.account import Account
 from benchmarks.cloud.usage import Meter, Usage
-from benchmarks.prices import besides_paths, bill, total
+from benchmarks.prices import PRICES, besides_paths, total
 from benchmarks.rivals import Handler, Rival
 from benchmarks.sites import SITES, Deploy, deploy
 from benchmarks.verdicts import Verdict, at_most
@@ -23,6 +22,10 @@ DOCUMENTATION = "documentation"
 LOG_MONTHS = 1
 """LogRetentionDays is 30."""
 DAYS_A_MONTH = 30.4
+
+DOLLARS, CENTS = "${:.2f}", "${:.4f}"
+TARGETS = {"direct": (0.90, 1.40), "buffered": (0.10, 0.60)}
+"""Dollars for 10,000 objects: without paths, and in all."""
 
 RIVALS: dict[str, Handler] = {
     "one invalidation an object": baseline.handler,
@@ -48,7 +51,6 @@ class Row:
     """From the last change to the last invalidation's creation."""
     cpu: float
     """Processor seconds of all handlers, as measured here."""
-    by_meter: dict[Meter, float] = field(default_factory=dict)
 
     @property
     def dollars(self) -> float:
@@ -102,7 +104,6 @@ def ours(changes: Deploy, a_second: int, calibration: Calibration, *, buffered: 
         stays=len(changes.unchanged),
         seconds=max(account.functions.created) - last_change,
         cpu=cpu,
-        by_meter=bill(account.usage),
     )
 
 
@@ -124,7 +125,6 @@ def rival(name: str, changes: Deploy, a_second: int, calibration: Calibration, *
         stays=len(changes.unchanged),
         seconds=max(runner.created) - (len(changes.changed) - 1) / a_second,
         cpu=runner.work.cpu + calibration.processor(runner.work.calls, runner.work.items),
-        by_meter=bill(runner.usage),
     )
 
 
@@ -133,6 +133,27 @@ def count_storage(account: Account) -> None:
     months = Settings().audit_retention.days / DAYS_A_MONTH
     account.usage.add(Meter.TABLE_GB_MONTHS, account.table.size / 2**30 * months)
     account.usage.add(Meter.LOG_GB_MONTHS, account.usage[Meter.LOG_GB] * LOG_MONTHS)
+
+
+def verdicts(rows: Sequence[Row]) -> Iterator[Verdict]:
+    """The targets for 10,000 objects, at the worst of the rates and sites, and for one change."""
+    largest = {who: [row for row in rows if row.who == who and row.objects == SIZES[-1]] for who in TARGETS}
+    for who, (besides, in_all) in TARGETS.items():
+        paths = max(row.usage[Meter.PATHS] for row in largest[who])
+        yield at_most(f"10,000 objects, {who}: paths", paths, 100)
+        yield at_most(
+            f"10,000 objects, {who}: bill without paths", max(row.besides for row in largest[who]), besides, DOLLARS
+        )
+        yield at_most(f"10,000 objects, {who}: bill in all", max(row.dollars for row in largest[who]), in_all, DOLLARS)
+    rival = next(row for row in rows if row.who in RIVALS and row.objects == SIZES[-1])
+    calls = max(row.usage.cloudfront_calls for each in largest.values() for row in each)
+    yield at_most(
+        "10,000 objects: CloudFront calls, of the rival's", calls / rival.usage.cloudfront_calls, 0.01, "{:.2%}"
+    )
+    lone = max((row for row in rows if row.who in TARGETS and row.objects == 1), key=lambda row: row.dollars)
+    metrics = PRICES[Meter.METRIC_MONTHS].of(lone.usage[Meter.METRIC_MONTHS])
+    yield at_most("one change of one path, alone in its hour", lone.dollars, 0.006, CENTS)
+    yield at_most("one change of one path, its hour's custom metrics apart", lone.dollars - metrics, 0.006, CENTS)
 
 
 def covered(keys: Iterable[str], paths: Iterable[str]) -> int:

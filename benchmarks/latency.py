@@ -39,7 +39,10 @@ class Row:
 
 def run(calibration: Calibration) -> list[Row]:
     """For accounts with so many pages of distributions."""
-    return [Row(pages, ours(pages, RECENT, calibration), ours(pages, LONG_AGO, calibration), rival(pages, calibration)) for pages in PAGES]
+    return [
+        Row(pages, ours(pages, RECENT, calibration), ours(pages, LONG_AGO, calibration), rival(pages, calibration))
+        for pages in PAGES
+    ]
 
 
 def ours(pages: int, since: float, calibration: Calibration) -> float:

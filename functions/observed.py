@@ -6,17 +6,24 @@ The only module that knows Powertools. A log line of any function can be found b
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-logger = Logger()
-metrics = Metrics()
-
 Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]
+
+
+def in_ascii(line: dict[str, Any]) -> str:
+    """A log line as JSON in ASCII: nothing in a key can end the line, turn its direction, or steer a terminal."""
+    return json.dumps(line, default=str, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+logger = Logger(json_serializer=in_ascii)
+metrics = Metrics()
 
 
 def observed(handler: Handler) -> Handler:

@@ -15,8 +15,8 @@ from ops.shown import count
 
 LONGEST_CAUSE = 300
 PAUSE = 0.25
-AT_ONCE = 40
-"""Histories that are read at one look: GetExecutionHistory refills 20 a second (Step Functions, "Quotas")."""
+AT_ONCE = 15
+"""Histories that are read at one look, one a second: an account may read 20 a second (SFD, "Quotas")."""
 MARGIN = timedelta(seconds=30)
 """How far a listing is read beyond what is new: emulators put those first that ended last."""
 

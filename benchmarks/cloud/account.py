@@ -155,6 +155,5 @@ def keys() -> int:
 def sweeps_a_month(hours: int) -> float:
     """From the schedule of the template."""
     schedule = template()["Resources"]["SweepFunction"]["Properties"]["Events"]["EveryFiveMinutes"]["Properties"]
-    match = re.fullmatch(r"rate\((\d+) minutes\)", schedule["Schedule"])
-    assert match is not None
-    return hours * 60 / int(match[1])
+    (minutes,) = re.findall(r"^rate\((\d+) minutes\)$", schedule["Schedule"])
+    return hours * 60 / int(minutes)

@@ -83,8 +83,8 @@ class Loaded:
         """The function's module, loaded anew as Lambda loads it."""
         folder = folder_of(logical_id)
         spec = importlib.util.spec_from_file_location(f"{folder}.benchmarked", ROOT / "functions" / folder / "app.py")
-        assert spec is not None
-        assert spec.loader is not None
+        if spec is None or spec.loader is None:
+            raise ImportError(folder)
         module = importlib.util.module_from_spec(spec)
         variables = environment(logical_id, {**parameters(), **REFS, "InvalidationStateMachine": MACHINE})
         ours = {"observed": self._modules["observed"]} if "observed" in self._modules else {}
@@ -103,12 +103,14 @@ class Loaded:
 
 def forget(module: ModuleType, services: Services) -> None:
     """What a cold start begins without."""
-    if hasattr(module, "TABLE"):
-        module.TABLE = DynamoBatchTable(module.TABLE._client, TABLE)  # noqa: SLF001 # the module's own client
-    if hasattr(module, "CLOUDFRONT"):
-        module.CLOUDFRONT = CloudFront(module.CLOUDFRONT._client, clock=lambda: services.clock.seconds)  # noqa: SLF001
-    if hasattr(module, "datetime"):
-        module.datetime = services.clock.datetime  # type: ignore[attr-defined] # what the handlers ask for the time
+    kept = vars(module)
+    if "TABLE" in kept:
+        kept["TABLE"] = DynamoBatchTable(kept["TABLE"]._client, TABLE)  # noqa: SLF001 # the module's own client
+    if "CLOUDFRONT" in kept:
+        client = kept["CLOUDFRONT"]._client  # noqa: SLF001 # likewise
+        kept["CLOUDFRONT"] = CloudFront(client, clock=lambda: services.clock.seconds)
+    if "datetime" in kept:
+        kept["datetime"] = services.clock.datetime  # what the handlers ask for the time
 
 
 LOADED = cache(Loaded)
@@ -153,9 +155,7 @@ class Functions:
             raise failure
         return answer
 
-    def _run(
-        self, logical_id: str, module: ModuleType, work: Work, event: Any
-    ) -> tuple[Any, Failed | None, float]:
+    def _run(self, logical_id: str, module: ModuleType, work: Work, event: Any) -> tuple[Any, Failed | None, float]:
         """The answer or failure, and how long the clock is to go on for it."""
         services, output = self._services, LOADED().output
         services.invocation = Invocation()

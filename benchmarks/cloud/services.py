@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from botocore.client import BaseClient
 
 from benchmarks.cloud.assumed import SECONDS, WRITERS
 from benchmarks.cloud.clock import Clock
@@ -96,20 +95,21 @@ class Switch:
     def client(self, service: str, **options: Any) -> Any:
         """In the place of ``boto3.client``."""
         self.made.append(service)
-        made: BaseClient = self._create(service, **{**CREDENTIALS, **options})  # type: ignore[call-overload] # any service
+        made: Any = self._create(service, **{**CREDENTIALS, **options})  # type: ignore[call-overload] # any service
 
         def make_api_call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-            assert self.services is not None, "a handler ran outside a simulation"
+            if self.services is None:
+                raise RuntimeError("a handler ran outside a simulation")
             try:
                 return self.services.call(service, operation, request)
             except (ConditionFailed, Refused) as error:
                 raise self._error(made, error, operation) from None
 
-        made._make_api_call = make_api_call  # type: ignore[method-assign] # noqa: SLF001 # botocore's one way out
+        made._make_api_call = make_api_call  # noqa: SLF001 # botocore's one way out
         return made
 
     @staticmethod
-    def _error(client: BaseClient, error: Exception, operation: str) -> Exception:
+    def _error(client: Any, error: Exception, operation: str) -> Exception:
         code = str(error) or "ConditionalCheckFailedException"
         answer = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
         made: Exception = client.exceptions.from_code(code)(answer, operation)

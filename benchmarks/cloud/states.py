@@ -157,8 +157,7 @@ class StateMachine:
                 results[index] = yield from self._walk(state["ItemProcessor"], selected, execution, of_item)
                 execution.history.map_event("IterationSucceeded", index=index, name=name)
 
-        for each in [self._clock.begin(lane()) for _ in range(state["MaxConcurrency"])]:
-            yield each
+        yield from [self._clock.begin(lane()) for _ in range(state["MaxConcurrency"])]
         execution.history.map_event("StateSucceeded")
         return placed(results, state, data)
 

@@ -2,11 +2,12 @@
 
 ``PutBucketNotificationConfiguration`` replaces the whole configuration (S3 API Reference), so this reads, merges,
 writes, and reads back. S3 offers no conditional write here: a concurrent change shows when what is read back differs
-from what was written, and then the merge is done again.
+from what was written, or when S3 refuses the write because of it, and then the merge is done again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ Configuration = dict[str, Any]
 
 EVENT_BRIDGE = "EventBridgeConfiguration"
 TRIES = 5
+BUSY = "OperationAborted"
+"""A conflicting operation is in progress on the bucket (S3 API Reference, "Error responses"); botocore does not retry
+it."""
 
 _GRANTS = {
     "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
@@ -64,11 +68,13 @@ class BucketEvents:
     Args:
         client: a boto3 client for S3.
         region: where the rule lives; the events of a bucket elsewhere never reach it.
+        pause: waits for so many seconds while S3 is busy with somebody else's change of the same bucket.
     """
 
-    def __init__(self, client: S3Client, region: str) -> None:
+    def __init__(self, client: S3Client, region: str, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._region = region
+        self._pause = pause
 
     def read(self, bucket: str) -> Configuration:
         """The bucket's notification configuration.
@@ -102,20 +108,25 @@ class BucketEvents:
 
     def _switch(self, bucket: str, merge: Callable[[Configuration], Configuration], *, dry_run: bool) -> Switched:
         before = found = self.read(bucket)
-        for _ in range(TRIES):
+        ours = False
+        for attempt in range(TRIES):
             wanted = merge(found)
             if wanted == found or dry_run:
-                return Switched(bucket, before, wanted)
-            self._write(bucket, wanted)
+                return Switched(bucket, before if ours or dry_run else found, wanted)
+            written = self._write(bucket, wanted)
+            if not written:
+                self._pause(2.0**attempt)
+            ours = ours or written
             found = self.read(bucket)
-            if _same(found, wanted):
+            if written and _same(found, wanted):
                 return Switched(bucket, before, found)
         raise ConcurrentBucketChange(
             f"the notification configuration of {bucket} was changed by somebody else {TRIES} times in a row; try "
             "again when the other deployment has ended"
         )
 
-    def _write(self, bucket: str, configuration: Configuration) -> None:
+    def _write(self, bucket: str, configuration: Configuration) -> bool:
+        """False: S3 is busy with a change of somebody else."""
         try:
             # A destination that is broken already is somebody else's and stays as it is; validating it would fail here.
             self._client.put_bucket_notification_configuration(
@@ -124,7 +135,10 @@ class BucketEvents:
                 SkipDestinationValidation=True,
             )
         except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == BUSY:
+                return False
             raise _not_ready(bucket, error) from None
+        return True
 
     def _check_region(self, bucket: str) -> None:
         try:

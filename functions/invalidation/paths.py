@@ -65,7 +65,9 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
     - ``+`` for a space: S3 understands it as well, and such URLs are cached apart (rust-lang/crates.io#4891; in
       ir-engine/etherealengine-archive#10622 only ``+`` purged).
     - encodeURIComponent's spelling of ``& = : @ $ , ;``.
-    - the location as CloudFront normalises it, where it has ``//`` or a dot segment.
+    - the location as CloudFront normalises it, where it has ``//`` or a dot segment. Not with a wildcard where a dot
+      segment leads out of the key's own folders: ``/uploads/../*`` would purge everything, and whoever may write below
+      ``uploads/`` may not.
 
     A viewer who encodes more than that (``%28`` for a parenthesis, ``%2F`` for a slash), or spells one character in two
     ways in one URL, is not followed: the documentation has one spelling purge them all.
@@ -74,7 +76,9 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
         return (location,)
     found = _spelled(location, spellings=spellings)
     if spellings and _unnormalised(location):
-        found += _spelled(normalised(location), spellings=True)
+        plain = normalised(location)
+        if not (_DOT_SEGMENT.search(location) and _DOUBTFUL.search(plain)):
+            found += _spelled(plain, spellings=True)
     return tuple(dict.fromkeys(found))
 
 

@@ -140,6 +140,22 @@ def cloudfront_edge_cache(aws: LocalAws) -> bool:
     return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit")]
 
 
+def cloudfront_resources(aws: LocalAws) -> bool:
+    """A function that may read any cache policy, and nothing else, reads one."""
+    source = f"""
+import boto3
+def handler(event, context):
+    return boto3.client("cloudfront").get_cache_policy(Id={site.CACHING_OPTIMIZED!r})["CachePolicy"]["Id"]
+"""
+    arn = tools.function(aws, source)
+    role = aws.client("lambda").get_function(FunctionName=arn)["Configuration"]["Role"].rpartition("/")[2]
+    resource = "arn:aws:cloudfront::123456789012:cache-policy/*"
+    allow = {"Effect": "Allow", "Action": "cloudfront:GetCachePolicy", "Resource": resource}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="read", PolicyDocument=policy)
+    return bool(tools.call(aws, arn) == site.CACHING_OPTIMIZED)
+
+
 def new_distribution(aws: LocalAws, *, with_group: bool = False) -> site.Distribution:
     bucket = tools.new_name()
     configuration = site.configuration(bucket, "")

@@ -97,7 +97,7 @@ def run(there: Laptop, changes: int, seed: int) -> Aftermath:
     started = time.monotonic()
     outcomes, sites = queue_of_outcomes(there), web_sites(there)
     schedule = Schedule(there)
-    made = Changes(there.aws, SITES, Random(seed), keys=max(1, changes * 3 // 4))  # noqa: S311 - no secret
+    made = Changes(there, SITES, Random(seed), keys=max(1, changes * 3 // 4))  # noqa: S311 - no secret
     struck = suffer(there, made, changes, seed, schedule)
     owed = schedule.come_until_nothing_is_left()
     executions = tools.executions(there.aws, there.state_machine_arn)
@@ -142,7 +142,7 @@ def suffer(there: Laptop, made: Changes, changes: int, seed: int, schedule: Sche
     tools.eventually(lambda: not running_executions(there), 60)  # until a worker of each function is warm
     faults.order(there.endpoint, ordered, seed)
     with Repeated(stops.stop_one, 3.0), Repeated(schedule.come, 4.0):
-        made.make(changes, every=0.2, enough=all_struck, patience=25.0)
+        made.make(changes, every=0.15, enough=all_struck, patience=60.0)
     struck = faults.struck(there.endpoint) + Counter({STOPPED: stops.stopped})
     faults.order(there.endpoint, [])
     time.sleep(LATEST)

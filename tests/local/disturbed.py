@@ -11,17 +11,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from ops.local import control
-from ops.local.aws import LocalAws
 from ops.local.deploy import STACK
 from ops.local.laptop import Laptop
 from tests.local import fresh, tools
+
+MOST_RUNNING = 15
 
 
 @dataclass(slots=True)
 class Changes:
     """What was changed in which bucket: uploads, of which some overwrite, and deletions."""
 
-    aws: LocalAws
+    there: Laptop
     buckets: Sequence[str]
     random: Random
     keys: int
@@ -31,18 +32,23 @@ class Changes:
     def make(
         self, changes: int, every: float, enough: Callable[[], bool] = lambda: True, patience: float = 0.0
     ) -> None:
-        """So many changes, one after `every` seconds; then more, but not for ever, until it is enough."""
+        """So many changes, one after `every` seconds; then more, but not for ever, until it is enough.
+
+        They wait while much is still running: on AWS all of it would run at once, here one stands in the other's way.
+        """
         until = self.made + changes
         while self.made < until:
             self.make_one()
             time.sleep(every)
+            if self.made % 5 == 0:
+                tools.eventually(lambda: len(running_executions(self.there)) <= MOST_RUNNING, 30)
         deadline = time.monotonic() + patience
         while not enough() and time.monotonic() < deadline:
             self.make_one()
             time.sleep(5 * every)
 
     def make_one(self) -> None:
-        s3, key = self.aws.client("s3"), f"pages/{self.made % self.keys}.html"
+        s3, key = self.there.aws.client("s3"), f"pages/{self.made % self.keys}.html"
         bucket = self.buckets[self.made % len(self.buckets)]
         is_there = self.made >= self.keys and (bucket, key) not in self.deleted
         if is_there and self.random.random() < 0.2:
@@ -56,7 +62,7 @@ class Changes:
     def last(self, bucket: str) -> dict[str, datetime]:
         """The last change of each key of a bucket."""
         gone = {key: at for (where, key), at in self.deleted.items() if where == bucket}
-        return gone | fresh.last_written(self.aws, bucket)
+        return gone | fresh.last_written(self.there.aws, bucket)
 
 
 class Repeated:

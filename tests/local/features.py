@@ -116,18 +116,11 @@ class Everything:
     def use_another_account(self) -> None:
         """The distributions move to another account, and one bucket leaves the list."""
         elsewhere = in_account(self.aws, ELSEWHERE)
-        stack = {"InvalidationAccountId": ACCOUNT, "InvalidationStackName": STACK, "ExternalId": EXTERNAL_ID}
-        cloudformation = elsewhere.client("cloudformation")
-        cloudformation.create_stack(
-            StackName="role",
-            TemplateBody=(ROOT / "examples/distribution-account-role.yaml").read_text(encoding="utf-8"),
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in stack.items()],
-            Capabilities=["CAPABILITY_IAM"],
-        )
-        assert tools.eventually(lambda: stacks.settled(elsewhere, "role")) == "CREATE_COMPLETE"
-        (output,) = cloudformation.describe_stacks(StackName="role")["Stacks"][0]["Outputs"]
+        iam = elsewhere.client("iam")
+        role = iam.create_role(RoleName="invalidation", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+        iam.put_role_policy(RoleName="invalidation", PolicyName="all", PolicyDocument=json.dumps(CLOUDFRONT))
         distribution = distributions.create(elsewhere, distributions.configuration([distributions.s3_origin(SITE)]))
-        theirs = {"DistributionRoleArn": output["OutputValue"], "DistributionRoleExternalId": EXTERNAL_ID}
+        theirs = {"DistributionRoleArn": role, "DistributionRoleExternalId": EXTERNAL_ID}
         stacks.update(self.aws, STACK, {**theirs, "BucketNames": SITE})
         self.put(SITE, "index.html")
         self.ended(0)
@@ -135,6 +128,21 @@ class Everything:
         assert made["Quantity"] == 1, "the other account's distribution was to be invalidated"
 
 
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
+        }
+    ],
+}
+CLOUDFRONT = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "cloudfront:*", "Resource": "*"}],
+}
 CACHE_POLICY = {
     "Name": "own",
     "MinTTL": 1,

@@ -15,7 +15,7 @@ from ops.local import server
 from ops.local.deploy import STACK
 from ops.local.laptop import Laptop
 from ops.local.settings import Settings
-from tests.local import fresh, storm, tools
+from tests.local import fresh, stacks, storm, tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("buffered")]
 
@@ -28,25 +28,6 @@ CHANGES = 300
 def buffered() -> Iterator[Laptop]:
     with laptops.running(QUICK, server.free_port(), PARAMETERS) as there:
         yield there
-
-
-def intake(there: Laptop, how: str) -> None:
-    """Update the stack's one parameter, and wait until that is done."""
-    cloudformation = there.aws.client("cloudformation")
-    known = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["Parameters"]
-    kept = [
-        {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True}
-        for each in known
-        if each["ParameterKey"] != "Intake"
-    ]
-    cloudformation.update_stack(
-        StackName=STACK,
-        UsePreviousTemplate=True,
-        Parameters=[*kept, {"ParameterKey": "Intake", "ParameterValue": how}],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    waiter = cloudformation.get_waiter("stack_update_complete")
-    waiter.wait(StackName=STACK, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
 
 
 def inputs(there: Laptop, known: set[str]) -> list[Any]:
@@ -127,12 +108,12 @@ def stream(there: Laptop) -> Iterator[Stream]:
 
 
 def test_switching_the_intake_back_and_forth_while_changes_come_loses_none(buffered: Laptop) -> None:
-    intake(buffered, "Direct")
+    stacks.update(buffered.aws, STACK, {"Intake": "Direct"})
     known = known_executions(buffered)
     with stream(buffered) as coming:
         for how in ("Buffered", "Direct"):
             assert coming.more(15)
-            intake(buffered, how)
+            stacks.update(buffered.aws, STACK, {"Intake": how})
         assert coming.more(15)
     assert tools.eventually(lambda: settled(buffered), 60)
 

@@ -1,4 +1,4 @@
-"""Chaos, the short form: whatever fails, no change is lost and nobody is left in the dark. `make soak` has the other."""
+"""Chaos, the short form: whatever fails, no change is lost and nobody is left in the dark. `make soak`: long."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -147,6 +147,7 @@ class Explorer:
         always: complaints about any state.
         finally_: complaints about a state in which nobody is left; may run what comes after.
         deaths: how many of the cast may die, each anywhere.
+        enough: a complaint that ends the search; the interleavings are not counted to the end then.
     """
 
     def __init__(
@@ -155,11 +156,13 @@ class Explorer:
         always: Callable[[Stage], list[str]],
         finally_: Callable[[Stage], list[str]],
         deaths: int = 0,
+        enough: str = "",
     ) -> None:
         self._scenario = scenario
         self._always = always
         self._finally = finally_
         self._deaths = deaths
+        self._enough = enough
         self._counted: dict[tuple[State, int], int] = {}
         self._explored = Explored()
 
@@ -170,6 +173,8 @@ class Explorer:
 
     def _count(self, schedule: list[Move]) -> int:
         """Complete schedules that begin like this one."""
+        if self._enough in self._explored.broken:
+            return 0
         stage = self._play(schedule)
         moves = stage.moves()
         deaths = self._deaths - sum(what == "dies" for _, what in schedule)

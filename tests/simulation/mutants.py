@@ -1,8 +1,8 @@
 """The protocol with one mistake each. What lets one of these live is no test.
 
 Each replaces a function where it is used. Those marked ``calm`` lose liveness or thrift, without any fault; the others
-lose changes, or leave them to nobody, when something dies at the wrong moment. ``MUTANTS`` are for the random schedules;
-those that take two attempts of one Close are left to the exhaustive search, which comes to them at once.
+lose changes, or leave them to nobody, when something dies at the wrong moment. ``MUTANTS`` are the random schedules';
+mistakes that show only when few requests meet exactly are left to the exhaustive search, which comes to them at once.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ A change counts as safe when a batch record owns it: what comes after that is th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from invalidation.changes import Change
 from invalidation.lifecycle import Execution, Role, Window, closing, joining
@@ -116,6 +116,3 @@ class SweptExecutions(Executions):
         if "lead" in document:
             self.names.append(name)
         return True
-
-
-Check = Callable[[Stage], list[str]]

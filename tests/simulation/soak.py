@@ -1,7 +1,7 @@
 """The long form: ``python -m tests.simulation.soak --schedules 1000000``.
 
-One schedule is run again, and shown request by request, with ``--replay SEED``. Four schedules in five have faults; the
-fifth has none, and no sweep either.
+First every interleaving of a few larger casts, then random schedules: four in five have faults; the fifth has none, and
+no sweep either. One schedule is run again, and shown request by request, with ``--replay SEED``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,24 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
+from tests.simulation.exhaustive import Explorer
 from tests.simulation.faults import Fault
+from tests.simulation.scenarios import (
+    frozen_after_sweeps,
+    frozen_once,
+    owned,
+    three_joiners_of_a_quiet_bucket,
+    two_attempts_of_close_and_a_joiner,
+    two_joiners_and_a_leader,
+)
 from tests.simulation.schedules import Outcome, calm, stormy
 
 AT_A_TIME = 500
+CASTS = (
+    (three_joiners_of_a_quiet_bucket, frozen_once, 0),
+    (two_joiners_and_a_leader, frozen_after_sweeps, 2),
+    (two_attempts_of_close_and_a_joiner, frozen_after_sweeps, 2),
+)
 
 
 @dataclass(slots=True)
@@ -78,6 +92,17 @@ def report(totals: Totals, seconds: float) -> str:
     return "\n".join([*lines, *totals.broken[:10]])
 
 
+def explore() -> list[str]:
+    """Search the larger casts; what is broken."""
+    broken: list[str] = []
+    for scenario, finally_, deaths in CASTS:
+        explored = Explorer(scenario, owned, finally_, deaths).explore()
+        cast = f"{scenario.__name__.replace('_', ' ')}, {deaths} of whom may die"
+        say(f"{explored.interleavings:,} interleavings of {cast}: {len(explored.broken)} broken")
+        broken += [f"{cast}: {complaint}, after {moves}" for complaint, moves in explored.broken.items()]
+    return broken
+
+
 def replay(seed: int) -> int:
     outcome = one(seed, trace=True)
     say("\n".join(outcome.trace or []))
@@ -95,11 +120,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one schedule, request by request")
+    parser.add_argument("--no-casts", dest="casts", action="store_false", help="random schedules only")
     options = parser.parse_args(arguments)
     if options.replay is not None:
         return replay(options.replay)
     began = time.monotonic()
-    totals = Totals()
+    totals = Totals(broken=explore() if options.casts else [])
     for part in many(options.schedules, options.first, options.processes):
         totals.add(part)
         if sys.stderr.isatty():

@@ -1,4 +1,7 @@
-"""The small casts, exhaustively. The numbers of interleavings are lower bounds: a request more or less changes them."""
+"""The small casts, exhaustively; `make soak` searches larger ones.
+
+The numbers of interleavings are lower bounds: a request more or less changes them.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +19,6 @@ from tests.simulation.scenarios import (
     joiner,
     leader,
     owned,
-    three_joiners_of_a_quiet_bucket,
     two_attempts_of_close_and_a_joiner,
     two_joiners_and_a_leader,
     two_joiners_of_a_quiet_bucket,
@@ -41,10 +43,10 @@ def test_two_joiners_and_a_leader_freeze_every_change_once_whoever_goes_first() 
     assert explored.interleavings > 70_000
 
 
-def test_three_joiners_of_a_quiet_bucket_freeze_every_change_once_whoever_goes_first() -> None:
-    explored = explore(three_joiners_of_a_quiet_bucket, frozen_once)
+def test_two_joiners_of_a_quiet_bucket_freeze_every_change_once_whoever_goes_first() -> None:
+    explored = explore(two_joiners_of_a_quiet_bucket, frozen_once)
     assert explored.broken == {}
-    assert explored.interleavings > 30_000_000
+    assert explored.interleavings > 2_000
 
 
 def test_an_old_attempt_of_close_beside_its_retry_loses_nothing_whoever_goes_first() -> None:
@@ -57,13 +59,6 @@ def test_wherever_one_of_two_joiners_and_a_leader_dies_the_sweep_loses_nothing()
     explored = explore(two_joiners_and_a_leader, frozen_after_sweeps, deaths=1)
     assert explored.broken == {}
     assert explored.interleavings > 700_000
-
-
-@pytest.mark.soak
-def test_wherever_two_of_an_old_attempt_its_retry_and_a_joiner_die_the_sweep_loses_nothing() -> None:
-    explored = explore(two_attempts_of_close_and_a_joiner, frozen_after_sweeps, deaths=2)
-    assert explored.broken == {}
-    assert explored.interleavings > 300_000_000
 
 
 @pytest.mark.parametrize("deaths", [0, 1])
@@ -127,4 +122,4 @@ def test_a_mistake_in_the_protocol_is_found(
 ) -> None:
     where, instead = mistake
     monkeypatch.setattr(*where, instead)
-    assert complaint in explore(scenario, frozen_once).broken
+    assert complaint in Explorer(scenario, owned, frozen_once, enough=complaint).explore().broken

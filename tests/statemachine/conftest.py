@@ -15,10 +15,10 @@ HERE = "tests/statemachine/"
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs them all: definitions are parsed once for a process, and parsing one takes half a second."""
+    """The tests of a module share a state machine or a stack, so one worker runs them."""
     for item in items:
         if item.nodeid.startswith(HERE):
-            item.add_marker(pytest.mark.xdist_group("statemachine"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="module", name="mocked")

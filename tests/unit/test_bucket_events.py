@@ -179,6 +179,47 @@ def test_somebody_who_never_stops_changing_it_is_given_up_on() -> None:
     assert len(s3.written) == TRIES
 
 
+class BusyS3(FakeS3):
+    """Refuses the first writes, because somebody else's are in progress; ``they_write`` is what those come to."""
+
+    def __init__(self, refusals: int, they_write: dict[str, Any]) -> None:
+        super().__init__({})
+        self.refusals = refusals
+        self.they_write = they_write
+
+    def put_bucket_notification_configuration(self, **asked: Any) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            self.configuration = copy.deepcopy(self.they_write)
+            raise _refusal("PutBucketNotificationConfiguration", "OperationAborted")
+        super().put_bucket_notification_configuration(**asked)
+
+
+def test_while_s3_is_busy_with_a_change_of_somebody_else_it_waits_and_merges_with_what_came_of_it() -> None:
+    s3: Any = BusyS3(2, {"QueueConfigurations": OTHERS["QueueConfigurations"]})
+    pauses: list[float] = []
+    switched = BucketEvents(s3, REGION, pause=pauses.append).enable("my-site")
+    assert pauses == [1, 2]
+    assert switched.changed
+    assert switched.after == {"QueueConfigurations": OTHERS["QueueConfigurations"], "EventBridgeConfiguration": {}}
+
+
+def test_what_somebody_else_has_switched_on_meanwhile_is_not_our_doing() -> None:
+    s3: Any = BusyS3(1, {"EventBridgeConfiguration": {}})
+    switched = BucketEvents(s3, REGION, pause=lambda _: None).enable("my-site")
+    assert sends_events(switched.after)
+    assert not switched.changed
+    assert s3.written == []
+
+
+def test_a_bucket_that_stays_busy_is_given_up_on_within_the_functions_time() -> None:
+    s3: Any = BusyS3(TRIES, {})
+    pauses: list[float] = []
+    with pytest.raises(ConcurrentBucketChange, match="try again when the other deployment has ended"):
+        BucketEvents(s3, REGION, pause=pauses.append).enable("my-site")
+    assert sum(pauses) < 60
+
+
 def test_that_s3_gives_an_id_to_what_had_none_is_no_change_of_somebody_else() -> None:
     s3 = FakeS3({"QueueConfigurations": [{"QueueArn": "q", "Events": ["s3:ObjectRemoved:*"]}]})
     s3.after_write = lambda bucket: bucket.configuration["QueueConfigurations"][0].update(Id="given by S3")

@@ -11,7 +11,6 @@ from tests.statemachine.site import Site
 from tests.statemachine.stack import Stack
 from tests.unit.handlers.invoking import Invoke
 
-
 HERE = "tests/unit/handlers/"
 
 

@@ -1,0 +1,99 @@
+"""Runs all benchmarks and writes ``RESULTS.md`` and ``growth.svg`` beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from benchmarks import cold_start, deploys, growth, latency, machine, months, planner, throughput
+from benchmarks.calibration import calibrate
+from benchmarks.chart import chart
+from benchmarks.prices import total
+from benchmarks.report import Results, document, verdicts
+from benchmarks.sites import deploy
+from benchmarks.verdicts import Verdict, at_most
+
+HERE = Path(__file__).parent
+IDLE_MONTH = 2.0
+LIMITED = ("one invalidation an object", 10_000, 100)
+
+T = TypeVar("T")
+
+
+def step(what: str, work: Callable[[], T]) -> T:
+    """Do it, and say how long it took."""
+    print(f"{what} …", end=" ", flush=True)
+    begun = time.monotonic()
+    done = work()
+    print(f"{time.monotonic() - begun:.0f} s", flush=True)
+    return done
+
+
+def run(*, short: bool) -> Results:
+    """All of it; about a minute in the short form, some minutes in the long one."""
+    starts = step("Cold starts", lambda: cold_start.run(rounds=1 if short else 3, functions=1 if short else None))
+    init = {row.function: row.init for row in starts}
+    calibration = step("The SDK's calls", lambda: calibrate(init, rounds=8 if short else 25))
+    deployed = step("Deploys", lambda: deploys.run(calibration, short=short))
+    name, objects, rate = LIMITED
+    many = deploy(deploys.DOCUMENTATION, objects)
+    limited = (
+        None
+        if short
+        else step("The rival within limits", lambda: deploys.rival(name, many, rate, calibration, limited=True))
+    )
+    month = step("An idle month", lambda: months.idle_month(calibration))
+    latencies = step("Time to an invalidation", lambda: latency.run(calibration))
+    grown = step("Growth", lambda: growth.run(calibration, short=short))
+    planned = step("Planner", lambda: planner.run(short=short))
+    through = step("The laptop-sized AWS", lambda: throughput.run(300 if short else 1_000))
+    judged = [
+        *deploys.verdicts(deployed),
+        at_most("an idle month", total(month), IDLE_MONTH, deploys.DOLLARS),
+        *latency.verdicts(latencies),
+        *growth.verdicts(deployed, grown),
+        *(Verdict(f"planner: {what}", "", "", met) for what, met in planner.verdicts(planned)),
+        *cold_start.verdicts(starts),
+    ]
+    return Results(
+        deployed,
+        limited,
+        month,
+        latencies,
+        grown,
+        planned,
+        starts,
+        cold_start.package(),
+        through,
+        calibration,
+        judged,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="within a minute, and print the results only")
+    arguments = parser.parse_args()
+    about = machine.described()
+    begun = time.monotonic()
+    results = run(short=arguments.short)
+    text = document(results, about, short=arguments.short)
+    if arguments.short:
+        print(text)
+    else:
+        title = "The bill of a deploy, by the number of objects"
+        (HERE / "growth.svg").write_text(chart(title, "objects that change", growth.lines(results.deployed)))
+        (HERE / "RESULTS.md").write_text(text)
+        print(f"\nWritten: {HERE / 'RESULTS.md'} and growth.svg\n")
+    print(verdicts(results.verdicts))
+    missed = sum(not each.met for each in results.verdicts)
+    print(f"\n{len(results.verdicts) - missed} targets met, {missed} missed, in {time.monotonic() - begun:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

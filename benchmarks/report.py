@@ -1,0 +1,231 @@
+"""The results as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from benchmarks import cold_start, deploys, growth, latency, planner, throughput
+from benchmarks.calibration import Calibration
+from benchmarks.cloud.assumed import listed
+from benchmarks.cloud.usage import Meter, Usage
+from benchmarks.prices import PRICES, bill, total
+from benchmarks.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured and counted."""
+
+    deployed: Sequence[deploys.Row]
+    limited: deploys.Row | None
+    month: Usage
+    times: Sequence[latency.Row]
+    grown: Sequence[growth.Row]
+    planned: Sequence[planner.Row]
+    starts: Sequence[cold_start.Row]
+    package: cold_start.Package
+    through: throughput.Row
+    calibration: Calibration
+    verdicts: Sequence[Verdict]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; all columns but the first are aligned to the right."""
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def document(results: Results, machine: Iterable[tuple[str, str]], *, short: bool) -> str:
+    form = "the short form (`make bench` runs the long one)" if short else "the long form"
+    parts = [
+        "# What it costs and how long it takes",
+        f"Written by {form}; the next run overwrites this page.",
+        "## Verdicts",
+        verdicts(results.verdicts),
+        HOW,
+        *_cost(results),
+        *_time(results),
+        "## What was assumed",
+        table(["", "value"], [(name.replace("_", " "), f"{value:g}") for name, value in listed()]),
+        "## Prices",
+        "US East (N. Virginia), without free tiers. Sources are pages of aws.amazon.com.",
+        table(
+            ["", "dollars", "for", "source", "note"],
+            [(meter.value, f"{p.dollars:g}", f"{p.units:,}", p.source, p.note) for meter, p in PRICES.items()],
+        ),
+        "## The machine",
+        table(["", ""], machine),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+HOW = """## How to read this
+
+- **Counted**: state transitions, calls, paths, DynamoDB units, log bytes, metrics. The state machine's own definition
+  is walked on a simulated clock, the real handlers do the work, and every request of theirs is counted. Tests hold the
+  walk against the same executions on moto, and the simulated table against the contract of DynamoDB's.
+- **Measured**: processor time of handlers and SDK on the machine below, cold starts, planner, throughput. Processor
+  time is scaled to what a function's memory buys (1,769 MB is one processor).
+- **Assumed**: how long AWS takes, and what it does unseen; all of it is listed below. Handlers run one at a time, so
+  that lost races (a read and a write more for each) are not counted. What only AWS can show remains to be seen there.
+- Transitions are states entered and retries. Should AWS count each start as one more, 10,000 objects cost $0.25 more
+  in direct intake, and less than a cent in buffered intake."""
+
+
+def verdicts(found: Iterable[Verdict]) -> str:
+    return table(
+        ["target", "found", "wanted", ""],
+        [(each.what, each.found, each.target, "met" if each.met else "**missed**") for each in found],
+    )
+
+
+def _cost(results: Results) -> Iterator[str]:
+    yield "## The cost of a deploy"
+    yield "![The bill by the number of objects](growth.svg)"
+    for (site, rate), rows in groupby(results.deployed, lambda row: (row.site, row.a_second)):
+        yield f"### {site.capitalize()}, {rate:,} objects a second"
+        yield table(HEAD, map(_deploy, rows))
+    if results.limited is not None:
+        yield _losses(results.limited)
+    yield "### The bill of 10,000 objects, and of one"
+    yield _bills(results.deployed)
+    yield "### An idle month"
+    yield table(
+        ["", "amount", "dollars"],
+        [(meter.value, f"{results.month[meter]:,.4g}", f"{cost:.4f}") for meter, cost in bill(results.month).items()]
+        + [("**in all**", "", f"**{total(results.month):.2f}**")],
+    )
+    yield "The key costs $1 more a month after its first yearly rotation, and $2 more after its second."
+
+
+HEAD = [
+    "who", "objects", "paths", "wildcards", "Create", "List", "other CloudFront", "executions", "transitions",
+    "invocations", "cold", "GB-s", "write units", "read units", "log MB", "dollars", "of these paths",
+    "unchanged, invalidated", "seconds to the last invalidation",
+]  # fmt: skip
+
+
+def _deploy(row: deploys.Row) -> Sequence[object]:
+    usage, calls = row.usage, row.usage.calls
+    create, listing = calls["cloudfront:CreateInvalidation"], calls["cloudfront:ListDistributions"]
+    return (
+        row.who,
+        f"{row.objects:,}",
+        f"{usage[Meter.PATHS]:,}",
+        f"{usage.wildcards:,}",
+        f"{create:,}",
+        f"{listing:,}",
+        f"{usage.cloudfront_calls - create - listing:,}",
+        f"{usage.executions:,}",
+        f"{usage[Meter.TRANSITIONS]:,}",
+        f"{usage[Meter.LAMBDA_REQUESTS]:,}",
+        f"{usage.cold_starts:,}",
+        f"{usage[Meter.LAMBDA_GB_SECONDS]:,.1f}",
+        f"{usage[Meter.WRITE_UNITS]:,}",
+        f"{usage[Meter.READ_UNITS]:,.0f}",
+        f"{usage[Meter.LOG_GB] * 1024:,.1f}",
+        f"{row.dollars:,.4f}",
+        f"{PRICES[Meter.PATHS].of(usage[Meter.PATHS]):,.3f}",
+        f"{row.too_many:,} of {row.stays:,}",
+        f"{row.seconds:,.0f}",
+    )
+
+
+def _losses(row: deploys.Row) -> str:
+    return (
+        f"The rival's bill supposes that CloudFront takes whatever comes. With its limits in force, one invalidation "
+        f"an object gets {row.objects - row.missed:,} of {row.objects:,} changes through at {row.a_second:,} a second; "
+        f"after Lambda's two retries the other {row.missed:,} are lost."
+    )
+
+
+def _bills(rows: Sequence[deploys.Row]) -> str:
+    """Every line of the bill, for those who pay; the last rate of the documentation site."""
+    shown = {
+        (row.who, row.objects): row
+        for row in rows
+        if row.site == deploys.DOCUMENTATION and row.objects in (1, deploys.SIZES[-1])
+    }
+    of = [bill(row.usage) for row in shown.values()]
+    lines = [
+        (meter.value, *(f"{each.get(meter, 0):.6f}" for each in of)) for meter in Meter if any(meter in b for b in of)
+    ]
+    sums = ("**in all**", *(f"**{row.dollars:.4f}**" for row in shown.values()))
+    return table(["dollars", *(f"{who}, {objects:,}" for who, objects in shown)], [*lines, sums])
+
+
+def _time(results: Results) -> Iterator[str]:
+    yield "## Time to a created invalidation"
+    yield (
+        "One change, both sides with 512 MB and warm. The rival lists all distributions each time; the stack remembers "
+        "them for a minute. The half second of the event's way is in all of them."
+    )
+    yield table(
+        ["pages of distributions", "stack, s", "rival, s", "ratio", "stack, list not remembered, s", "ratio"],
+        [
+            (row.pages, f"{row.warm:.2f}", f"{row.rival:.2f}", f"{row.ratio:.2f}", f"{row.read_anew:.2f}",
+             f"{row.read_anew / row.rival:.2f}")
+            for row in results.times
+        ],
+    )  # fmt: skip
+    yield "## Growth"
+    yield "100 changes, with so many distributions in front of the bucket, two of them at a time:"
+    yield table(
+        [
+            "distributions",
+            "transitions",
+            "CloudFront calls",
+            "DynamoDB units",
+            "seconds until all are fresh",
+            "processor, s",
+        ],
+        [
+            (
+                r.serving,
+                f"{r.transitions:,.0f}",
+                r.cloudfront_calls,
+                f"{r.units:,.0f}",
+                f"{r.seconds:,.0f}",
+                f"{r.cpu:.2f}",
+            )
+            for r in results.grown
+        ],
+    )
+    yield "## Planner"
+    yield table(
+        ["case", "keys", "µs a key", "peak MB", "paths", "wildcards", "unchanged, % of site", "fewest possible, %"],
+        [
+            (r.case, f"{r.keys:,}", f"{r.microseconds_per_key:.2f}", f"{r.peak_megabytes:.0f}", r.paths, r.wildcards,
+             f"{r.unchanged_percent:.2f}", f"{r.fewest_unchanged_percent:.2f}")
+            for r in results.planned
+        ],
+    )  # fmt: skip
+    yield from _starts(results)
+
+
+def _starts(results: Results) -> Iterator[str]:
+    yield "## Cold start"
+    yield "Processor time of import and client creation; ratios to `import boto3` and the same clients."
+    yield table(
+        ["function", "clients", "bare, ms", "as packaged", "with bytecode"],
+        [
+            (r.function, ", ".join(r.clients), f"{r.bare * 1000:.0f}", f"{r.sources:.2f}", f"{r.compiled:.2f}")
+            for r in results.starts
+        ],
+    )
+    size = results.package
+    yield (
+        f"The deployment package has {size.zipped / 1e6:.1f} MB zipped, {size.unzipped / 1e6:.1f} MB unpacked, "
+        f"of which {size.own / 1e6:.2f} MB are this project's."
+    )
+    yield "The SDK's processor time for a call, TLS left out:"
+    calls = results.calibration.calls.items()
+    yield table(["call", "ms"], [(name, f"{seconds * 1000:.2f}") for name, seconds in calls])
+    yield "## Throughput of the laptop-sized AWS"
+    row = results.through
+    yield (
+        f"{row.objects:,} objects: put within {row.put:.1f} s, covered by {row.batches} batches within "
+        f"{row.covered:.1f} s, which is {row.a_second:.0f} changes a second. The stack was there after {row.ready:.1f} s."
+    )

@@ -1,0 +1,136 @@
+"""Whatever an object is called, its invalidation reaches no further than its own path's documented cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from invalidation.distribution import Behavior, Distribution, Origin
+from invalidation.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.paths import covers, normalised
+from invalidation.plan import Budget, Plan, plan
+from invalidation.routing import PathRules, paths_for
+from tests.security.hostile import KEYS, texts
+
+EXACT = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS)
+"""A budget under which nothing has to be widened: what is wide then, the key has made so."""
+BUCKET = Origin("bucket", "my-site.s3.amazonaws.com")
+PLAIN = Distribution("E1", "my-site", origins=(BUCKET,), behaviors=(Behavior("*", ("bucket",)),))
+WEBSITE = replace(PLAIN, origins=(replace(BUCKET, website=True),), default_root_object="index.html")
+DISTRIBUTIONS = {
+    "plain": PLAIN,
+    "website": WEBSITE,
+    "origin path": replace(PLAIN, origins=(replace(BUCKET, path="/uploads"),)),
+    "parameter": replace(PLAIN, origins=(replace(BUCKET, path="/{{tenant}}"),)),
+    "several behaviours": replace(
+        PLAIN, behaviors=(Behavior("/uploads/*.?xt", ("bucket",), rewrites=True), Behavior("*", ("bucket",)))
+    ),
+}
+RULES = PathRules(directory_index="index.html")
+DOUBTFUL = re.compile(r"[*~\x00-\x1f\x7f]|(?<=/)\.\.?(?:/|\Z)")
+"""From where on a key is cut: written down once more, as README and SECURITY.md have it."""
+VICTIMS = ("index.html", "private/salaries.html", "uploads.html", "upload", "a", "private/")
+
+by_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS.values(), ids=DISTRIBUTIONS)
+
+
+def planned(distribution: Distribution, key: str, rules: PathRules = RULES) -> Plan:
+    return plan(paths_for(distribution, [key], rules), EXACT)
+
+
+def own_locations(distribution: Distribution, key: str) -> Iterator[str]:
+    """Under which viewers reach the key: below every origin's path, and as a folder's index."""
+    for origin in distribution.origins:
+        for location in origin.locations(distribution.bucket, key):
+            yield location
+            folder = location.removesuffix("index.html")
+            if folder != location and folder.endswith("/"):
+                yield from (folder, folder[:-1] or "/")
+
+
+def spelled_back(path: str) -> set[str]:
+    """The locations that a path stands for: a raw plus is itself or, for S3, a space."""
+    return {unquote(path), unquote(path.replace("+", " "))}
+
+
+def cuts(location: str) -> Iterator[str]:
+    """What may stand before a wildcard for a location: all before its first doubtful character."""
+    for form in {location, re.sub("/+", "/", location)}:
+        if found := DOUBTFUL.search(form):
+            yield form[: found.start()]
+
+
+def not_its_own(distribution: Distribution, key: str) -> list[str]:
+    """The paths of a key's plan that are more than the key's own, and its documented cuts."""
+    locations = list(own_locations(distribution, key))
+    exact = {*locations, *map(normalised, locations)}
+    bounds = {cut for location in locations for cut in cuts(location)}
+    return [
+        path
+        for path in planned(distribution, key).paths
+        if not spelled_back(path.removesuffix("*")) & (bounds if path.endswith("*") else exact)
+    ]
+
+
+@by_distribution
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_hostile_key_invalidates_its_own_paths_and_cuts_alone(distribution: Distribution, key: str) -> None:
+    assert not_its_own(distribution, key) == []
+
+
+@by_distribution
+@settings(max_examples=300, deadline=None)
+@given(texts)
+def test_any_key_invalidates_its_own_paths_and_cuts_alone(distribution: Distribution, key: str) -> None:
+    assert not_its_own(distribution, key) == []
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from([PLAIN, WEBSITE]), texts, st.booleans())
+@example(PLAIN, "../*", spellings := True)
+@example(PLAIN, "x/../../*", spellings)
+@example(PLAIN, "..//~", spellings)
+def test_who_may_write_below_one_folder_purges_nobody_elses_by_a_wildcard(
+    distribution: Distribution, rest: str, spellings: bool
+) -> None:
+    paths = planned(distribution, "uploads/" + rest, replace(RULES, spellings=spellings)).paths
+    wildcards = [path for path in paths if path.endswith("*")]
+    assert all(wildcard.startswith("/uploads/") for wildcard in wildcards)
+    assert not any(covers(wildcard, f"/{victim}") for wildcard in wildcards for victim in VICTIMS)
+
+
+@by_distribution
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_hostile_key_costs_few_paths_and_cloudfront_takes_them(distribution: Distribution, key: str) -> None:
+    paths, locations = planned(distribution, key).paths, set(own_locations(distribution, key))
+    assert len(paths) <= 8 * len(locations), "four spellings, and those of the location as CloudFront normalises it"
+    assert bool(paths) == bool(locations)
+    assert all(re.fullmatch(r"/[!-)+-~]*\*?", path) and len(path) <= MAX_PATH_LENGTH for path in paths)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS.values() if not DOUBTFUL.search("/" + key)])
+def test_a_key_that_is_odd_but_not_doubtful_costs_no_wildcard(key: str) -> None:
+    assert planned(PLAIN, key).wildcards == 0
+
+
+def test_keys_that_begin_with_a_star_are_documented_to_purge_everything() -> None:
+    """The bound of such a key is what stands before the star: nothing."""
+    assert planned(PLAIN, "*").paths == ("/*",)
+    assert planned(PLAIN, "uploads/*").paths == ("/uploads/*",)
+
+
+@pytest.mark.parametrize("widest", ["/*", "/uploads/*"])
+def test_a_storm_of_hostile_keys_is_widened_no_further_than_widest_path(widest: str) -> None:
+    budget = Budget(max_exact_paths=5, max_cover_paths=3, max_wildcards=2, widest_path=widest)
+    storm = [f"uploads/{number}/{key}" for number, key in enumerate(KEYS.values()) if len(key) < 900]
+    made = plan(paths_for(PLAIN, storm, RULES), budget)
+    assert made.widened
+    assert all(each.path.startswith(widest[:-1]) for each in made.widened)
+    outside = [path for path in made.paths if not path.startswith("/uploads/")]
+    assert all(not path.endswith("*") for path in outside)
