@@ -56,7 +56,7 @@ def run(*, short: bool) -> Results:
         at_most("an idle month", total(month), IDLE_MONTH, deploys.DOLLARS),
         *latency.verdicts(latencies),
         *growth.verdicts(deployed, grown),
-        *(Verdict(f"planner: {what}", "", "", met) for what, met in planner.verdicts(planned)),
+        *(_of_planner(text, met=met) for text, met in planner.verdicts(planned)),
         *cold_start.verdicts(starts),
     ]
     return Results(
@@ -72,6 +72,13 @@ def run(*, short: bool) -> Results:
         calibration,
         judged,
     )
+
+
+def _of_planner(text: str, *, met: bool) -> Verdict:
+    """From ``what: found of target``."""
+    what, _, numbers = text.partition(": ")
+    found, _, target = numbers.partition(" of ")
+    return Verdict(f"planner: {what}", found, f"≤ {target}", met)
 
 
 def main() -> int:

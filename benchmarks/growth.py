@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from benchmarks.calibration import Calibration
 from benchmarks.cloud.account import Account
 from benchmarks.cloud.usage import Meter
-from benchmarks.deploys import DOCUMENTATION, RIVALS
+from benchmarks.deploys import DOCUMENTATION, RIVALS, TARGETS
 from benchmarks.deploys import Row as Deployed
 from benchmarks.sites import deploy
 from benchmarks.verdicts import Verdict, at_most
@@ -80,9 +80,17 @@ def series(deployed: Sequence[Deployed], who: str, measure: Callable[[Deployed],
     return [(size, measure(row)) for size, row in sorted(rows.items())]
 
 
+def slopes(deployed: Sequence[Deployed]) -> list[tuple[str, ...]]:
+    """Each measure with its steepness, direct and buffered."""
+    return [
+        (name, *(f"{steepness(series(deployed, who, measure)):.2f}" for who in TARGETS))
+        for name, measure in MEASURES.items()
+    ]
+
+
 def verdicts(deployed: Sequence[Deployed], rows: Sequence[Row]) -> list[Verdict]:
     found = []
-    for who in ("direct", "buffered"):
+    for who in TARGETS:
         by_measure = {name: steepness(series(deployed, who, measure)) for name, measure in MEASURES.items()}
         steepest = max(by_measure, key=lambda name: by_measure[name])
         found.append(_verdict(f"growth with the changes, {who}", steepest, by_measure))

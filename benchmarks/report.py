@@ -171,6 +171,8 @@ def _time(results: Results) -> Iterator[str]:
         ],
     )  # fmt: skip
     yield "## Growth"
+    yield "The steepest slope between neighbouring sizes, on double logarithmic scales: 1 grows like the changes."
+    yield table(["with the changes", *deploys.TARGETS], growth.slopes(results.deployed))
     yield "100 changes, with so many distributions in front of the bucket, two of them at a time:"
     yield table(
         [
@@ -227,5 +229,6 @@ def _starts(results: Results) -> Iterator[str]:
     row = results.through
     yield (
         f"{row.objects:,} objects: put within {row.put:.1f} s, covered by {row.batches} batches within "
-        f"{row.covered:.1f} s, which is {row.a_second:.0f} changes a second. The stack was there after {row.ready:.1f} s."
+        f"{row.covered:.1f} s, which is {row.a_second:.0f} changes a second. The stack was there after "
+        f"{row.ready:.1f} s."
     )

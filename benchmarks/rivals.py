@@ -73,6 +73,7 @@ class Rival:
             cold = self._idle == 0
             self._idle = max(0, self._idle - 1)
             self.work.cold_starts += cold
+            self.usage.cold_starts += cold
             yield SECONDS.invocation + (SECONDS.cold_start if cold else 0.0)
             succeeded, seconds = self._run(event)
             yield seconds

@@ -20,35 +20,41 @@ class Deploy:
 
 
 def documentation(chance: random.Random, number: int) -> tuple[str, str]:
-    """A release rewrites one version's pages and the assets; older versions and the blog stay."""
+    """A release rewrites one version's pages and the assets; older versions, the blog, some pages and fonts stay."""
     section = chance.choice(("guide", "reference", "tutorials", "faq"))
     if chance.random() < 0.3:
         changed = f"assets/{chance.getrandbits(64):016x}.js"
     else:
         changed = f"docs/latest/{section}/page-{number:06}/index.html"
-    if chance.random() < 0.5:
-        return changed, f"docs/v{chance.randint(1, 3)}/{section}/page-{number:06}/index.html"
-    return changed, f"blog/{chance.randint(2015, 2025)}/{number:06}/index.html"
+    stays = (
+        f"docs/v{chance.randint(1, 3)}/{section}/page-{number:06}/index.html",
+        f"blog/{chance.randint(2015, 2025)}/{number:06}/index.html",
+        f"docs/latest/{section}/archived-{number:06}/index.html",
+        f"assets/fonts/{chance.getrandbits(32):08x}.woff2",
+    )
+    return changed, chance.choices(stays, (45, 45, 8, 2))[0]
 
 
 def single_page_app(chance: random.Random, number: int) -> tuple[str, str]:
-    """A build makes new hashed assets and a few files that keep their names; what users have uploaded stays."""
+    """A build makes new hashed assets and some translations; what users have uploaded stays, and some pictures."""
     if number == 0:
         return "index.html", "favicon.ico"
     name, folder = f"{chance.getrandbits(40):010x}", chance.choice(("js", "js", "js", "css", "media"))
     changed = f"static/{folder}/{number:05}.{name}.chunk.{'css' if folder == 'css' else 'js'}"
     if chance.random() < 0.05:
         changed = f"locales/{chance.choice(('de', 'en', 'fr', 'ja'))}/{number:05}.json"
+    if chance.random() < 0.1:
+        return changed, f"static/media/{chance.getrandbits(40):010x}.png"
     return changed, f"uploads/{chance.getrandbits(32):08x}/avatar.png"
 
 
 def photo_archive(chance: random.Random, number: int) -> tuple[str, str]:
-    """Two months are imported, each picture with two thumbnails; ten years of others stay."""
+    """Two months are imported, each picture with two thumbnails; others of ten years stay, some of November too."""
     picture, size = divmod(number, 3)
     name = ("original", "large", "small")[size]
     month = ("2025/11", "2025/12")[picture % 2]
-    old = f"{chance.randint(2015, 2024)}/{chance.randint(1, 12):02}"
-    return f"photos/{month}/{name}/IMG_{picture:07}.jpg", f"photos/{old}/{name}/IMG_{number:07}.jpg"
+    old = f"{chance.randint(2015, 2024)}/{chance.randint(1, 12):02}" if chance.random() < 0.95 else "2025/11"
+    return f"photos/{month}/{name}/IMG_{picture:07}.jpg", f"photos/{old}/{name}/DSC_{number:07}.jpg"
 
 
 SITES: dict[str, Callable[[random.Random, int], tuple[str, str]]] = {

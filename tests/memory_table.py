@@ -45,7 +45,7 @@ class MemoryTable:
         return self._request("get", key, effect)
 
     def ensure(self, key: Key) -> None:
-        self.update(key, {"v": VERSION}, {})
+        self.update(key, {"v": VERSION}, {"v": None})
 
     def put(self, item: Item) -> None:
         self._request("put", _key_of(item), lambda: self._write(item))

@@ -76,7 +76,8 @@ class Table:
         share = 1.0 if request.get("ConsistentRead") else 0.5
         self._usage.add(Meter.READ_UNITS, read_units(read) * share)
         if "ProjectionExpression" in request:
-            found = [{name: item[name] for name in ("pk", "sk")} for item in found]
+            names = [_name(name, request) for name in request["ProjectionExpression"].split(", ")]
+            found = [{name: item[name] for name in names if name in item} for item in found]
         answer = {"Items": [dict(item) for item in found], "Count": len(found)}
         return {**answer, "LastEvaluatedKey": after} if after else answer
 

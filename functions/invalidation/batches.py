@@ -56,8 +56,8 @@ class DynamoBatchTable:
     """
 
     shards = 4
-    """As many partitions as a table has that is billed on demand, until it has had more to do (DynamoDB Developer Guide,
-    "On-demand capacity mode"): 4,000 writes a second, more than executions can be started. Close and the sweep ask each
+    """As many partitions as a table has that is billed on demand, until it has had more to do (DynamoDB Developer
+    Guide, "On-demand capacity mode"): 4,000 writes a second, more than executions can be started. Close and the sweep ask each
     of them, whether or not anything is there."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
@@ -72,7 +72,7 @@ class DynamoBatchTable:
 
     def ensure(self, key: Key) -> None:
         if key not in self._ensured:
-            self.update(key, {"v": VERSION}, {})
+            self.update(key, {"v": VERSION}, {"v": None})
             self._ensured.add(key)
 
     def put(self, item: Item) -> None:

@@ -34,6 +34,10 @@ class BatchNotFound(InvalidationError):
     """No batch record with this id."""
 
 
+class RecordsOfLaterRelease(InvalidationError):
+    """The batch table holds something whose form this release does not know. It is left as it is."""
+
+
 class BatchTableUnavailable(InvalidationError):
     """DynamoDB throttled the request, answered with an internal error, or did not answer."""
 
@@ -92,6 +96,12 @@ class NoRoomInTime(InvalidationError):
 
 class InvalidationTimedOut(InvalidationError):
     """CloudFront did not report the invalidation as completed within the time that the parameter allows."""
+
+    transient = True
+
+
+class EdgeStillStale(InvalidationError):
+    """CloudFront reported completion, and an edge location still gives what the bucket does not hold any more."""
 
     transient = True
 

@@ -20,6 +20,9 @@ class Outcome(StrEnum):
     PARTLY_FAILED = "PartlyFailed"
     """At least one distribution was invalidated, and at least one other is still owed its invalidation."""
 
+    STALE_AT_EDGE = "StaleAtEdge"
+    """CloudFront completed what it was asked for, and an edge location still gives old content (``VerifyAtEdge``)."""
+
     FAILED = "Failed"
     """No distribution was invalidated. What is owed stays owed: the record says when it is tried again, if it is."""
 
@@ -32,4 +35,4 @@ class Outcome(StrEnum):
     @property
     def succeeded(self) -> bool:
         """Whether nothing is left to do: what the last Choice of the state machine asks."""
-        return self not in {Outcome.PARTLY_FAILED, Outcome.FAILED, Outcome.REJECTED}
+        return self not in {Outcome.PARTLY_FAILED, Outcome.STALE_AT_EDGE, Outcome.FAILED, Outcome.REJECTED}

@@ -133,6 +133,7 @@ _HEADLINES = {
     Outcome.NO_DISTRIBUTION: "No distribution serves this",
     Outcome.DRY_RUN: "Dry run, nothing was sent",
     Outcome.PARTLY_FAILED: "CloudFront invalidation PARTLY FAILED",
+    Outcome.STALE_AT_EDGE: "Still STALE AT THE EDGE",
     Outcome.FAILED: "CloudFront invalidation FAILED",
     Outcome.REJECTED: "Request rejected",
 }

@@ -36,6 +36,8 @@ class Settings:
     completion_timeout: timedelta = timedelta(minutes=30)
     room_timeout: timedelta = timedelta(minutes=60)
     max_tries: int = 5
+    verify_at_edge: bool = False
+    verify_host: str = ""
     audit_retention: timedelta = timedelta(days=400)
 
     @classmethod
@@ -75,6 +77,8 @@ class Settings:
             dry_run=environment.get("DRY_RUN", "false") == "true",
             completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),
             room_timeout=timedelta(minutes=number("ROOM_TIMEOUT_MINUTES", 60)),
+            verify_at_edge=environment.get("VERIFY_AT_EDGE", "false") == "true",
+            verify_host=environment.get("VERIFY_HOST", ""),
             max_tries=number("MAX_TRIES", default.max_tries),
             audit_retention=timedelta(days=number("AUDIT_RETENTION_DAYS", 400)),
         )

@@ -1,6 +1,7 @@
 """Resolve Distributions: which distributions the batch owes an invalidation, and how each routes the bucket, frozen.
 
-Input: ``{"execution", "batchId", "bucket"}``. Output: ``{"count", "targets": [{"distributionId"}], "roomUntil"}``.
+Input: ``{"execution", "batchId", "bucket"}``. Output: ``{"count", "targets": [{"distributionId"}], "roomUntil",
+"verifyAtEdge"}``.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         "count": min(len(owed), MAX_TARGETS_AT_ONCE),
         "targets": [{"distributionId": each.distribution_id} for each in owed[:MAX_TARGETS_AT_ONCE]],
         "roomUntil": room_until.isoformat(timespec="seconds"),
+        "verifyAtEdge": SETTINGS.verify_at_edge,
     }
 
 

@@ -40,8 +40,11 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     tick = datetime.fromisoformat(event["time"]) if "time" in event else now()
     replayed = _replay()
     swept = sweep(TABLE, EXECUTIONS, WINDOW, now, tick)
-    if swept.parked:  # a metric costs only while it is emitted, and its alarm takes silence for zero
-        count("BatchesParked", swept.parked)
+    for reason in swept.left_alone:
+        logger.error("A record of a later release is left alone", reason=reason)
+    if needing_somebody := swept.parked + len(swept.left_alone):
+        # A metric costs only while it is emitted, and its alarm takes silence for zero.
+        count("BatchesParked", needing_somebody)
     if tick.minute < SCHEDULE_MINUTES:
         _count_paths()
     started = [*replayed, *({"name": each.name, "why": each.why} for each in swept.started)]

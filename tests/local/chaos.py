@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -78,6 +79,8 @@ class Aftermath:
     seconds: float
     struck: Counter[str]
     statuses: Counter[str]
+    errors: Counter[str]
+    """Of the executions that failed."""
     sweeps: int
     invalidations: int
     lost: Sequence[str]
@@ -110,6 +113,7 @@ def run(there: Laptop, changes: int, seed: int) -> Aftermath:
         seconds=time.monotonic() - started,
         struck=struck,
         statuses=Counter(one["status"] for one in executions),
+        errors=errors_of(there, executions),
         sweeps=schedule.sweeps,
         invalidations=sum(map(len, done.values())),
         lost=[f"{bucket}/{key}" for bucket in sites for key in fresh.stale(made.last(bucket), done[bucket])],
@@ -138,7 +142,7 @@ def suffer(there: Laptop, made: Changes, changes: int, seed: int, schedule: Sche
     def all_struck() -> bool:
         return {fault.kind for fault in ordered} <= set(faults.struck(there.endpoint))
 
-    made.make(len(SITES), every=0.0)
+    made.make(1, every=0.0)
     tools.eventually(lambda: not running_executions(there), 60)  # until a worker of each function is warm
     faults.order(there.endpoint, ordered, seed)
     with Repeated(stops.stop_one, 3.0), Repeated(schedule.come, 4.0):
@@ -147,6 +151,12 @@ def suffer(there: Laptop, made: Changes, changes: int, seed: int, schedule: Sche
     faults.order(there.endpoint, [])
     time.sleep(LATEST)
     return struck
+
+
+def errors_of(there: Laptop, executions: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    states = there.aws.client("stepfunctions")
+    failed = [one["executionArn"] for one in executions if one["status"] == "FAILED"]
+    return Counter(str(states.describe_execution(executionArn=arn).get("error")) for arn in failed)
 
 
 def queue_of_outcomes(there: Laptop) -> str:
@@ -175,6 +185,7 @@ def table(found: Aftermath) -> Table:
         "[bold]faults in all": found.struck.total(),
         "changes": found.changes,
         **{f"executions {status}": count for status, count in sorted(found.statuses.items())},
+        **{f"  {error}": count for error, count in sorted(found.errors.items())},
         "sweeps": found.sweeps,
         "invalidations": found.invalidations,
         "failures told by the event only, as SNS took nothing": found.told_by_event_only,

@@ -11,7 +11,7 @@ from tests.local import chaos, fresh
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("chaos")]
 
-CHANGES = 40
+CHANGES = 30
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 

@@ -151,3 +151,21 @@ def test_a_service_assumes_its_role_for_this_account_only(role: str, service: st
     (statement,) = found["Statement"]
     assert statement["Principal"] == {"Service": f"{service}.amazonaws.com"}
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+@pytest.mark.parametrize(
+    ("call", "relies_on_it"),
+    [
+        (Call("role", "sns:Publish", "arn:topic/one", allowed=True), True),
+        (Call("role", "sns:Publish", "arn:topic/one", allowed=False), False),
+        (Call("role", "sns:Subscribe", "arn:topic/one", allowed=True), False),
+        (Call("role", "sns:Publish", "arn:queue/one", allowed=True), False),
+        (Call("another", "sns:Publish", "arn:topic/one", allowed=True), False),
+    ],
+    ids=["used", "denied", "another action", "another resource", "another role"],
+)
+def test_a_grant_counts_as_used_only_if_its_role_was_allowed_that_very_action_there(
+    call: Call, relies_on_it: bool
+) -> None:
+    grant = Grant("role", "sns:Publish", "arn:topic/*")
+    assert privileges.unused([grant], [call]) == ([] if relies_on_it else [grant])

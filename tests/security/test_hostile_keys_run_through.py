@@ -12,7 +12,6 @@ from tests.statemachine import stack as stacks
 from tests.statemachine.events import changed
 from tests.statemachine.site import Site
 
-pytestmark = pytest.mark.xdist_group("statemachine")
 PLAIN_KEYS = [key for key in KEYS.values() if "*" not in key and "~" not in key and "/." not in "/" + key]
 """Those that have one path which purges them, if nothing in them is a control character."""
 

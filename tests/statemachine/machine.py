@@ -102,12 +102,12 @@ def aws() -> Iterator[None]:
     """moto, interpreting state machines, and saying less about states that fail: here failures are the point."""
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
     with mock_aws(config=moto_seams.EXECUTE), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3, "DEFAULT_SESSION", _session())
+        patch.setattr(boto3, "DEFAULT_SESSION", session())
         yield
 
 
 @cache
-def _session() -> boto3.session.Session:
+def session() -> boto3.session.Session:
     """One for all tests, because it keeps the service models that it has read. Made under moto: its keys are moto's."""
     return boto3.session.Session(region_name=REGION)
 

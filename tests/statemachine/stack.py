@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import boto3
 
 from invalidation.batches import DynamoBatchTable
 from invalidation.lifecycle import Batch, read_batch
@@ -26,6 +25,13 @@ if TYPE_CHECKING:
 TABLE = "batches"
 FUNCTIONS = tuple(resources("AWS::Serverless::Function"))
 EVENT_SOURCE = "cloudfront-auto-invalidation"
+
+
+@cache
+def _client(service: str) -> Any:
+    """One for all tests: a client takes longer to make than most of its calls take."""
+    client: Any = machine.session().client
+    return client(service)
 
 
 @dataclass
@@ -64,14 +70,9 @@ class Stack:
 
     def distribution(self, bucket: str, **config: Any) -> str:
         """Create a distribution in front of a bucket, with index.html as its default root object; return its id."""
-        client = boto3.client("cloudfront", region_name=REGION)
+        client = _client("cloudfront")
         created = client.create_distribution(DistributionConfig=distribution_config(bucket, **config))
-        return created["Distribution"]["Id"]
-
-    def delete_distribution(self, distribution_id: str) -> None:
-        client = boto3.client("cloudfront", region_name=REGION)
-        etag = client.get_distribution_config(Id=distribution_id)["ETag"]
-        client.delete_distribution(Id=distribution_id, IfMatch=etag)
+        return str(created["Distribution"]["Id"])
 
     def notifications(self, ran: Ran) -> list[dict[str, Any]]:
         """The notifications of an execution: subject, parsed body and attributes."""
@@ -87,7 +88,7 @@ class Stack:
 
     @property
     def table(self) -> DynamoBatchTable:
-        return DynamoBatchTable(boto3.client("dynamodb", region_name=REGION), TABLE)
+        return DynamoBatchTable(_client("dynamodb"), TABLE)
 
     def batch(self, ran: Ran) -> Batch:
         """The record of the batch that an execution led."""
@@ -95,7 +96,7 @@ class Stack:
 
     def pending(self, bucket: str) -> int:
         """How many changes of a bucket wait for a batch."""
-        scanned = boto3.client("dynamodb", region_name=REGION).scan(TableName=TABLE, ConsistentRead=True)
+        scanned = _client("dynamodb").scan(TableName=TABLE, ConsistentRead=True)
         return sum(item["pk"]["S"].startswith(f"PENDING#{bucket}#") for item in scanned["Items"])
 
 
@@ -151,33 +152,33 @@ def distribution_config(bucket: str, **config: Any) -> DistributionConfigUnionTy
 def _create_table() -> None:
     table = properties("BatchTable")
     taken = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-    client = boto3.client("dynamodb", region_name=REGION)
+    client = _client("dynamodb")
     client.create_table(TableName=TABLE, **{name: table[name] for name in taken})
 
 
 def _topic_with_queue() -> tuple[str, str]:
-    topic = boto3.client("sns", region_name=REGION).create_topic(Name="notifications")["TopicArn"]
+    topic = _client("sns").create_topic(Name="notifications")["TopicArn"]
     url, arn = _queue("notifications")
-    boto3.client("sns", region_name=REGION).subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    _client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     return topic, url
 
 
 def _bus_queue() -> str:
     url, arn = _queue("announcements")
-    events = boto3.client("events", region_name=REGION)
+    events = _client("events")
     events.put_rule(Name="announcements", EventPattern=json.dumps({"source": [EVENT_SOURCE]}))
     events.put_targets(Rule="announcements", Targets=[{"Id": "queue", "Arn": arn}])
     return url
 
 
 def _queue(name: str) -> tuple[str, str]:
-    sqs = boto3.client("sqs", region_name=REGION)
+    sqs = _client("sqs")
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
 def _messages(url: str) -> list[dict[str, Any]]:
-    sqs = boto3.client("sqs", region_name=REGION)
+    sqs = _client("sqs")
     found: list[dict[str, Any]] = []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
         for message in messages:

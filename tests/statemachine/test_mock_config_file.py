@@ -25,7 +25,10 @@ CASES: dict[str, dict[str, str]] = mock_config()["StateMachines"][NAME]["TestCas
 RESPONSES: dict[str, dict[str, Any]] = mock_config()["MockedResponses"]
 EPOCH = datetime.fromtimestamp(0, UTC)
 RUN = reports.Run("arn:aws:states:us-east-1:123456789012:execution:invalidation:x", EPOCH, EPOCH)
-SUMMARY = TargetSummary("E1", TargetState.COMPLETED, 1, 1, (("/*", 2),), ("I1",), 1, "AccessDenied", "told", 5)
+LOOK = {"path": "/", "verdict": "Fresh", "stored": "a", "served": "a"}
+SUMMARY = TargetSummary(
+    "E1", TargetState.COMPLETED, 1, 1, (("/*", 2),), ("I1",), 1, "AccessDenied", "told", 5, edge=(LOOK,)
+)
 BARE = Finished(Outcome.COMPLETED, recorded=True, batch_id="b")
 SCALARS: dict[str, Any] = {"bool": True, "int": 1, "str": "x"}
 FULL = replace(
@@ -117,7 +120,7 @@ def test_close_batch_answers_as_the_function_does() -> None:
 
 def test_resolve_distributions_answers_as_the_function_does() -> None:
     for name, payload in _answers("Resolve Distributions"):
-        assert set(payload) == {"count", "targets", "roomUntil"}, name
+        assert set(payload) == {"count", "targets", "roomUntil", "verifyAtEdge"}, name
         if name != "Resolve_NoList":
             assert payload["count"] == len(payload["targets"])
             assert all(set(each) == {"distributionId"} for each in payload["targets"])
@@ -145,7 +148,9 @@ def test_finish_batch_and_notify_answer_as_the_functions_do() -> None:
 def test_the_distributions_of_an_outcome_are_told_as_the_function_tells_them() -> None:
     ever = set(SUMMARY.to_document())
     always = set(
-        replace(SUMMARY, widened=(), invalidation_ids=(), tries=0, error="", message="", seconds=None).to_document()
+        replace(
+            SUMMARY, widened=(), invalidation_ids=(), tries=0, error="", message="", seconds=None, edge=()
+        ).to_document()
     )
     for name, payload in _answers("Finish Batch", "Notify"):
         for target in payload["outcome"].get("targets", []):

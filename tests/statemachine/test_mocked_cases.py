@@ -44,6 +44,9 @@ ENDS = {
     "AnnouncingFailsThenFine": (SUCCEEDED, "", COMPLETED),
     "NotificationFails": (FAILED, "NotificationFailed", "Notification Failed"),
     "NotificationFailsThenFine": (SUCCEEDED, "", COMPLETED),
+    "VerifiedAtEdge": (SUCCEEDED, "", COMPLETED),
+    "VerifiedWhenCreated": (SUCCEEDED, "", COMPLETED),
+    "StaleAtEdge": (FAILED, "EdgeStillStale", BATCH_FAILED),
 }
 BEFORE_THE_MAP = (
     "Join Batch",

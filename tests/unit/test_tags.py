@@ -233,6 +233,7 @@ def test_the_tags_of_more_than_a_hundred_objects_are_not_read(site: Site) -> Non
     assert site.looked_up == []
 
 
-def test_tags_that_somebody_asks_for_by_hand_go_however_many_they_are(site: Site) -> None:
+def test_tags_and_paths_that_somebody_asks_for_by_hand_go_however_many_they_are(site: Site) -> None:
     tags = [f"#tag-{number:02}" for number in range(40)]
-    assert site.ask_for(*tags, "/a.html") == [[*tags, "/a.html"]]
+    paths = [f"/p/{number:02}.html" for number in range(40)]
+    assert site.ask_for(*tags, *paths) == [[*tags, *paths]]

@@ -30,6 +30,7 @@ from invalidation.lifecycle.resolving import (
     invalidations,
     owed_targets,
     record_invalidation,
+    record_looks,
     record_plan,
     target,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "pause",
     "read_batch",
     "record_invalidation",
+    "record_looks",
     "record_plan",
     "remember_events_switched_on",
     "resume",

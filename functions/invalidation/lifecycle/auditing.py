@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from invalidation.errors import RecordsOfLaterRelease
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.freezing import find_batch, frozen_changes
 from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState, Kind
@@ -68,19 +69,29 @@ def batch_of_invalidation(table: BatchTable, invalidation_id: str) -> Batch | No
     return None
 
 
-def unfinished_batches(table: BatchTable) -> Iterator[Batch]:
-    return _in_state(table, UNFINISHED, BatchState.FROZEN)
+Leave = Callable[[RecordsOfLaterRelease], object]
+"""Is told of a record that this release cannot read. Where there is none, such a record raises its error."""
 
 
-def parked_batches(table: BatchTable) -> Iterator[Batch]:
+def unfinished_batches(table: BatchTable, leave: Leave | None = None) -> Iterator[Batch]:
+    return _in_state(table, UNFINISHED, BatchState.FROZEN, leave)
+
+
+def parked_batches(table: BatchTable, leave: Leave | None = None) -> Iterator[Batch]:
     """Batches of which nothing is tried again before somebody has mended the cause."""
-    return _in_state(table, PARKED, BatchState.PARKED)
+    return _in_state(table, PARKED, BatchState.PARKED, leave)
 
 
-def _in_state(table: BatchTable, value: str, state: BatchState) -> Iterator[Batch]:
+def _in_state(table: BatchTable, value: str, state: BatchState, leave: Leave | None) -> Iterator[Batch]:
     """The index only says where to look, and lags behind; what counts is the record."""
     for key in indexed(table, Index.UNFINISHED, value):
-        batch = find_batch(table, keys.batch_id_of(key.pk))
+        try:
+            batch = find_batch(table, keys.batch_id_of(key.pk))
+        except RecordsOfLaterRelease as error:
+            if leave is None:
+                raise
+            leave(error)
+            continue
         if batch is not None and batch.state is state:
             yield batch
 

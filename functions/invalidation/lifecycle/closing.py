@@ -12,16 +12,18 @@ An attempt that dies leaves the changes pending, or owned twice for a while; nev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from invalidation.changes import Change
+from invalidation.errors import RecordsOfLaterRelease
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.freezing import draft, find_batch, freeze_changes, frozen_changes
 from invalidation.lifecycle.heads import Head, HeadState
+from invalidation.lifecycle.items import VERSION
 from invalidation.lifecycle.joining import read_head
 from invalidation.lifecycle.records import Batch
 from invalidation.lifecycle.rows import pending_from_item
@@ -57,6 +59,9 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
 
     ``attempt`` must be new for each invocation: it names the list, and two attempts that shared a name would overwrite
     each other's chunks after one of them has been frozen.
+
+    Raises:
+        RecordsOfLaterRelease: nothing is pending but what a later release wrote. Where there is more, that stays.
     """
     batch = find_batch(table, batch_id)
     if batch is None:
@@ -70,7 +75,10 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
             return Closed(ClosedStatus.PAUSED)
         else:
             drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
-            batch = freeze_changes(table, drafted, pending_changes(table, bucket))
+            left_alone: list[RecordsOfLaterRelease] = []
+            batch = freeze_changes(table, drafted, pending_changes(table, bucket, left_alone.append))
+            if batch is None and left_alone:
+                raise left_alone[0]
             if batch is None:
                 return Closed(ClosedStatus.EMPTY)
     if batch.gathered and not batch.ended:
@@ -78,10 +86,23 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
     return Closed(ClosedStatus.FROZEN, batch.changes)
 
 
-def pending_changes(table: BatchTable, bucket: str) -> Iterator[Change]:
-    """All changes of a bucket that no batch owns for certain yet; read lazily, page by page."""
+def pending_changes(
+    table: BatchTable, bucket: str, leave: Callable[[RecordsOfLaterRelease], object] | None = None
+) -> Iterator[Change]:
+    """All changes of a bucket that no batch owns for certain yet; read lazily, page by page.
+
+    ``leave`` is told of those that cannot be read, which stay pending; without it they raise RecordsOfLaterRelease.
+    """
     for shard in range(table.shards):
-        yield from (pending_from_item(item) for item in items(table, keys.pending_shard(bucket, shard)))
+        for item in items(table, keys.pending_shard(bucket, shard)):
+            try:
+                change = pending_from_item(item)
+            except RecordsOfLaterRelease as error:
+                if leave is None:
+                    raise
+                leave(error)
+            else:
+                yield change
 
 
 def has_pending(table: BatchTable, bucket: str) -> bool:
@@ -92,7 +113,7 @@ def has_pending(table: BatchTable, bucket: str) -> bool:
 def _close_head(table: BatchTable, bucket: str, batch_id: str, now: Clock) -> Head:
     """The head as it is afterwards; it is ours and CLOSED, or another batch's."""
     assign = {"state": HeadState.CLOSED.value, "closedAt": to_text(now())}
-    expect = {"batchId": batch_id, "state": HeadState.GATHERING.value}
+    expect = {"batchId": batch_id, "state": HeadState.GATHERING.value, "v": VERSION}
     closed = table.update(keys.head(bucket), assign, expect)
     return read_head(table, bucket) if closed is None else Head.from_item(bucket, closed)
 

@@ -17,7 +17,7 @@ from invalidation.changes import Change
 from invalidation.errors import BatchNotFound
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.items import blank
+from invalidation.lifecycle.items import blank, readable
 from invalidation.lifecycle.packing import pack, unpack
 from invalidation.lifecycle.records import Batch, Kind
 from invalidation.lifecycle.rows import change_from_row, change_to_row
@@ -103,7 +103,7 @@ def frozen_chunks(table: BatchTable, batch: Batch) -> Iterator[list[Any]]:
         item = table.get(keys.chunk(batch.batch_id, batch.attempt, number))
         if item is None:
             raise BatchNotFound(f"the list of batch {batch.batch_id} has expired: chunk {number} is gone")
-        yield unpack(item["rows"])
+        yield unpack(readable(item)["rows"])
 
 
 def _write_list(table: BatchTable, drafted: Batch, rows: Iterable[Any]) -> int:

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from invalidation.lifecycle.items import VERSION, readable
 from invalidation.lifecycle.table import Item
 from invalidation.lifecycle.times import LONG_AGO, from_text, to_text
 
@@ -35,8 +36,10 @@ class Head:
 
     @classmethod
     def from_item(cls, bucket: str, item: Item | None) -> Head:
+        """Raises RecordsOfLaterRelease."""
         if item is None:
             return cls(bucket)
+        readable(item)
         return cls(
             bucket=bucket,
             batch_id=item.get("batchId", ""),
@@ -56,6 +59,7 @@ class Head:
     def opening(self) -> dict[str, Any]:
         """The attributes that an opened batch sets; ``paused`` is not its to touch."""
         return {
+            "v": VERSION,
             "batchId": self.batch_id,
             "leader": self.leader,
             "state": self.state.value,

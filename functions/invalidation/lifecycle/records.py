@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from invalidation.lifecycle import keys
-from invalidation.lifecycle.items import blank, known
+from invalidation.lifecycle.items import blank, known, readable
 from invalidation.lifecycle.table import Item
 from invalidation.lifecycle.times import from_text, optional_from_text, to_text
 from invalidation.outcomes import Outcome
@@ -100,6 +100,8 @@ class Batch:
 
     @classmethod
     def from_item(cls, item: Item) -> Batch:
+        """Raises RecordsOfLaterRelease."""
+        readable(item)
         return cls(
             batch_id=item["batchId"],
             owner=item["owner"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from invalidation.errors import BatchNotFound
@@ -57,6 +57,12 @@ def record_plan(table: BatchTable, batch_id: str, distribution_id: str, plan: Pl
     """Note what is about to be sent; planning the same list again gives the same plan."""
     key = keys.target(batch_id, distribution_id)
     table.update(key, {"plan": plan.to_document()}, {"distributionId": distribution_id})
+
+
+def record_looks(table: BatchTable, batch_id: str, distribution_id: str, looks: Sequence[Mapping[str, str]]) -> None:
+    """Note what a look at the edge has shown; the last look is the one that counts."""
+    key = keys.target(batch_id, distribution_id)
+    table.update(key, {"edge": [dict(each) for each in looks]}, {"distributionId": distribution_id})
 
 
 def record_invalidation(table: BatchTable, batch_id: str, distribution_id: str, record: InvalidationRecord) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from invalidation.changes import Change
 from invalidation.lifecycle import keys
-from invalidation.lifecycle.items import blank
+from invalidation.lifecycle.items import blank, readable
 from invalidation.lifecycle.table import Item
 
 
@@ -36,4 +36,5 @@ def pending_to_item(change: Change, shards: int) -> Item:
 
 
 def pending_from_item(item: Item) -> Change:
-    return change_from_row(item["bucket"], item)
+    """Raises RecordsOfLaterRelease."""
+    return change_from_row(item["bucket"], readable(item))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from invalidation.errors import InvalidRequest
+from invalidation.errors import EdgeStillStale, InvalidRequest
 from invalidation.lifecycle.freezing import read_batch
 from invalidation.lifecycle.items import known
 from invalidation.lifecycle.records import Batch, BatchState
@@ -42,6 +42,8 @@ class TargetSummary:
     path_sample: tuple[str, ...] = ()
     price: Decimal = Decimal(0)
     """The most that its paths cost, in US dollars; in a dry run, would have cost."""
+    edge: tuple[Mapping[str, str], ...] = ()
+    """What a look at the edge has shown, path by path (``VerifyAtEdge``)."""
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -59,6 +61,7 @@ class TargetSummary:
                     "error": self.error,
                     "message": self.message,
                     "seconds": self.seconds,
+                    "edge": [dict(each) for each in self.edge],
                 }
             ),
         }
@@ -152,6 +155,8 @@ def outcome_of(batch: Batch, targets: Sequence[Target]) -> Outcome:
     if not targets:
         return Outcome.NO_DISTRIBUTION
     if not all(state.final for state in states):
+        if {target.error for target in targets if not target.state.final} == {EdgeStillStale.__name__}:
+            return Outcome.STALE_AT_EDGE
         return Outcome.PARTLY_FAILED if completed else Outcome.FAILED
     if batch.dry_run or any(target.only_planned for target in targets):
         return Outcome.DRY_RUN
@@ -212,6 +217,7 @@ def _target_summary(target: Target, created: Sequence[tuple[str, InvalidationRec
         message=target.message,
         seconds=target.seconds,
         path_sample=plan.sample,
+        edge=target.edge,
         price=price(plan.paid if target.only_planned else sent),
     )
 

@@ -7,9 +7,12 @@ safe to start twice, and what it misses it finds the next time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from invalidation.errors import RecordsOfLaterRelease
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.auditing import parked_batches, unfinished_batches
 from invalidation.lifecycle.closing import has_pending
@@ -36,7 +39,8 @@ class Swept:
     """What was started, and what there is to tell of what was not.
 
     ``parked`` counts batches that wait for a person. It is to be a metric with an alarm: the execution that parked a
-    batch may have died before it could notify anybody.
+    batch may have died before it could notify anybody. ``left_alone`` says the same of records that a later release
+    wrote: what can be read is seen to all the same.
     """
 
     started: tuple[Started, ...] = ()
@@ -44,6 +48,7 @@ class Swept:
     unfinished: int = 0
     parked: int = 0
     paused: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
 
 
 def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock, tick: datetime) -> Swept:
@@ -52,15 +57,15 @@ def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock,
     ``tick`` is the schedule's own time: a sweep that is delivered twice has the same one, and so starts nothing twice,
     while the next sweep can start again what died once more.
     """
-    heads = [read_head(table, item["sk"]) for item in items(table, keys.BUCKETS, keys=True)]
+    unreadable: dict[str, None] = {}
+    heads = list(_heads(table, unreadable))
     paused = tuple(head.bucket for head in heads if head.paused)
-    left_alone = [head for head in heads if not head.paused and _leaderless(head, window, now())]
-    waiting = tuple(
-        head.bucket
-        for head in left_alone
-        if has_pending(table, head.bucket) and not _is_late(table, head, executions, now())
-    )
-    unfinished = list(unfinished_batches(table))
+    waiting = []
+    for head in heads:
+        with _leaving(unreadable):
+            if _waits(table, head, executions, window, now()):
+                waiting.append(head.bucket)
+    unfinished = list(unfinished_batches(table, lambda error: unreadable.setdefault(str(error))))
     retries = [
         _retry(batch, tick, why)
         for batch in unfinished
@@ -69,11 +74,34 @@ def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock,
     orders = [*(_lead(bucket, tick) for bucket in waiting), *retries]
     return Swept(
         started=tuple(order for order in orders if executions.start(order.name, order.document)),
-        waiting=waiting,
+        waiting=tuple(waiting),
         unfinished=len(unfinished),
-        parked=sum(1 for _ in parked_batches(table)),
+        parked=sum(1 for _ in parked_batches(table, lambda error: unreadable.setdefault(str(error)))),
         paused=paused,
+        left_alone=tuple(unreadable),
     )
+
+
+def _heads(table: BatchTable, unreadable: dict[str, None]) -> Iterator[Head]:
+    for item in items(table, keys.BUCKETS, keys=True):
+        with _leaving(unreadable):
+            yield read_head(table, item["sk"])
+
+
+@contextmanager
+def _leaving(unreadable: dict[str, None]) -> Iterator[None]:
+    """Go on without a record that this release cannot read, and note it."""
+    try:
+        yield
+    except RecordsOfLaterRelease as error:
+        unreadable.setdefault(str(error))
+
+
+def _waits(table: BatchTable, head: Head, executions: Executions, window: Window, now: datetime) -> bool:
+    """Whether changes are pending that nobody is going to read."""
+    if head.paused or not _leaderless(head, window, now):
+        return False
+    return has_pending(table, head.bucket) and not _is_late(table, head, executions, now)
 
 
 def _leaderless(head: Head, window: Window, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from invalidation.lifecycle import keys
-from invalidation.lifecycle.items import blank
+from invalidation.lifecycle.items import blank, readable
 from invalidation.lifecycle.table import Item
 from invalidation.lifecycle.times import from_text, to_text
 from invalidation.plan import Plan
@@ -107,6 +107,8 @@ class Target:
     plan: PlanSummary | None = None
     only_planned: bool = False
     """Whether there was something to send that was not to be sent: a dry run."""
+    edge: tuple[dict[str, str], ...] = ()
+    """What the last look at the edge has shown: ``{"path", "verdict", "stored", "served"}`` each."""
 
     @property
     def owed(self) -> bool:
@@ -125,6 +127,8 @@ class Target:
 
     @classmethod
     def from_item(cls, item: Item) -> Target:
+        """Raises RecordsOfLaterRelease."""
+        readable(item)
         return cls(
             batch_id=item["batchId"],
             distribution_id=item["distributionId"],
@@ -137,6 +141,7 @@ class Target:
             seconds=item.get("seconds"),
             plan=PlanSummary.from_document(item["plan"]) if "plan" in item else None,
             only_planned=item.get("onlyPlanned", False),
+            edge=tuple(item.get("edge", ())),
         )
 
 
@@ -166,6 +171,8 @@ class InvalidationRecord:
 
     @classmethod
     def from_item(cls, item: Item) -> InvalidationRecord:
+        """Raises RecordsOfLaterRelease."""
+        readable(item)
         return cls(
             number=item["number"],
             invalidation_id=item["invalidationId"],

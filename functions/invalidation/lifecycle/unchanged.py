@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from invalidation.changes import Change
 from invalidation.lifecycle import keys
+from invalidation.lifecycle.items import VERSION
 from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.times import epoch_seconds
 
@@ -35,12 +36,15 @@ def _is_unchanged(table: BatchTable, change: Change, now: datetime) -> bool:
     key = keys.content(change.bucket, change.key)
     for _ in range(TRIES):
         found = table.get(key) or {}
+        if found.get("v", VERSION) > VERSION:
+            return False  # a later release's; it says nothing to this one, and stays as it is
         newer = _order(change.sequencer) > _order(found.get("sequencer", ""))
         if newer and not change.deleted and change.etag and change.etag == found.get("etag"):
             return True
         if not newer:
             return False  # what is remembered stays: it tells of a later state than this event
         remembered = {
+            "v": VERSION,
             "etag": None if change.deleted else change.etag or None,
             "sequencer": change.sequencer or None,
             "expiresAt": epoch_seconds(now + REMEMBERED),
