@@ -1,8 +1,8 @@
 """How long a handler takes to be ready in a fresh process, beside the least that any handler with its clients takes.
 
 The deployment package is unpacked as Lambda does it, and imported by an interpreter that has boto3 and nothing else.
-The least is ``import boto3`` and the very clients that the handler makes. Processor time, interleaved, median of the
-ratios: other work on the machine slows both.
+The least is ``import boto3`` and the very clients that the handler makes. Processor time, all of them interleaved, the
+least of some rounds: other work on the machine only ever adds to it.
 
 A package holds sources. Lambda's disk is read-only, so each cold start compiles them again, unless the package brings
 its bytecode along: both are measured.
@@ -11,11 +11,11 @@ its bytecode along: both are measured.
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from benchmarks.cloud.functions import LOADED
@@ -78,7 +78,11 @@ def run(*, rounds: int, functions: int | None = None) -> list[Row]:
         compile_all = [str(interpreter), "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
         subprocess.run([*compile_all, str(compiled)], check=False, capture_output=True)  # noqa: S603 - our own package
         chosen = FUNCTIONS[:functions]
-        return [_measured(function, interpreter, sources, compiled, rounds) for function in chosen]
+        times: dict[str, list[list[float]]] = {function: [] for function in chosen}
+        for _ in range(rounds):
+            for function in chosen:
+                times[function].append(_seconds_of(function, interpreter, sources, compiled))
+    return [_row(function, times[function]) for function in chosen]
 
 
 def package() -> Package:
@@ -100,19 +104,17 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
     return found
 
 
-def _measured(function: str, interpreter: Path, sources: Path, compiled: Path, rounds: int) -> Row:
-    clients = tuple(clients_of(function))
-    bare = "import boto3\n" + "\n".join(f"boto3.client({each!r})" for each in clients)
+def _seconds_of(function: str, interpreter: Path, sources: Path, compiled: Path) -> list[float]:
+    """Of the bare clients, of the handler with its bytecode, and of the handler's sources."""
+    bare = "import boto3\n" + "\n".join(f"boto3.client({each!r})" for each in clients_of(function))
     handler = f"import {folder_of(function)}.app"
     programs = ((sources, bare), (compiled, handler), (sources, handler))
-    times = [[_seconds(interpreter, package, code) for package, code in programs] for _ in range(rounds)]
-    return Row(
-        function=function,
-        clients=clients,
-        bare=statistics.median(bare for bare, _, _ in times),
-        compiled=statistics.median(compiled / bare for bare, compiled, _ in times),
-        sources=statistics.median(sources / bare for bare, _, sources in times),
-    )
+    return [_seconds(interpreter, package, code) for package, code in programs]
+
+
+def _row(function: str, times: list[list[float]]) -> Row:
+    bare, compiled, sources = (min(each) for each in zip(*times, strict=True))
+    return Row(function, clients_of(function), bare, compiled / bare, sources / bare)
 
 
 def _seconds(interpreter: Path, package: Path, code: str) -> float:
@@ -123,9 +125,10 @@ def _seconds(interpreter: Path, package: Path, code: str) -> float:
     return float(done.stdout)
 
 
-def clients_of(function: str) -> list[str]:
+@cache
+def clients_of(function: str) -> tuple[str, ...]:
     """The services that a handler's module makes clients for."""
     made = LOADED().switch.made
     made.clear()
     LOADED().load(function)
-    return list(dict.fromkeys(made))
+    return tuple(dict.fromkeys(made))

@@ -150,7 +150,7 @@ def verdicts(rows: Sequence[Row]) -> Iterator[Verdict]:
     yield at_most(
         "10,000 objects: CloudFront calls, of the rival's", calls / rival.usage.cloudfront_calls, 0.01, "{:.2%}"
     )
-    lone = max((row for row in rows if row.who in TARGETS and row.objects == 1), key=lambda row: row.dollars)
+    lone = max((row for row in rows if row.who in TARGETS and row.usage[Meter.PATHS] == 1), key=lambda row: row.dollars)
     metrics = PRICES[Meter.METRIC_MONTHS].of(lone.usage[Meter.METRIC_MONTHS])
     yield at_most("one change of one path, alone in its hour", lone.dollars, 0.006, CENTS)
     yield at_most("one change of one path, its hour's custom metrics apart", lone.dollars - metrics, 0.006, CENTS)

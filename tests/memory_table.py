@@ -116,7 +116,7 @@ class MemoryTable:
 
 
 def _outline(item: Item) -> Item:
-    return {name: item[name] for name in ("pk", "sk", "expiresAt") if name in item}
+    return {name: item[name] for name in ("pk", "sk", "v", "expiresAt") if name in item}
 
 
 def _key_of(item: Item) -> Key:

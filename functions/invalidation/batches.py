@@ -113,7 +113,7 @@ class DynamoBatchTable:
         if after is not None:
             request["ExclusiveStartKey"] = _key(after)
         if keys:
-            request["ProjectionExpression"] = "pk, sk, expiresAt"
+            request["ProjectionExpression"] = "pk, sk, v, expiresAt"
         return self._query(request, values, limit)
 
     def index_page(

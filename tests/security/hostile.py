@@ -65,7 +65,8 @@ KEYS = {
 }
 
 texts = st.text(
-    st.sampled_from("./*~%\\ +?#&=@ab\x00\r\n\x1b\x7f\xa0ü日\u202e\u2028$<>\"'`|[]{}:,;!-") | st.characters(codec="utf-8"),
+    st.sampled_from("./*~%\\ +?#&=@ab\x00\r\n\x1b\x7f\xa0ü日\u202e\u2028$<>\"'`|[]{}:,;!-")
+    | st.characters(codec="utf-8"),
     min_size=1,
     max_size=40,
 )

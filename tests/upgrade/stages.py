@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from invalidation.errors import AccessDenied, CloudFrontUnavailable
 from invalidation.lifecycle import pause, remember_events_switched_on
 from invalidation.lifecycle.items import VERSION
 from invalidation.lifecycle.table import Item, Key
+from invalidation.settings import Settings
 from tests.upgrade.world import DISTRIBUTIONS, Died, Edge, MortalTable, World, worlds
 
 RECORDS = Path(__file__).parent / "records"
@@ -35,7 +36,12 @@ def event(bucket: str, key: str, *, sequencer: str = "00617F08299329D189") -> di
         "time": "2026-11-23T06:27:18Z",
         "detail": {
             "bucket": {"name": bucket},
-            "object": {"key": key, "etag": "b1946ac92492d2347c6235b4d2611184", "sequencer": sequencer, "version-id": "v1"},
+            "object": {
+                "key": key,
+                "etag": "b1946ac92492d2347c6235b4d2611184",
+                "sequencer": sequencer,
+                "version-id": "v1",
+            },
             "requester": "123456789012",
             "source-ip-address": "192.0.2.7",
             "reason": "PutObject",
@@ -117,8 +123,7 @@ def of_paths(world: World, bucket: str) -> None:
 
 def remembered(world: World, bucket: str) -> None:
     """SkipUnchanged remembers what was there; and whose switch the bucket's events are."""
-    join = world.module("join_batch")
-    world.setting("join_batch", "SETTINGS", replace(join.SETTINGS, skip_unchanged=True))
+    world.setting("join_batch", "SETTINGS", Settings(skip_unchanged=True))
     remember_events_switched_on(world.table, bucket)
     _run(world, bucket)
 
@@ -126,7 +131,19 @@ def remembered(world: World, bucket: str) -> None:
 STAGES: dict[str, Stage] = {
     each.__name__.replace("_", "-"): each
     for each in (
-        pending, gathering, closed, frozen, resolved, created, owed, parked, ended, paused, by_hand, of_paths, remembered,
+        pending,
+        gathering,
+        closed,
+        frozen,
+        resolved,
+        created,
+        owed,
+        parked,
+        ended,
+        paused,
+        by_hand,
+        of_paths,
+        remembered,
     )  # fmt: skip
 }
 
@@ -176,9 +193,7 @@ def load(form: int, stage: str) -> Golden:
 def record(make: Callable[[MortalTable, Edge, datetime], World], stage: str) -> Golden:
     """Live a stage, and die at its end."""
     world = make(MortalTable(), Edge(), START)
-    before = world.module("join_batch").SETTINGS
     STAGES[stage](world, f"site-{stage}")
-    world.setting("join_batch", "SETTINGS", before)
     return Golden(stage, world.now, tuple(world.table.items()), world.edge.created)
 
 

@@ -16,6 +16,7 @@ from invalidation.cloudfront import Invalidation, Target
 from invalidation.distribution import Behavior, Distribution, Origin
 from invalidation.errors import InvalidationError
 from invalidation.lifecycle.table import Item, Key
+from invalidation.settings import Settings
 from tests.memory_table import MemoryTable
 from tests.security.handlers import loaded
 
@@ -23,7 +24,14 @@ T = TypeVar("T")
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:site-invalidation"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:site-invalidation:"
 DISTRIBUTIONS = ("E1AAAAAAAAAAAA", "E2BBBBBBBBBBBB")
-HANDLERS = ("join_batch", "close_batch", "resolve_distributions", "create_invalidation", "get_invalidation", "finish_batch")
+HANDLERS = (
+    "join_batch",
+    "close_batch",
+    "resolve_distributions",
+    "create_invalidation",
+    "get_invalidation",
+    "finish_batch",
+)
 
 
 class Died(BaseException):
@@ -90,9 +98,16 @@ class World:
         self.table, self.edge, self.now = table, edge, now
         self.to_start: dict[str, Any] = {}
         self._modules = modules
+        modules["join_batch"].SETTINGS = Settings()  # type: ignore[attr-defined] # another world's may be another
         numbers = itertools.count(1)
         attempts = SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"attempt{next(numbers)}"))
-        collaborators = {"TABLE": table, "CLOUDFRONT": edge, "EXECUTIONS": self, "uuid": attempts, "datetime": _clock(self)}
+        collaborators = {
+            "TABLE": table,
+            "CLOUDFRONT": edge,
+            "EXECUTIONS": self,
+            "uuid": attempts,
+            "datetime": _clock(self),
+        }
         for module in modules.values():
             for name, value in collaborators.items():
                 if hasattr(module, name):

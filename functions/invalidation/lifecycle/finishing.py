@@ -13,6 +13,7 @@ from invalidation.errors import BatchContended
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.freezing import find_batch
+from invalidation.lifecycle.items import readable
 from invalidation.lifecycle.joining import ATTEMPTS
 from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState
 from invalidation.lifecycle.resolving import targets_of
@@ -88,7 +89,7 @@ def _end(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: da
     expiry = {"expiresAt": epoch_seconds(expires)}
     for item in items(table, keys.batch(batch.batch_id), keys=True):
         key = Key(item["pk"], item["sk"])
-        if key != keys.meta(batch.batch_id) and "expiresAt" not in item:
+        if key != keys.meta(batch.batch_id) and "expiresAt" not in readable(item):
             table.update(key, expiry, {})
     return _written(table, batch, {**ending, **expiry})
 

@@ -29,8 +29,8 @@ def readable(item: Item) -> Item:
     version = item.get("v", VERSION)
     if version > VERSION:
         raise RecordsOfLaterRelease(
-            f"{item['pk']} / {item['sk']} in the batch table has form {version}, and this release knows {VERSION} at most. "
-            "A later release wrote it, and it is left as it is: deploy that one again, or a later one, to continue it"
+            f"{item['pk']} / {item['sk']} in the batch table has form {version}, and this release knows {VERSION} at "
+            "most: a later release wrote it. It is left as it is; deploy that one again, or a later one, to continue it"
         )
     return item
 

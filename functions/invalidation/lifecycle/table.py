@@ -82,7 +82,7 @@ class BatchTable(Protocol):
     def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
         """Items of one partition whose ``sk`` begins with the prefix, in its order, strongly consistent.
 
-        ``keys`` asks for ``pk``, ``sk`` and ``expiresAt`` only. A page can be empty and not the last.
+        ``keys`` asks for ``pk``, ``sk``, ``v`` and ``expiresAt`` only. A page can be empty and not the last.
         """
 
     def index_page(

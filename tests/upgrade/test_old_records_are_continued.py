@@ -1,0 +1,153 @@
+"""What an earlier release left in the table, at whatever stage, this one brings to its end, and loses nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from invalidation.lifecycle import (
+    Batch,
+    TargetState,
+    Window,
+    batches_of_distribution,
+    events_switched_on_here,
+    resume,
+    summarise,
+    unfinished_batches,
+)
+from invalidation.lifecycle.items import VERSION
+from invalidation.lifecycle.packing import unpack
+from invalidation.outcomes import Outcome
+from invalidation.settings import Settings
+from ops.entries import entry
+from tests.upgrade.stages import KEYS, RECORDS, STAGES, Golden, event, load, record
+from tests.upgrade.world import DISTRIBUTIONS, Edge, MortalTable, World, worlds
+
+Make = Callable[[MortalTable, Edge, datetime], World]
+FORMS = range(1, VERSION + 1)
+GOLDEN = [load(form, path.stem) for form in FORMS for path in sorted((RECORDS / f"v{form}").glob("*.json"))]
+PATHS = ("/index.html", "/about%20us/%C3%BC.html")
+UNTIL_SOMEBODY_ACTS = {"parked", "paused"}
+
+each_golden = pytest.mark.parametrize("golden", GOLDEN, ids=[each.stage for each in GOLDEN])
+
+
+@pytest.fixture(scope="module")
+def make() -> Iterator[Make]:
+    with worlds() as made:
+        yield made
+
+
+def upgraded(make: Make, golden: Golden) -> World:
+    """A stack of this release on the records of an earlier one."""
+    return make(golden.table(), golden.edge(), golden.now)
+
+
+def continued(make: Make, golden: Golden) -> World:
+    """The same after an hour, in which somebody has done what only a person can do."""
+    world = upgraded(make, golden)
+    if golden.stage == "paused":
+        assert resume(world.table, golden.bucket, Window(), lambda: world.now)
+    if golden.stage == "parked":
+        world.run("retry", {"retryBatch": the_batch(world).batch_id})
+    for _ in range(6):
+        world.sweep()
+    return world
+
+
+def the_batch(world: World) -> Batch:
+    (item,) = [item for item in world.table.items() if item["sk"] == "META"]
+    return Batch.from_item(item)
+
+
+def owed_keys(golden: Golden) -> tuple[str, ...]:
+    """The paths of what had been accepted at a stage."""
+    if golden.stage == "pending":
+        pending = [item["key"] for item in golden.items if item["pk"].startswith("PENDING#")]
+        return tuple(path for key, path in zip(KEYS, PATHS, strict=True) if key in pending)
+    return PATHS
+
+
+def test_there_is_a_golden_file_for_every_stage() -> None:
+    assert [each.stage for each in GOLDEN if each in GOLDEN[: len(STAGES)]] == sorted(STAGES)
+
+
+@each_golden
+def test_everything_that_was_accepted_is_invalidated_on_every_distribution(make: Make, golden: Golden) -> None:
+    world = continued(make, golden)
+    distributions = DISTRIBUTIONS[:1] if golden.stage == "of-paths" else DISTRIBUTIONS
+    for path in owed_keys(golden):
+        assert all(world.edge.covers(each, path) for each in distributions), path
+
+
+@each_golden
+def test_nothing_is_left_pending_unfinished_or_parked(make: Make, golden: Golden) -> None:
+    world = continued(make, golden)
+    assert [item["pk"] for item in world.table.items() if item["pk"].startswith("PENDING#")] == []
+    assert list(unfinished_batches(world.table)) == []
+    finished = summarise(world.table, the_batch(world).batch_id)
+    assert (finished.outcome, finished.parked) == (Outcome.COMPLETED, False)
+    assert {target.state for target in finished.targets} == {TargetState.COMPLETED}
+
+
+@each_golden
+def test_what_had_been_created_is_found_and_not_paid_for_again(make: Make, golden: Golden) -> None:
+    world = continued(make, golden)
+    assert golden.cloudfront.items() <= world.edge.created.items()
+    assert len(world.edge.created) == (1 if golden.stage == "of-paths" else 2)
+
+
+@each_golden
+def test_the_audit_reads_the_record_before_and_after(make: Make, golden: Golden) -> None:
+    for world in (upgraded(make, golden), continued(make, golden)):
+        found = batches_of_distribution(world.table, DISTRIBUTIONS[0]).batches
+        for batch in found:
+            document = entry(world.table, batch).to_document()
+            assert (document["changes"], document["bucket"]) == (2, batch.bucket or None)
+            assert set(document["sample"]) <= {*KEYS, *PATHS}
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("stage", sorted(UNTIL_SOMEBODY_ACTS))
+def test_what_waits_for_a_person_waits_for_one_still(make: Make, stage: str) -> None:
+    golden = load(VERSION, stage)
+    world = upgraded(make, golden)
+    assert world.sweep()["started"] == []
+    assert world.table.items() == list(golden.items)
+
+
+def test_what_had_ended_is_left_as_it_is(make: Make) -> None:
+    golden = load(VERSION, "ended")
+    world = upgraded(make, golden)
+    assert world.sweep() == {"started": [], "unfinished": 0, "parked": 0}
+    assert world.run("again", {"retryBatch": the_batch(world).batch_id})["role"] == "ended"
+    assert world.table.items() == list(golden.items)
+
+
+def test_what_skip_unchanged_remembers_and_whose_switch_it_was_is_known_still(make: Make) -> None:
+    golden = load(VERSION, "remembered")
+    world = upgraded(make, golden)
+    world.setting("join_batch", "SETTINGS", Settings(skip_unchanged=True))
+    later = event(golden.bucket, KEYS[0], sequencer="00617F08299329D199")
+    assert world.run("again", later)["role"] == "ignored"
+    assert events_switched_on_here(world.table, golden.bucket)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_this_release_writes_what_the_golden_files_of_its_form_hold(make: Make, stage: str) -> None:
+    """If this fails you have changed what the table holds. Add to it, do not change it: see ``lifecycle.items.VERSION``.
+
+    Before the form's first release: ``python -m tests.upgrade.stages``. After it: leave its files as they are, raise
+    VERSION if an earlier release would misread what is new, and record the new form beside the old one.
+    """
+    now, then = record(make, stage), load(VERSION, stage)
+    assert [_open(item) for item in now.items] == [_open(item) for item in then.items]
+    assert (now.now, now.cloudfront) == (then.now, then.cloudfront)
+
+
+def _open(item: dict[str, Any]) -> dict[str, Any]:
+    """With the rows of a chunk unpacked: they may be packed differently by another build of zlib."""
+    return {name: unpack(value) if isinstance(value, bytes) else value for name, value in item.items()}
