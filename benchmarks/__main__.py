@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -49,7 +51,7 @@ def run(*, short: bool) -> Results:
     month = step("An idle month", lambda: months.idle_month(calibration))
     latencies = step("Time to an invalidation", lambda: latency.run(calibration))
     grown = step("Growth", lambda: growth.run(calibration, short=short))
-    planned = step("Planner", lambda: planner.run(short=short))
+    planned = step("Planner", lambda: _planned(short=short))
     through = step("The laptop-sized AWS", lambda: throughput.run(300 if short else 1_000))
     judged = [
         *deploys.verdicts(deployed),
@@ -72,6 +74,15 @@ def run(*, short: bool) -> Results:
         calibration,
         judged,
     )
+
+
+def _planned(*, short: bool) -> list[planner.Row]:
+    """From a small process: on Linux, a child's peak of memory begins with that of the process that started it."""
+    rows = f"[asdict(row) for row in planner.run(short={short})]"
+    code = f"import json; from dataclasses import asdict; from benchmarks import planner; print(json.dumps({rows}))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - written above
+    return [planner.Row(**each) for each in json.loads(done.stdout)]
 
 
 def _of_planner(text: str, *, met: bool) -> Verdict:

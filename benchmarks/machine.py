@@ -18,7 +18,7 @@ def described() -> list[tuple[str, str]]:
     return [
         ("processor", f"{_processor()}, {os.cpu_count()} cores"),
         ("load when begun", ", ".join(f"{load:.1f}" for load in os.getloadavg())),
-        ("system", platform.platform()),
+        ("system", f"{platform.system()} on {platform.machine()}"),
         ("Python", platform.python_version()),
         ("Python of the cold starts", _answer([str(lambda_interpreter()), "--version"])),
         *((name, version(name)) for name in PACKAGES),

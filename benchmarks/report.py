@@ -84,7 +84,7 @@ def verdicts(found: Iterable[Verdict]) -> str:
 def _cost(results: Results) -> Iterator[str]:
     yield "## The cost of a deploy"
     yield "![The bill by the number of objects](growth.svg)"
-    for (site, rate), rows in groupby(results.deployed, lambda row: (row.site, row.a_second)):
+    for (site, rate), rows in groupby(sorted(results.deployed, key=_group), _group):
         yield f"### {site.capitalize()}, {rate:,} objects a second"
         yield table(HEAD, map(_deploy, rows))
     if results.limited is not None:
@@ -94,10 +94,14 @@ def _cost(results: Results) -> Iterator[str]:
     yield "### An idle month"
     yield table(
         ["", "amount", "dollars"],
-        [(meter.value, f"{results.month[meter]:,.4g}", f"{cost:.4f}") for meter, cost in bill(results.month).items()]
+        [(meter.value, _amount(results.month[meter]), f"{cost:.4f}") for meter, cost in bill(results.month).items()]
         + [("**in all**", "", f"**{total(results.month):.2f}**")],
     )
     yield "The key costs $1 more a month after its first yearly rotation, and $2 more after its second."
+
+
+def _group(row: deploys.Row) -> tuple[str, int]:
+    return row.site, row.a_second
 
 
 HEAD = [
@@ -131,6 +135,10 @@ def _deploy(row: deploys.Row) -> Sequence[object]:
         f"{row.too_many:,} of {row.stays:,}",
         f"{row.seconds:,.0f}",
     )
+
+
+def _amount(number: float) -> str:
+    return f"{number:,.0f}" if number == int(number) or number > 100 else f"{number:.4f}"
 
 
 def _losses(row: deploys.Row) -> str:

@@ -15,6 +15,7 @@ SAID = {
     Outcome.NO_DISTRIBUTION: "Nothing to invalidate: no distribution serves the bucket",
     Outcome.DRY_RUN: "Dry run, nothing was sent",
     Outcome.PARTLY_FAILED: "Partly failed",
+    Outcome.STALE_AT_EDGE: "Still stale at the edge",
     Outcome.FAILED: "Failed",
     Outcome.REJECTED: "Rejected",
 }

@@ -27,7 +27,7 @@ ENVIRONMENT = ROOT / ".build" / "scan" / "bin"
 REQUIREMENTS = ("functions/requirements.txt", "requirements/runtime.txt", "requirements/dev.txt")
 """What is deployed first; what only scans or packages is not part of the application."""
 
-PLAIN = {"BucketNames": "my-site"}
+PLAIN = {"BucketNames": "my-site", "EnableBucketEvents": "false", "KeepRecords": "false"}
 ALL_ON = {
     "BucketNames": "my-site,www.example.com",
     "ChatTopic": "true",
@@ -38,6 +38,7 @@ ALL_ON = {
     "InvalidateBy": "Both",
     "NotificationEmail": "somebody@example.com",
     "Observability": "Full",
+    "VerifyAtEdge": "true",
 }
 ELSEWHERE = {
     "DistributionRoleArn": "arn:aws:iam::210987654321:role/invalidation",

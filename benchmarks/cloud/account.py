@@ -23,11 +23,11 @@ from benchmarks.cloud.assumed import (
 from benchmarks.cloud.clock import Clock, Process
 from benchmarks.cloud.cloudfront import CloudFront
 from benchmarks.cloud.dynamodb import Table
-from benchmarks.cloud.functions import Functions, Processor
+from benchmarks.cloud.functions import Functions, Processor, whole_template
 from benchmarks.cloud.services import Services
 from benchmarks.cloud.states import StateMachine
 from benchmarks.cloud.usage import Meter, Usage
-from tests.definition import ROOT, rendered, template
+from tests.definition import ROOT, rendered
 
 BUCKET = "my-site"
 PIPE_CHUNK = 64 * 1024
@@ -113,7 +113,9 @@ class Account:
         self._traced_second = second
 
     def _count_table_keys(self) -> None:
-        """The key that AWS manages for DynamoDB has no monthly price; asking for it has."""
+        """The key that AWS manages for DynamoDB has no monthly price; asking for it has. One that AWS owns is free."""
+        if not encrypts_with_kms():
+            return
         begun = int(self.clock.seconds // (60 * TABLE_KEY_MINUTES)) + 1
         self.usage.add(Meter.KMS_REQUESTS, begun - self._keys_asked)
         self._keys_asked = begun
@@ -131,29 +133,35 @@ def _sample() -> str:
 
 @cache
 def _parameter(name: str) -> int:
-    return int(template()["Parameters"][name]["Default"])
+    return int(whole_template()["Parameters"][name]["Default"])
 
 
 def alarm_metrics() -> int:
     """Metrics that the template's alarms read: each is charged like an alarm of one metric."""
-    alarms = [each for each in template()["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    alarms = [each for each in whole_template()["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
     return sum(str(each["Properties"]).count("MetricName") for each in alarms if "Condition" not in each)
+
+
+def encrypts_with_kms() -> bool:
+    """Whether the table's key is one in KMS."""
+    properties = whole_template()["Resources"]["BatchTable"]["Properties"]
+    return bool(properties.get("SSESpecification", {}).get("SSEEnabled"))
 
 
 def traced(function: str) -> bool:
     """Whether the function begins traces of its own."""
-    document = template()
+    document = whole_template()
     tracing = document["Resources"][function]["Properties"].get("Tracing")
     return str(tracing or document["Globals"]["Function"]["Tracing"]) == "Active"
 
 
 def keys() -> int:
     """Customer keys, which have a monthly price."""
-    return sum(each["Type"] == "AWS::KMS::Key" for each in template()["Resources"].values())
+    return sum(each["Type"] == "AWS::KMS::Key" for each in whole_template()["Resources"].values())
 
 
 def sweeps_a_month(hours: int) -> float:
     """From the schedule of the template."""
-    schedule = template()["Resources"]["SweepFunction"]["Properties"]["Events"]["EveryFiveMinutes"]["Properties"]
+    schedule = whole_template()["Resources"]["SweepFunction"]["Properties"]["Events"]["EveryFiveMinutes"]["Properties"]
     (minutes,) = re.findall(r"^rate\((\d+) minutes\)$", schedule["Schedule"])
     return hours * 60 / int(minutes)

@@ -52,16 +52,21 @@ def placed(result: Data, state: Mapping[str, Any], data: Data) -> Data:
 
 def chosen(state: Mapping[str, Any], data: Data) -> str:
     """The next state of a Choice."""
-    for rule in state["Choices"]:
-        (operator,) = rule.keys() - {"Variable", "Next"}
-        value, wanted = read(rule["Variable"], data, {}), rule[operator]
-        match operator:
-            case "StringEquals" | "BooleanEquals":
-                holds = value == wanted
-            case "NumericGreaterThan":
-                holds = value > wanted
-            case _:
-                raise NotUnderstood(operator)
-        if holds:
-            return str(rule["Next"])
-    return str(state["Default"])
+    return next((str(rule["Next"]) for rule in state["Choices"] if _holds(rule, data)), str(state["Default"]))
+
+
+def _holds(rule: Mapping[str, Any], data: Data) -> bool:
+    (operator,) = rule.keys() - {"Variable", "Next"}
+    wanted = rule[operator]
+    match operator:
+        case "And":
+            return all(_holds(each, data) for each in wanted)
+        case "Or":
+            return any(_holds(each, data) for each in wanted)
+        case "Not":
+            return not _holds(wanted, data)
+        case "StringEquals" | "BooleanEquals":
+            return bool(read(rule["Variable"], data, {}) == wanted)
+        case "NumericGreaterThan":
+            return bool(read(rule["Variable"], data, {}) > wanted)
+    raise NotUnderstood(operator)

@@ -210,9 +210,12 @@ def forget_output(output: io.StringIO) -> None:
     output.truncate()
 
 
+whole_template = cache(template)
+
+
 @cache
 def memory_of(logical_id: str) -> int:
     """MB, from the template."""
-    document = template()
+    document = whole_template()
     own: Mapping[str, Any] = document["Resources"][logical_id]["Properties"]
     return int(own.get("MemorySize", document["Globals"]["Function"]["MemorySize"]))

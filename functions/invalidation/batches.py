@@ -57,8 +57,8 @@ class DynamoBatchTable:
 
     shards = 4
     """As many partitions as a table has that is billed on demand, until it has had more to do (DynamoDB Developer
-    Guide, "On-demand capacity mode"): 4,000 writes a second, more than executions can be started. Close and the sweep ask each
-    of them, whether or not anything is there."""
+    Guide, "On-demand capacity mode"): 4,000 writes a second, more than executions can be started. Close and the sweep
+    ask each of them, whether or not anything is there."""
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client

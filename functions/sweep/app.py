@@ -62,8 +62,16 @@ def _count_paths() -> None:
 
 def _replay() -> list[dict[str, str]]:
     """Start executions again whose changes never came into the batch table."""
-    return [
-        {"name": lost.replay_name, "why": f"the changes of {lost.name} were not accepted"}
-        for lost in EXECUTIONS.unaccepted(since=now() - LOOK_BACK)
-        if lost.is_due(now()) and EXECUTIONS.start(lost.replay_name, EXECUTIONS.input_of(lost.arn))
-    ]
+    replayed = []
+    for lost in EXECUTIONS.unaccepted(since=now() - LOOK_BACK):
+        if not lost.is_due(now()):
+            continue
+        document = EXECUTIONS.input_of(lost.arn)
+        if not _is_an_order(document) and EXECUTIONS.start(lost.replay_name, document):
+            replayed.append({"name": lost.replay_name, "why": f"the changes of {lost.name} were not accepted"})
+    return replayed
+
+
+def _is_an_order(document: Any) -> bool:
+    """Orders to lead or to retry carry no change; where they are still due, the sweep gives them anew."""
+    return isinstance(document, dict) and bool({"lead", "retryBatch"} & set(document))

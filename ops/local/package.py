@@ -4,6 +4,7 @@ Both are kept under `.build/`, named after what they were made of, and made agai
 """
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 from ops.local.server import ROOT
@@ -19,8 +19,11 @@ from ops.local.server import ROOT
 BUILD = ROOT / ".build"
 SOURCE = ROOT / "functions"
 REQUIREMENTS = "requirements.txt"
+RUNTIME = ROOT / "requirements" / "runtime.txt"
 LAMBDA_PYTHON = "python3.13"
 LEFT_OUT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+NOT_DEPLOYED = re.compile(r"bin/.*|[^/]+\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|requirements\.txt")
+"""What pip leaves for people and for itself: scripts, and notes on where and how it has installed something."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 HOUR = 3600.0
 
@@ -32,16 +35,15 @@ class BuildProblem(Exception):
 def lambda_interpreter() -> Path:
     """A Python with boto3 and nothing else installed, as Lambda's Python runtimes have it; raises BuildProblem."""
     python = lambda_python()
-    boto3 = f"boto3=={version('boto3')}"
 
     def make(home: Path) -> None:
         run([python, "-m", "venv", str(home)], "make a virtual environment for the handlers")
-        install = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", boto3]
-        run(install, f"install {boto3} for the handlers")
+        pinned = ["--no-deps", "--require-hashes", "--requirement", str(RUNTIME)]
+        install = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *pinned]
+        run(install, "install boto3 for the handlers")
 
-    return (
-        made_once(f"lambda-python-{digest([python_version(python).encode(), boto3.encode()])}", make) / "bin" / "python"
-    )
+    made_of = [python_version(python).encode(), RUNTIME.read_bytes()]
+    return made_once(f"lambda-python-{digest(made_of)}", make) / "bin" / "python"
 
 
 def lambda_python() -> str:
@@ -56,9 +58,13 @@ def python_version(python: str) -> str:
 
 
 def deployment_package(source: Path = SOURCE) -> Path:
-    """A zip of `source` with its requirements installed beside it; raises BuildProblem."""
+    """A zip of `source` with its requirements installed beside it; raises BuildProblem.
+
+    The same sources make the same zip, byte for byte, in whatever folder and whenever it is made.
+    """
     sources = sorted(files_in(source))
     made_of = [part for path in sources for part in (str(path.relative_to(source)).encode(), path.read_bytes())]
+    made_of.append(NOT_DEPLOYED.pattern.encode())
 
     def make(package: Path) -> None:
         forget_old_packages()
@@ -66,7 +72,9 @@ def deployment_package(source: Path = SOURCE) -> Path:
         with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             for folder in (libraries, source):
                 for path in sorted(files_in(folder)):
-                    add(archive, path, str(path.relative_to(folder)))
+                    name = path.relative_to(folder).as_posix()
+                    if not NOT_DEPLOYED.fullmatch(name):
+                        add(archive, path, name)
 
     return made_once(f"package-{digest(made_of)}.zip", make)
 

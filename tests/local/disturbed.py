@@ -15,7 +15,7 @@ from ops.local.deploy import STACK
 from ops.local.laptop import Laptop
 from tests.local import fresh, tools
 
-MOST_RUNNING = 15
+MOST_RUNNING = 40
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ PARAMETERS = {
     "DisableEventsOnDelete": "true",
     "InvalidateBy": "Both",
     "SkipUnchanged": "true",
+    "VerifyAtEdge": "true",
 }
 ELSEWHERE = "210987654321"
 """Another account, which has distributions."""

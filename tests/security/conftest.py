@@ -11,6 +11,12 @@ from tests.memory_table import MemoryTable
 from tests.security.handlers import loaded
 
 
+@pytest.fixture(autouse=True)
+def _as_wide_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GNU readline, which pytest loads, tells its child processes how wide a terminal is that they do not have."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="module")
 def join_batch() -> Iterator[ModuleType]:
     with loaded("join_batch.app") as module:

@@ -44,6 +44,7 @@ def loaded(name: str, **environment: str) -> Iterator[ModuleType]:
         module = importlib.import_module(name)
         patch.delitem(sys.modules, name)
         importlib.import_module("observed").logger.handlers[0].setStream(log)
-        for attribute, value in {"log": log, "client": client, "count": lambda *_: None}.items():
-            patch.setattr(module, attribute, value, raising=False)
+        fakes: dict[str, Any] = {"log": log, "client": client, "count": lambda *_: None, "seconds": lambda *_: None}
+        for attribute, fake in fakes.items():
+            patch.setattr(module, attribute, fake, raising=False)
         yield module

@@ -1,4 +1,4 @@
-"""Samples of what the state machine accepts, put out of shape; and what mends them, by the words of the refusal alone."""
+"""Samples of what the state machine accepts, put out of shape; and what mends them, by the refusal's words alone."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ LEAVES = [
 DEEP = json.loads("[" * 60 + "]" * 60)
 HOSTILE: list[Any] = [
     None, True, False, 0, -1, 2**64, 1e300, 0.5, "", " ", "\x00", "\r\nSubject: forged", "\u202egnp.exe", "a\ud800b",
-    "x" * 1_024, "x" * 1_025, "ü" * 600, "x" * 300_000, "${aws:accountId}", "$.detail", "$$.Execution.Id", "*", "/*", "/a*b",
-    "../../etc/passwd", "aws.s3", "Object Created", "my-site", "E2QWRUHAPOMQZL", "20261112T091401Z-5f2b8c41d0", "/a.html",
-    [], {}, [[]], [{}], {"": ""}, DEEP, {"bucket": {}}, {"key": "k"}, ["k", None], ["/a", 1], *SECRETIVE[:3],
+    "x" * 1_024, "x" * 1_025, "ü" * 600, "x" * 300_000, "${aws:accountId}", "$.detail", "$$.Execution.Id", "*", "/*",
+    "../../etc/passwd", "aws.s3", "Object Created", "my-site", "E2QWRUHAPOMQZL", "20261112T091401Z-5f2b8c41d0", "/a*b",
+    "/a.html", [], {}, [[]], [{}], {"": ""}, DEEP, {"bucket": {}}, {"key": "k"}, ["k", None], ["/a", 1], *SECRETIVE[:3],
 ]  # fmt: skip
 
 VALUES = [*HOSTILE, *LEAVES]
@@ -151,7 +151,7 @@ def mended(document: Any, message: str) -> Any:
 
 
 def _mend(event: dict[str, Any], field: str, index: str | None) -> None:
-    *path, name = [field] if field in {"detail-type"} else field.split(".")
+    *path, name = [field] if field == "detail-type" else field.split(".")
     for step in path:
         event = event[step]
     if index is not None:

@@ -1,4 +1,4 @@
-"""The real state machine and handlers, on moto, with every hostile key: names are data, from the event to the message."""
+"""The real state machine and handlers, on moto, with every hostile key: names are data, from event to message."""
 
 from __future__ import annotations
 

@@ -60,11 +60,8 @@ def test_no_key_is_in_a_subject_an_attribute_or_a_chat_message(
     state = {"completed": not failure, "error": "", "cause": "", "detailType": "", "outcome": document}
     notify.handler({"execution": EXECUTION + "run-1", "startedAt": START.isoformat(), "state": state}, None)
     mail, chat = notify.client.sent
-    assert mail["Subject"] == (
-        "CloudFront invalidation FAILED: site, 2 changes (AccessDenied)"
-        if failure
-        else "CloudFront is fresh: site, 2 changes"
-    )
+    failed = "CloudFront invalidation FAILED: site, 2 changes (AccessDenied)"
+    assert mail["Subject"] == (failed if failure else "CloudFront is fresh: site, 2 changes")
     assert {name: each["StringValue"] for name, each in mail["MessageAttributes"].items()} == {
         "outcome": "Failed" if failure else "Completed",
         "bucket": "site",

@@ -32,6 +32,7 @@ DISTRIBUTIONS = {
         PLAIN, behaviors=(Behavior("/uploads/*.?xt", ("bucket",), rewrites=True), Behavior("*", ("bucket",)))
     ),
 }
+EVERY_SPELLING = True
 RULES = PathRules(directory_index="index.html")
 DOUBTFUL = re.compile(r"[*~\x00-\x1f\x7f]|(?<=/)\.\.?(?:/|\Z)")
 """From where on a key is cut: written down once more, as README and SECURITY.md have it."""
@@ -54,9 +55,9 @@ def own_locations(distribution: Distribution, key: str) -> Iterator[str]:
                 yield from (folder, folder[:-1] or "/")
 
 
-def spelled_back(path: str) -> set[str]:
-    """The locations that a path stands for: a raw plus is itself or, for S3, a space."""
-    return {unquote(path), unquote(path.replace("+", " "))}
+def as_s3_reads(text: str) -> str:
+    """S3 takes a raw plus for a space; viewers write either for either."""
+    return text.replace("+", " ")
 
 
 def cuts(location: str) -> Iterator[str]:
@@ -69,12 +70,12 @@ def cuts(location: str) -> Iterator[str]:
 def not_its_own(distribution: Distribution, key: str) -> list[str]:
     """The paths of a key's plan that are more than the key's own, and its documented cuts."""
     locations = list(own_locations(distribution, key))
-    exact = {*locations, *map(normalised, locations)}
-    bounds = {cut for location in locations for cut in cuts(location)}
+    exact = {as_s3_reads(each) for each in (*locations, *map(normalised, locations))}
+    bounds = {as_s3_reads(cut) for location in locations for cut in cuts(location)}
     return [
         path
         for path in planned(distribution, key).paths
-        if not spelled_back(path.removesuffix("*")) & (bounds if path.endswith("*") else exact)
+        if as_s3_reads(unquote(path.removesuffix("*"))) not in (bounds if path.endswith("*") else exact)
     ]
 
 
@@ -93,9 +94,9 @@ def test_any_key_invalidates_its_own_paths_and_cuts_alone(distribution: Distribu
 
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from([PLAIN, WEBSITE]), texts, st.booleans())
-@example(PLAIN, "../*", spellings := True)
-@example(PLAIN, "x/../../*", spellings)
-@example(PLAIN, "..//~", spellings)
+@example(PLAIN, "../*", EVERY_SPELLING)
+@example(PLAIN, "x/../../*", EVERY_SPELLING)
+@example(PLAIN, "..//~", EVERY_SPELLING)
 def test_who_may_write_below_one_folder_purges_nobody_elses_by_a_wildcard(
     distribution: Distribution, rest: str, spellings: bool
 ) -> None:

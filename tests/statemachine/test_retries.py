@@ -52,8 +52,8 @@ def _throw(error: str) -> dict[str, Any]:
 
 
 def _failing(state: str, *errors: str) -> dict[str, Responses]:
-    """The happy path, but for one state that fails with these errors before it answers."""
-    happy = responses_of("HappyPath")
+    """The happy path, proof at the edge and all, but for one state that fails with these errors before it answers."""
+    happy = responses_of("VerifiedAtEdge")
     (answer,) = happy[state].values()
     failures = {str(number): _throw(error) for number, error in enumerate(errors)}
     return {**happy, state: {**failures, str(len(errors)): answer}}

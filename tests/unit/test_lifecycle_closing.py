@@ -150,6 +150,17 @@ def test_a_batch_that_was_frozen_before_its_leader_was_superseded_is_finished_al
     assert lives.close(joined) == ("FROZEN", 1)
 
 
+def test_nothing_is_read_as_long_as_the_head_gathers(
+    lives: Lives, table: MemoryTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = lives.join("first", change("a"))
+    monkeypatch.setattr(table, "update", lambda *_: None)
+    with pytest.raises(BatchContended, match="could not be closed"):
+        lives.close(joined)
+    assert find_batch(table, joined.batch_id) is None
+    assert has_pending(table, BUCKET)
+
+
 def test_a_batch_with_nothing_in_it_leaves_no_record(lives: Lives, table: MemoryTable) -> None:
     joined = lives.join("lead")
     assert lives.close(joined) == ("EMPTY", 0)

@@ -195,6 +195,7 @@ def test_the_outcome_is_told_of_the_batch_as_a_whole(
 def test_outcomes_that_leave_something_to_do_are_no_successes() -> None:
     assert {outcome for outcome in Outcome if not outcome.succeeded} == {
         Outcome.PARTLY_FAILED,
+        Outcome.STALE_AT_EDGE,
         Outcome.FAILED,
         Outcome.REJECTED,
     }

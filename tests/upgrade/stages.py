@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from invalidation.errors import AccessDenied, CloudFrontUnavailable
 from invalidation.lifecycle import pause, remember_events_switched_on
 from invalidation.lifecycle.items import VERSION
-from invalidation.lifecycle.table import Item, Key
+from invalidation.lifecycle.table import Item
 from invalidation.settings import Settings
 from tests.upgrade.world import DISTRIBUTIONS, Died, Edge, MortalTable, World, worlds
 
@@ -128,24 +129,8 @@ def remembered(world: World, bucket: str) -> None:
     _run(world, bucket)
 
 
-STAGES: dict[str, Stage] = {
-    each.__name__.replace("_", "-"): each
-    for each in (
-        pending,
-        gathering,
-        closed,
-        frozen,
-        resolved,
-        created,
-        owed,
-        parked,
-        ended,
-        paused,
-        by_hand,
-        of_paths,
-        remembered,
-    )  # fmt: skip
-}
+OF_EVENTS: tuple[Stage, ...] = (pending, gathering, closed, frozen, resolved, created, owed, parked, ended, paused)
+STAGES = {each.__name__.replace("_", "-"): each for each in (*OF_EVENTS, by_hand, of_paths, remembered)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +187,8 @@ def _events(bucket: str) -> list[dict[str, Any]]:
 
 
 def _run(world: World, bucket: str) -> None:
-    try:
+    with suppress(Died):
         world.run("leader", _events(bucket))
-    except Died:
-        pass
 
 
 def main() -> None:

@@ -55,6 +55,7 @@ def continued(make: Make, golden: Golden) -> World:
         world.run("retry", {"retryBatch": the_batch(world).batch_id})
     for _ in range(6):
         world.sweep()
+    assert world.failed == []
     return world
 
 
@@ -138,7 +139,7 @@ def test_what_skip_unchanged_remembers_and_whose_switch_it_was_is_known_still(ma
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_this_release_writes_what_the_golden_files_of_its_form_hold(make: Make, stage: str) -> None:
-    """If this fails you have changed what the table holds. Add to it, do not change it: see ``lifecycle.items.VERSION``.
+    """If this fails you have changed what the table holds. Add to it rather: see ``lifecycle.items.VERSION``.
 
     Before the form's first release: ``python -m tests.upgrade.stages``. After it: leave its files as they are, raise
     VERSION if an earlier release would misread what is new, and record the new form beside the old one.

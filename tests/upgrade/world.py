@@ -1,4 +1,4 @@
-"""The real handlers, one after the other as the state machine calls them, on a table in memory; any may die anywhere."""
+"""The real handlers, called in turn as the state machine does, on a table in memory; any may die anywhere."""
 
 from __future__ import annotations
 
@@ -24,14 +24,7 @@ T = TypeVar("T")
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:site-invalidation"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:site-invalidation:"
 DISTRIBUTIONS = ("E1AAAAAAAAAAAA", "E2BBBBBBBBBBBB")
-HANDLERS = (
-    "join_batch",
-    "close_batch",
-    "resolve_distributions",
-    "create_invalidation",
-    "get_invalidation",
-    "finish_batch",
-)
+WORKFLOW = ("join_batch", "close_batch", "resolve_distributions", "create_invalidation", "get_invalidation")
 
 
 class Died(BaseException):
@@ -97,17 +90,13 @@ class World:
     def __init__(self, modules: Mapping[str, ModuleType], table: MortalTable, edge: Edge, now: datetime) -> None:
         self.table, self.edge, self.now = table, edge, now
         self.to_start: dict[str, Any] = {}
+        self.failed: list[str] = []
         self._modules = modules
         modules["join_batch"].SETTINGS = Settings()  # type: ignore[attr-defined] # another world's may be another
         numbers = itertools.count(1)
         attempts = SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"attempt{next(numbers)}"))
-        collaborators = {
-            "TABLE": table,
-            "CLOUDFRONT": edge,
-            "EXECUTIONS": self,
-            "uuid": attempts,
-            "datetime": _clock(self),
-        }
+        collaborators = {"TABLE": table, "CLOUDFRONT": edge, "EXECUTIONS": self, "uuid": attempts}
+        collaborators |= {"datetime": _clock(self)}
         for module in modules.values():
             for name, value in collaborators.items():
                 if hasattr(module, name):
@@ -133,12 +122,15 @@ class World:
         return self._call("finish_batch", {**base, "state": {**state, "results": results}})
 
     def sweep(self) -> Any:
-        """One visit, and all executions that it has started."""
+        """One visit, and all executions that it has started; ``failed`` are the errors of those that failed."""
         self.now += timedelta(minutes=10)
         answer = self._modules["sweep"].handler({"time": self.now.isoformat()}, None)
         while self.to_start:
             name, document = self.to_start.popitem()
-            self.run(name, document)
+            try:
+                self.run(name, document)
+            except InvalidationError as error:
+                self.failed.append(type(error).__name__)
         return answer
 
     def _invalidate(self, state: Mapping[str, Any], room_until: str) -> dict[str, Any]:
@@ -184,7 +176,7 @@ class World:
 def worlds() -> Iterator[Callable[[MortalTable, Edge, datetime], World]]:
     """Makes worlds, one after the other: the handlers are loaded once."""
     with ExitStack() as stack:
-        modules = {name: stack.enter_context(loaded(f"{name}.app")) for name in (*HANDLERS, "sweep")}
+        modules = {name: stack.enter_context(loaded(f"{name}.app")) for name in (*WORKFLOW, "finish_batch", "sweep")}
         yield lambda table, edge, now: World(modules, table, edge, now)
 
 

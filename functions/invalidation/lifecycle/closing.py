@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from invalidation.changes import Change
-from invalidation.errors import RecordsOfLaterRelease
+from invalidation.errors import BatchContended, RecordsOfLaterRelease
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.freezing import draft, find_batch, freeze_changes, frozen_changes
@@ -111,11 +111,18 @@ def has_pending(table: BatchTable, bucket: str) -> bool:
 
 
 def _close_head(table: BatchTable, bucket: str, batch_id: str, now: Clock) -> Head:
-    """The head as it is afterwards; it is ours and CLOSED, or another batch's."""
+    """The head as it is afterwards; it is ours and CLOSED, or another batch's.
+
+    Raises:
+        BatchContended: it is ours and gathers still. What followers rely on does not hold then, so nothing is read.
+    """
     assign = {"state": HeadState.CLOSED.value, "closedAt": to_text(now())}
     expect = {"batchId": batch_id, "state": HeadState.GATHERING.value, "v": VERSION}
     closed = table.update(keys.head(bucket), assign, expect)
-    return read_head(table, bucket) if closed is None else Head.from_item(bucket, closed)
+    head = read_head(table, bucket) if closed is None else Head.from_item(bucket, closed)
+    if head.batch_id == batch_id and head.state is not HeadState.CLOSED:
+        raise BatchContended(f"the head of {bucket} could not be closed for {batch_id}; try again")
+    return head
 
 
 def _let_go(table: BatchTable, batch: Batch) -> None:

@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Who leads the batch that the change is in; ``waits`` if it gathers until it closes, rather than closing at once."""
+    """Who leads the batch that the change is in; ``waits`` if it gathers first, rather than closing at once."""
 
     role: Role
     bucket: str
