@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SAM := .build/sam/bin/sam
+SCAN := .build/scan/ready
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --requirement
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint fmt soak bench clean
@@ -15,17 +17,17 @@ setup: .venv/ready  ## Install what the other commands need into .venv (they do 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 2; }
 	@echo "Setting up .venv (once; a minute or two) ..."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/dev.txt
+	@$(BIN)/python $(INSTALL) requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: .venv/ready  ## Run the main job on a laptop-sized AWS and show what happens.
 	@$(BIN)/invalidations local demo
 
-test: .venv/ready  ## Run all tests.
+test: .venv/ready $(SAM)  ## Run all tests.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-lint: .venv/ready $(SAM)  ## Check style, types, template and state machine.
+lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state machine.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,11 +35,20 @@ lint: .venv/ready $(SAM)  ## Check style, types, template and state machine.
 	$(BIN)/python -m ops.diagram --check README.md
 	$(BIN)/python -m ops.parameters --check README.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
+	$(BIN)/python -m ops.scan
 
 # The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
 $(SAM): requirements/sam.txt
 	@$(PYTHON) -m venv --clear .build/sam
-	@.build/sam/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements/sam.txt
+	@echo "Setting up the SAM CLI in .build/sam (once; a minute or two) ..."
+	@.build/sam/bin/python $(INSTALL) requirements/sam.txt
+	@touch $@
+
+# So do the scanners.
+$(SCAN): requirements/scan.txt
+	@$(PYTHON) -m venv --clear .build/scan
+	@echo "Setting up the scanners in .build/scan (once; a minute or two) ..."
+	@.build/scan/bin/python $(INSTALL) requirements/scan.txt
 	@touch $@
 
 fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
@@ -46,8 +57,12 @@ fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/python -m ops.diagram --write README.md
 	$(BIN)/python -m ops.parameters --write README.md
 
-soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol.
+soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol, and chaos on the local AWS.
 	$(BIN)/python -m tests.simulation.soak --schedules 1000000
+	$(BIN)/python -m tests.local.chaos --changes 1000
+
+bench: .venv/ready  ## Measure cost, latency, growth and cold start beside the rivals; writes benchmarks/RESULTS.md.
+	$(BIN)/python -m benchmarks
 
 clean:  ## Remove all that was set up or built.
 	rm -rf .venv .build .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
