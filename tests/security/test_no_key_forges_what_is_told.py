@@ -126,7 +126,11 @@ def page_of(key: str) -> str:
 
 @each_key
 def test_a_report_has_the_same_elements_whatever_the_key(key: str) -> None:
-    assert Outline(page_of(key)).found == Outline(page_of("index.html")).found
+    page = page_of(key)
+    assert Outline(page).found == Outline(page_of("index.html")).found
+    (data,) = re.findall(r'<script type="application/json" id="run">(.*?)</script>', page, flags=re.DOTALL)
+    assert not set(data) & set("<>&\u2028\u2029")
+    assert json.loads(data)["cause"] == key
 
 
 @pytest.fixture(scope="module")

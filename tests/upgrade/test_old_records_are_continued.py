@@ -29,7 +29,7 @@ from tests.upgrade.world import DISTRIBUTIONS, Edge, MortalTable, World, worlds
 Make = Callable[[MortalTable, Edge, datetime], World]
 FORMS = range(1, VERSION + 1)
 GOLDEN = [load(form, path.stem) for form in FORMS for path in sorted((RECORDS / f"v{form}").glob("*.json"))]
-PATHS = ("/index.html", "/about%20us/%C3%BC.html")
+PATHS = ("/index.html", "/wir%20%C3%BCber%20uns.html")
 UNTIL_SOMEBODY_ACTS = {"parked", "paused"}
 
 each_golden = pytest.mark.parametrize("golden", GOLDEN, ids=[each.stage for each in GOLDEN])

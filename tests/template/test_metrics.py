@@ -1,0 +1,58 @@
+"""Each metric that an alarm or the dashboard names is emitted by a function, and none that nobody reads."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.definition import ROOT, resources
+
+NAMESPACE = "CloudFrontAutoInvalidation"
+
+
+def _emitted() -> set[str]:
+    found = set()
+    for source in (ROOT / "functions").glob("*/app.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"count", "seconds"}:
+                found |= {part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)}
+    return {name for name in found if isinstance(name, str) and name[0].isupper()}
+
+
+def _of_alarms() -> Iterator[str]:
+    for alarm in resources("AWS::CloudWatch::Alarm").values():
+        metrics = [each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
+        for metric in [alarm, *metrics]:
+            if metric.get("Namespace") == NAMESPACE:
+                yield metric["MetricName"]
+
+
+def _of_the_dashboard() -> Iterator[str]:
+    (dashboard,) = resources("AWS::CloudWatch::Dashboard").values()
+    body: dict[str, Any] = json.loads(dashboard["DashboardBody"]["Fn::Sub"])
+    for widget in body["widgets"]:
+        yield from (line[1] for line in widget["properties"]["metrics"] if line[0] == NAMESPACE)
+
+
+def test_every_metric_that_an_alarm_names_is_emitted() -> None:
+    named = set(_of_alarms())
+    assert named
+    assert named <= _emitted()
+
+
+def test_the_dashboard_shows_just_the_metrics_that_are_emitted() -> None:
+    assert set(_of_the_dashboard()) == _emitted()
+
+
+def test_the_namespace_and_the_dimension_are_those_of_the_functions() -> None:
+    dimensions = [
+        alarm["Dimensions"] for alarm in resources("AWS::CloudWatch::Alarm").values() if "Dimensions" in alarm
+    ]
+    ours = [each for each in dimensions if each[0]["Name"] == "service"]
+    assert ours
+    assert all(each[0]["Value"] == {"Ref": "AWS::StackName"} for each in ours)
+    text = (ROOT / "template.yaml").read_text()
+    assert f"POWERTOOLS_METRICS_NAMESPACE: {NAMESPACE}" in text
+    assert "POWERTOOLS_SERVICE_NAME: !Ref AWS::StackName" in text
