@@ -36,6 +36,7 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/python -m ops.parameters --check README.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
 	$(BIN)/python -m ops.scan
+	$(BIN)/python -m ops.contents
 
 # The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
 $(SAM): requirements/sam.txt

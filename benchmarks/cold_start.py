@@ -1,8 +1,8 @@
 """How long a handler takes to be ready in a fresh process, beside the least that any handler with its clients takes.
 
 The deployment package is unpacked as Lambda does it, and imported by an interpreter that has boto3 and nothing else.
-The least is ``import boto3`` and the very clients that the handler makes. Processor time, all of them interleaved, the
-least of some rounds: other work on the machine only ever adds to it.
+The least is ``import boto3`` and the very clients that the handler makes. Processor time, one right after the other,
+median of the ratios: other work on the machine slows both.
 
 A package holds sources. Lambda's disk is read-only, so each cold start compiles them again, unless the package brings
 its bytecode along: both are measured.
@@ -17,6 +17,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 from benchmarks.cloud.functions import LOADED
 from benchmarks.verdicts import Verdict, at_most
@@ -113,8 +114,13 @@ def _seconds_of(function: str, interpreter: Path, sources: Path, compiled: Path)
 
 
 def _row(function: str, times: list[list[float]]) -> Row:
-    bare, compiled, sources = (min(each) for each in zip(*times, strict=True))
-    return Row(function, clients_of(function), bare, compiled / bare, sources / bare)
+    return Row(
+        function,
+        clients_of(function),
+        bare=median(bare for bare, _, _ in times),
+        compiled=median(compiled / bare for bare, compiled, _ in times),
+        sources=median(sources / bare for bare, _, sources in times),
+    )
 
 
 def _seconds(interpreter: Path, package: Path, code: str) -> float:

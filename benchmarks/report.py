@@ -178,6 +178,12 @@ def _time(results: Results) -> Iterator[str]:
             for row in results.times
         ],
     )  # fmt: skip
+    yield from _growth(results)
+    yield from _planner(results)
+    yield from _starts(results)
+
+
+def _growth(results: Results) -> Iterator[str]:
     yield "## Growth"
     yield "The steepest slope between neighbouring sizes, on double logarithmic scales: 1 grows like the changes."
     yield table(["with the changes", *deploys.TARGETS], growth.slopes(results.deployed))
@@ -203,6 +209,9 @@ def _time(results: Results) -> Iterator[str]:
             for r in results.grown
         ],
     )
+
+
+def _planner(results: Results) -> Iterator[str]:
     yield "## Planner"
     yield table(
         ["case", "keys", "µs a key", "peak MB", "paths", "wildcards", "unchanged, % of site", "fewest possible, %"],
@@ -212,12 +221,14 @@ def _time(results: Results) -> Iterator[str]:
             for r in results.planned
         ],
     )  # fmt: skip
-    yield from _starts(results)
 
 
 def _starts(results: Results) -> Iterator[str]:
     yield "## Cold start"
-    yield "Processor time of import and client creation; ratios to `import boto3` and the same clients."
+    yield (
+        "Processor time of import and client creation; ratios to `import boto3` and the same clients. On a busy "
+        "machine they vary by a tenth from run to run."
+    )
     yield table(
         ["function", "clients", "bare, ms", "as packaged", "with bytecode"],
         [

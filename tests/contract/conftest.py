@@ -30,12 +30,12 @@ def create(client: "DynamoDBClient") -> None:
     client.create_table(TableName=NAME, **{name: properties[name] for name in SHAPE})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def memory() -> BatchTable:
     return MemoryTable(page_size=3)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def moto() -> Iterator[BatchTable]:
     with mock_aws():
         client = boto3.client(
@@ -49,7 +49,7 @@ def moto() -> Iterator[BatchTable]:
         yield DynamoBatchTable(client, NAME)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ministack() -> Iterator[BatchTable]:
     with server.running(Settings(patches=())) as emulator:
         client = LocalAws(emulator.endpoint).client("dynamodb")

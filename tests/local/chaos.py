@@ -42,6 +42,8 @@ HANG = 16.0
 """Seconds: longer than a function waits for an answer of CloudFront's (`CLOUDFRONT_CONFIG`)."""
 LATEST = 3.0
 """Seconds by which an event is late at most."""
+LONG = 500
+"""Changes from which on there is time enough for faults that are rare, and for long spells of them."""
 STOPPED = "execution stopped"
 
 
@@ -50,16 +52,16 @@ def disorder(changes: int) -> list[Fault]:
     cloudfront, dynamodb, sns = "cloudfront:*", "dynamodb:*", "sns:Publish"
     create, write = "cloudfront:CreateInvalidation", "dynamodb:*Item"
     throughput, down, internal = "ProvisionedThroughputExceededException", "ServiceUnavailable", "InternalError"
-    some = 1 + changes // 100
+    some, often = (1, 0.25) if changes < LONG else (10, 0.1)
     spells = [
         Fault("DynamoDB throttles all for a while", "request", dynamodb, throughput, 400, times=12 * some),
         Fault("SNS fails for a while", "request", sns, internal, times=12 * some),
     ]
     return [
-        *(spells if changes >= 500 else []),
+        *(spells if changes >= LONG else []),
         Fault("CloudFront hangs", "request", cloudfront, carried_out=True, seconds=HANG, share=0.3, times=some),
-        Fault("CloudFront throttles", "request", cloudfront, "Throttling", 400, share=0.25),
-        Fault("CloudFront answers 503", "request", cloudfront, down, 503, share=0.25),
+        Fault("CloudFront throttles", "request", cloudfront, "Throttling", 400, share=often),
+        Fault("CloudFront answers 503", "request", cloudfront, down, 503, share=often),
         Fault("CloudFront has no room", "request", create, "TooManyInvalidationsInProgress", 400, share=0.3),
         Fault("CloudFront's answer is lost", "request", create, down, 503, carried_out=True, share=0.4),
         Fault("DynamoDB throttles", "request", dynamodb, throughput, 400, share=0.05),

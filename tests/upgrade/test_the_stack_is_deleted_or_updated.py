@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from invalidation.batches import DynamoBatchTable
 from invalidation.lifecycle import batches_of_bucket
-from ops.local import deploy, server, site
+from ops.local import server, site
 from ops.local.aws import LocalAws
 from ops.local.package import lambda_interpreter
 from ops.local.settings import Settings
 from tests.definition import template
-from tests.local.tools import eventually
+from tests.local import fresh, stacks
+from tests.local.tools import eventually, executions
 from tests.upgrade.stages import load
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
@@ -24,7 +24,9 @@ TABLE = "AWS::DynamoDB::Table"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
-    settings = Settings(lambda_python=str(lambda_interpreter()), handlers_at_once=2)
+    settings = Settings(
+        lambda_python=str(lambda_interpreter()), handlers_at_once=2, wait_scale=0.2, invalidation_seconds=0.5
+    )
     with server.running(settings, server.free_port()) as there:
         aws = LocalAws(there.endpoint)
         site.create_bucket(aws, BUCKET)
@@ -34,7 +36,7 @@ def aws() -> Iterator[LocalAws]:
 def deployed(aws: LocalAws, stack: str, **parameters: str) -> str:
     """A stack; the name of its table."""
     wanted = {"BucketNames": BUCKET, "EnableBucketEvents": "false", **parameters}
-    return deploy.deploy(aws, deploy.load(), wanted, stack=stack)["BatchTableName"]
+    return stacks.create(aws, stack, wanted)["BatchTableName"]
 
 
 def with_records(aws: LocalAws, name: str) -> DynamoBatchTable:
@@ -44,15 +46,6 @@ def with_records(aws: LocalAws, name: str) -> DynamoBatchTable:
     return table
 
 
-def delete(aws: LocalAws, stack: str) -> None:
-    cloudformation = aws.client("cloudformation")
-    identity = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
-    cloudformation.delete_stack(StackName=stack)
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=identity, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
-    )
-
-
 def exists(aws: LocalAws, table: str) -> bool:
     return table in aws.client("dynamodb").list_tables()["TableNames"]
 
@@ -60,7 +53,7 @@ def exists(aws: LocalAws, table: str) -> bool:
 def test_the_audit_outlives_the_stack(aws: LocalAws) -> None:
     name = deployed(aws, "kept")
     table = with_records(aws, name)
-    delete(aws, "kept")
+    stacks.delete(aws, "kept")
     assert [batch.changes for batch in batches_of_bucket(table, "site-ended").batches] == [2]
 
 
@@ -68,34 +61,59 @@ def test_where_the_parameter_says_so_the_records_go_with_the_stack(aws: LocalAws
     name = deployed(aws, "gone", KeepRecords="false")
     with_records(aws, name)
     assert exists(aws, name)
-    delete(aws, "gone")
+    stacks.delete(aws, "gone")
     assert eventually(lambda: not exists(aws, name))
 
 
 def test_the_parameter_can_be_changed_by_itself_and_the_records_stay(aws: LocalAws) -> None:
     name = deployed(aws, "changed", KeepRecords="false")
     table = with_records(aws, name)
-    update(aws, "changed", KeepRecords="true")
-    delete(aws, "changed")
+    stacks.update(aws, "changed", {"KeepRecords": "true"})
+    stacks.delete(aws, "changed")
     assert [batch.changes for batch in batches_of_bucket(table, "site-ended").batches] == [2]
 
 
-def update(aws: LocalAws, stack: str, **parameters: str) -> None:
-    """Update a stack in place, with all other parameters as they were."""
-    cloudformation = aws.client("cloudformation")
-    before = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
-    others = [each["ParameterKey"] for each in before if each["ParameterKey"] not in parameters]
-    given: list[dict[str, Any]] = [{"ParameterKey": key, "UsePreviousValue": True} for key in others]
-    given += [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-    cloudformation.update_stack(
-        StackName=stack,
-        UsePreviousTemplate=True,
-        Parameters=given,
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    cloudformation.get_waiter("stack_update_complete").wait(
-        StackName=stack, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
-    )
+def test_a_stack_that_is_updated_in_place_with_batches_in_flight_loses_nothing(aws: LocalAws) -> None:
+    """Every function is updated, as by a new release, while changes are on their way, gathered and being invalidated.
+
+    The emulator kills workers that are at work, which AWS does not: what was in them is the sweep's to find.
+    """
+    bucket, stack = "in-flight", "in-flight"
+    site.create_bucket(aws, bucket)
+    outputs = stacks.create(aws, stack, {"BucketNames": bucket, "BatchWindowSeconds": "4"})
+    distribution = site.create_distribution(aws, bucket).distribution_id
+    put(aws, bucket, "before")
+    stacks.update(aws, stack, {"LogLevel": "DEBUG", "BatchWindowSeconds": "1", "MaxExactPaths": "5"})
+    put(aws, bucket, "after")
+    machine = outputs["StateMachineArn"]
+    assert eventually(lambda: nothing_runs(aws, machine), 60)
+    sweep(aws, stack)
+    assert eventually(lambda: not stale(aws, bucket, distribution) and nothing_runs(aws, machine), 60)
+    assert len(fresh.last_written(aws, bucket)) == 12
+
+
+def nothing_runs(aws: LocalAws, machine: str) -> bool:
+    found = executions(aws, machine)
+    return len(found) >= 12 and all(each["status"] != "RUNNING" for each in found)
+
+
+def sweep(aws: LocalAws, stack: str) -> None:
+    """What the stack's schedule does every five minutes."""
+    client = aws.client("lambda")
+    pages = client.get_paginator("list_functions").paginate()
+    names = [each["FunctionName"] for page in pages for each in page["Functions"]]
+    (name,) = [each for each in names if each.startswith(f"{stack}-SweepFunction")]
+    answer = client.invoke(FunctionName=name, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def put(aws: LocalAws, bucket: str, when: str) -> None:
+    for number in range(6):
+        aws.client("s3").put_object(Bucket=bucket, Key=f"{when}/{number}.html", Body=when.encode())
+
+
+def stale(aws: LocalAws, bucket: str, distribution: str) -> list[str]:
+    return fresh.stale(fresh.last_written(aws, bucket), fresh.invalidations(aws, distribution))
 
 
 def test_an_update_never_replaces_the_table_without_keeping_the_old_one() -> None:
