@@ -102,7 +102,7 @@ def run(there: Laptop, changes: int, seed: int) -> Aftermath:
     started = time.monotonic()
     outcomes, sites = queue_of_outcomes(there), web_sites(there)
     schedule = Schedule(there)
-    made = Changes(there, SITES, Random(seed), keys=max(1, changes * 3 // 4))  # noqa: S311 - no secret
+    made = Changes(there, SITES, Random(seed), keys=max(1, changes // len(SITES) // 2))  # noqa: S311 - no secret
     struck = suffer(there, made, changes, seed, schedule)
     owed = schedule.come_until_nothing_is_left()
     executions = tools.executions(there.aws, there.state_machine_arn)

@@ -16,17 +16,24 @@ from ops.local.laptop import Laptop
 from tests.local import fresh, tools
 
 MOST_RUNNING = 40
+DELETIONS = 0.3
+"""The share of changes of an object that is there that delete it."""
 
 
 @dataclass(slots=True)
 class Changes:
-    """What was changed in which bucket: uploads, of which some overwrite, and deletions."""
+    """What was changed in which bucket, round by round: uploads, of which some overwrite, and deletions.
+
+    Only what is there is deleted: S3 tells of no other deletion, and it leaves nothing stale.
+    """
 
     there: Laptop
     buckets: Sequence[str]
     random: Random
     keys: int
+    """In each bucket."""
     made: int = 0
+    there_now: set[tuple[str, str]] = field(default_factory=set)
     deleted: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def make(
@@ -48,15 +55,16 @@ class Changes:
             time.sleep(5 * every)
 
     def make_one(self) -> None:
-        s3, key = self.there.aws.client("s3"), f"pages/{self.made % self.keys}.html"
-        bucket = self.buckets[self.made % len(self.buckets)]
-        is_there = self.made >= self.keys and (bucket, key) not in self.deleted
-        if is_there and self.random.random() < 0.2:
+        s3, number = self.there.aws.client("s3"), self.made // len(self.buckets) % self.keys
+        bucket, key = self.buckets[self.made % len(self.buckets)], f"pages/{number}.html"
+        if (bucket, key) in self.there_now and self.random.random() < DELETIONS:
             self.deleted[bucket, key] = datetime.now(UTC)
             s3.delete_object(Bucket=bucket, Key=key)
+            self.there_now.remove((bucket, key))
         else:
-            self.deleted.pop((bucket, key), None)
             s3.put_object(Bucket=bucket, Key=key, Body=str(self.made).encode())
+            self.there_now.add((bucket, key))
+            self.deleted.pop((bucket, key), None)
         self.made += 1
 
     def last(self, bucket: str) -> dict[str, datetime]:

@@ -15,7 +15,6 @@ CHANGES = 30
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-@pytest.mark.soak
 def test_whatever_fails_no_key_is_lost_no_failure_is_untold_and_nothing_is_left_running() -> None:
     with laptops.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS) as there:
         found = chaos.run(there, CHANGES, seed=1)
