@@ -77,9 +77,6 @@ class Services:
                 return {"MessageId": "1"}
             case "ListExecutions":
                 return {"executions": []}
-            case "GetMetricStatistics":
-                self.usage.add(Meter.METRIC_REQUESTS)
-                return {"Datapoints": []}
         raise NotImplementedError(f"the benchmark has no {service}:{operation}")
 
 

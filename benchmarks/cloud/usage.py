@@ -26,7 +26,6 @@ class Meter(StrEnum):
     LOG_GB = "logs taken in, GB"
     LOG_GB_MONTHS = "logs kept, GB-months"
     METRIC_MONTHS = "custom metrics, months"
-    METRIC_REQUESTS = "CloudWatch metric requests"
     ALARM_MONTHS = "alarms' metrics, months"
     KEY_MONTHS = "KMS keys, months"
     KMS_REQUESTS = "KMS requests"

@@ -25,6 +25,7 @@ from invalidation.lifecycle import (
     InvalidationRecord,
     Kind,
     PlanSummary,
+    count_paths,
     frozen_changes,
     frozen_paths,
     invalidations,
@@ -40,7 +41,7 @@ from invalidation.references import caller_reference
 from invalidation.routing import Distribution, InvalidateBy, PathRules, paths_for
 from invalidation.settings import Settings
 from invalidation.tags import TagReader, too_many_tags, with_tags
-from observed import Event, count, observed
+from observed import Event, chart, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -78,7 +79,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         record_plan(TABLE, batch.batch_id, distribution.id, PlanSummary.of(planned, copies=len(targets)))
         sent = () if status else tuple(_send(batch, distribution.id, planned, targets))
     except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
-        count("CloudFrontThrottles")
+        chart("CloudFrontThrottles")
         _raise_when_too_late(error, event)
         raise
     if status is None:
@@ -123,8 +124,9 @@ def _send(batch: Batch, distribution_id: str, planned: Plan, targets: Sequence[T
             wildcards = sum(path.endswith("*") for path in paths)
             record = InvalidationRecord(number, created.id, reference, len(paths), wildcards, created.create_time)
             record_invalidation(TABLE, batch.batch_id, distribution_id, record)
-            count("PathsInvalidated", len(paths))
-            count("WildcardsInvalidated", wildcards)
+            count_paths(TABLE, len(paths), now())
+            chart("PathsInvalidated", len(paths))
+            chart("WildcardsInvalidated", wildcards)
             yield Pending(str(to), created.id, created.completed)
 
 

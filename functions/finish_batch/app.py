@@ -20,7 +20,7 @@ from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.lifecycle import Execution, Failure, Finished, RetryPolicy, TargetResult, finish
 from invalidation.progress import Status
 from invalidation.settings import Settings
-from observed import Event, count, observed
+from observed import Event, chart, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -43,7 +43,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     else:
         nameless = failure or reports.Caught("Unknown", "the run ended without a batch and without a reason")
         report = reports.without_batch(nameless, reports.Run(event["execution"], started, now()))
-    count("BatchesCompleted" if report["completed"] else "BatchesFailed")
+    chart("BatchesCompleted" if report["completed"] else "BatchesFailed")
     return report
 
 

@@ -14,7 +14,7 @@ from invalidation.accounts import cloudfront_client
 from invalidation.cloudfront import CloudFront
 from invalidation.progress import Progress
 from invalidation.settings import Settings
-from observed import Event, observed, seconds
+from observed import Event, chart, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
@@ -28,5 +28,5 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
             progress = progress.with_completed(pending)
     progress = progress.polled(datetime.now(UTC), event["distributionId"])
     if not progress.pending:
-        seconds("SecondsToComplete", progress.seconds)
+        chart("SecondsToComplete", progress.seconds, "Seconds")
     return progress.to_document()

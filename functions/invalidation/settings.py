@@ -39,6 +39,9 @@ class Settings:
     verify_at_edge: bool = False
     verify_host: str = ""
     audit_retention: timedelta = timedelta(days=400)
+    observability: str = "Basic"
+    monthly_path_budget: int = 1_000
+    no_completion_seconds: int = 3_600
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -81,6 +84,9 @@ class Settings:
             verify_host=environment.get("VERIFY_HOST", ""),
             max_tries=number("MAX_TRIES", default.max_tries),
             audit_retention=timedelta(days=number("AUDIT_RETENTION_DAYS", 400)),
+            observability=environment.get("OBSERVABILITY", default.observability),
+            monthly_path_budget=number("MONTHLY_PATH_BUDGET", default.monthly_path_budget),
+            no_completion_seconds=number("NO_COMPLETION_SECONDS", default.no_completion_seconds),
         )
 
 

@@ -24,7 +24,7 @@ from invalidation.executions import Executions
 from invalidation.lifecycle import Execution, Joined, Window
 from invalidation.patterns import key_filter
 from invalidation.settings import Settings
-from observed import Event, count, logger, observed
+from observed import Event, chart, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -57,7 +57,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         changes = lifecycle.without_unchanged(TABLE, changes, now())
     if not changes:
         return _ignored("nothing changed that viewers could see")
-    count("Changes", len(changes))
+    chart("Changes", len(changes))
     return _join_changes(changes, execution, executions).to_document()
 
 

@@ -16,16 +16,14 @@ from botocore.config import Config
 
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.executions import Executions
-from invalidation.lifecycle import Window, sweep
+from invalidation.lifecycle import Window, paths_of_month, sweep
 from invalidation.settings import Settings
-from invalidation.usage import paths_this_month
-from observed import Event, count, logger, metrics, observed
+from observed import HAS_DASHBOARD, Event, alarm, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
 EXECUTIONS = Executions(boto3.client("stepfunctions"), SETTINGS.state_machine_arn)
 WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
-CLOUDWATCH = boto3.client("cloudwatch")
 SCHEDULE_MINUTES = 5
 LOOK_BACK = timedelta(days=1)
 """How far back executions are looked at: longer than all replays of one take together."""
@@ -43,8 +41,9 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     for reason in swept.left_alone:
         logger.error("A record of a later release is left alone", reason=reason)
     if needing_somebody := swept.parked + len(swept.left_alone):
-        # A metric costs only while it is emitted, and its alarm takes silence for zero.
-        count("BatchesParked", needing_somebody)
+        alarm("BatchesParked", needing_somebody)
+    if swept.oldest > timedelta(seconds=SETTINGS.no_completion_seconds):
+        alarm("OldestChange", swept.oldest.total_seconds(), "Seconds")
     if tick.minute < SCHEDULE_MINUTES:
         _count_paths()
     started = [*replayed, *({"name": each.name, "why": each.why} for each in swept.started)]
@@ -55,9 +54,9 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
 
 def _count_paths() -> None:
     """Once an hour: what the month has cost so far, for the budget's alarm."""
-    paths = paths_this_month(CLOUDWATCH, metrics.namespace, metrics.service, now())
-    if paths:
-        count("PathsThisMonth", paths)
+    paths = paths_of_month(TABLE, now())
+    if paths > SETTINGS.monthly_path_budget or (paths and HAS_DASHBOARD):
+        alarm("PathsThisMonth", paths)
 
 
 def _replay() -> list[dict[str, str]]:

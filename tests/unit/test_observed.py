@@ -24,6 +24,7 @@ def observed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "a-site")
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CloudFrontAutoInvalidation")
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "INFO")
+    monkeypatch.setenv("OBSERVABILITY", "Full")
     monkeypatch.delitem(sys.modules, "observed", raising=False)
     module = importlib.import_module("observed")
     module.logger.handlers[0].setStream(stream := io.StringIO())
@@ -72,9 +73,9 @@ def test_a_failure_is_logged_by_name_and_goes_on(observed: Any) -> None:
 
 def test_metrics_are_written_as_one_emf_line_at_the_end(observed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     def handle(*_: Any) -> None:
-        observed.count("PathsInvalidated", 3)
-        observed.count("PathsInvalidated", 2)
-        observed.seconds("SecondsToComplete", 11.2)
+        observed.chart("PathsInvalidated", 3)
+        observed.chart("PathsInvalidated", 2)
+        observed.chart("SecondsToComplete", 11.2, "Seconds")
 
     observed.observed(handle)(EVENT, CONTEXT)
     (line,) = _emf(capsys.readouterr().out)
@@ -97,10 +98,25 @@ def test_what_was_counted_before_a_failure_is_written_all_the_same(
     observed: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
-        observed.count("CloudFrontThrottles")
+        observed.chart("CloudFrontThrottles")
         raise AccessDenied("Grant it")
 
     with pytest.raises(AccessDenied):
         observed.observed(fail)(EVENT, CONTEXT)
     (line,) = _emf(capsys.readouterr().out)
     assert line["CloudFrontThrottles"] == [1]
+
+
+def test_without_a_dashboard_only_what_an_alarm_reads_is_written(
+    observed: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(observed, "HAS_DASHBOARD", False)
+
+    def handle(*_: Any) -> None:
+        observed.chart("PathsInvalidated", 3)
+        observed.alarm("BatchesParked", 2)
+
+    observed.observed(handle)(EVENT, CONTEXT)
+    (line,) = _emf(capsys.readouterr().out)
+    assert line["BatchesParked"] == [2]
+    assert "PathsInvalidated" not in line

@@ -102,7 +102,6 @@ class World:
                 if hasattr(module, name):
                     setattr(module, name, value)
         modules["join_batch"].Executions = lambda *_: self  # type: ignore[attr-defined] # the handler's collaborator
-        modules["sweep"].paths_this_month = lambda *_: 0  # type: ignore[attr-defined] # CloudWatch's business
 
     def run(self, name: str, document: Any, *, until: str = "finish_batch") -> Any:
         """What the state machine does with an input, as far as a function; that function's answer."""

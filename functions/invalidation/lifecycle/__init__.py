@@ -46,6 +46,7 @@ from invalidation.lifecycle.switching import (
 from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, Target, TargetState
 from invalidation.lifecycle.unchanged import without_unchanged
+from invalidation.lifecycle.usage import count_paths, paths_of_month
 
 __all__ = [
     "Batch",
@@ -79,6 +80,7 @@ __all__ = [
     "batches_with_key",
     "claim",
     "close",
+    "count_paths",
     "events_switched_on_here",
     "finish",
     "forget_events_switched_on",
@@ -94,6 +96,7 @@ __all__ = [
     "open_paths_batch",
     "owed_targets",
     "parked_batches",
+    "paths_of_month",
     "pause",
     "read_batch",
     "record_invalidation",

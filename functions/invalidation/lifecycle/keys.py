@@ -10,12 +10,14 @@ pk                            sk                                       what
 ``BATCH#<id>``                ``KEYS#<attempt>#<number>``              a chunk of the frozen list of what it owns
 ``BATCH#<id>``                ``TARGET#<distribution>``                what it owes to one distribution
 ``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
+``USAGE``                     ``<year>-<month>``                       how many paths that month has taken
 ============================  =======================================  ============================================
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 
 from invalidation.changes import Change
 from invalidation.lifecycle.table import Key
@@ -82,6 +84,10 @@ def target(batch_id: str, distribution_id: str) -> Key:
 def invalidation(batch_id: str, distribution_id: str, invalidation_id: str) -> Key:
     """By its id: a retry with other parameters plans other requests, and must not hide what was created before."""
     return Key(batch(batch_id), f"{INVALIDATIONS}{distribution_id}#{invalidation_id}")
+
+
+def usage(moment: datetime) -> Key:
+    return Key("USAGE", moment.astimezone(UTC).strftime("%Y-%m"))
 
 
 def audit_of_bucket(bucket: str) -> str:

@@ -7,10 +7,10 @@ safe to start twice, and what it misses it finds the next time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from invalidation.errors import RecordsOfLaterRelease
 from invalidation.lifecycle import keys
@@ -49,6 +49,8 @@ class Swept:
     parked: int = 0
     paused: tuple[str, ...] = ()
     left_alone: tuple[str, ...] = ()
+    oldest: timedelta = timedelta()
+    """For how long the longest has been waiting, of what is unfinished, paused or not, or has no leader."""
 
 
 def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock, tick: datetime) -> Swept:
@@ -64,22 +66,30 @@ def sweep(table: BatchTable, executions: Executions, window: Window, now: Clock,
     for head in heads:
         with _leaving(unreadable):
             if _waits(table, head, executions, window, now()):
-                waiting.append(head.bucket)
+                waiting.append(head)
     unfinished = list(unfinished_batches(table, lambda error: unreadable.setdefault(str(error))))
     retries = [
         _retry(batch, tick, why)
         for batch in unfinished
         if batch.bucket not in paused and (why := _reason(batch, executions, now()))
     ]
-    orders = [*(_lead(bucket, tick) for bucket in waiting), *retries]
+    buckets = tuple(head.bucket for head in waiting)
+    orders = [*(_lead(bucket, tick) for bucket in buckets), *retries]
     return Swept(
         started=tuple(order for order in orders if executions.start(order.name, order.document)),
-        waiting=tuple(waiting),
+        waiting=buckets,
         unfinished=len(unfinished),
         parked=sum(1 for _ in parked_batches(table, lambda error: unreadable.setdefault(str(error)))),
         paused=paused,
         left_alone=tuple(unreadable),
+        oldest=_longest_wait(waiting, unfinished, now()),
     )
+
+
+def _longest_wait(waiting: Sequence[Head], unfinished: Sequence[Batch], now: datetime) -> timedelta:
+    """Of a bucket whose very first execution died it is not known since when it waits: its head is still to come."""
+    since = [head.closes_at for head in waiting if head.batch_id] + [batch.opened for batch in unfinished]
+    return max((now - moment for moment in since), default=timedelta())
 
 
 def _heads(table: BatchTable, unreadable: dict[str, None]) -> Iterator[Head]:

@@ -60,9 +60,31 @@ def test_parked_batches_are_counted_for_their_alarm(
     assert _metrics(capsys.readouterr().out)["BatchesParked"] == [1]
 
 
-def test_once_an_hour_the_months_paths_are_asked_for(stack: Stack, invoke: Invoke) -> None:
-    invoke.handler("SweepFunction", TICK)
-    asked = ("SweepFunction", "cloudwatch:GetMetricStatistics")
-    assert asked not in stack.functions.calls
-    invoke.handler("SweepFunction", ON_THE_HOUR)
-    assert asked in stack.functions.calls
+def test_once_an_hour_the_budgets_alarm_is_told_of_paths_beyond_it(
+    site: Site, invoke: Invoke, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("a.html", "b.html"):
+        site.put(key)
+    assert site.invalidated == [["/a.html"], ["/b.html"]]
+    told = []
+    for budget, tick in ((2, ON_THE_HOUR), (1, TICK), (1, ON_THE_HOUR)):
+        capsys.readouterr()
+        with site.stack.functions.with_environment("SweepFunction", MONTHLY_PATH_BUDGET=str(budget)):
+            invoke.handler("SweepFunction", tick)
+        told.append(_metrics(capsys.readouterr().out).get("PathsThisMonth"))
+    assert told == [None, None, [2]]
+
+
+def test_what_has_waited_for_too_long_is_told_to_its_alarm(
+    site: Site, invoke: Invoke, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.stack.functions.refuse("cloudfront:CreateInvalidation", "ServiceUnavailable", 503, times=1_000)
+    site.put("a.html")
+    site.stack.functions.forgive()
+    told = []
+    for seconds in (3_600, 0):
+        capsys.readouterr()
+        with site.stack.functions.with_environment("SweepFunction", NO_COMPLETION_SECONDS=str(seconds)):
+            assert invoke.handler("SweepFunction", TICK)["unfinished"] == 1
+        told.append("OldestChange" in _metrics(capsys.readouterr().out))
+    assert told == [False, True]

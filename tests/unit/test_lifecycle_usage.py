@@ -1,0 +1,58 @@
+"""The month's paths are added up as the bill adds them up: from the first of the month, in UTC."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+from invalidation.lifecycle import count_paths, paths_of_month
+from invalidation.lifecycle.table import Item, Key
+from tests.memory_table import MemoryTable
+
+NOW = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)
+
+
+def test_a_month_without_invalidations_has_taken_no_path() -> None:
+    assert paths_of_month(MemoryTable(), NOW) == 0
+
+
+def test_the_paths_of_a_month_are_added_up_and_those_of_other_months_are_not() -> None:
+    table = MemoryTable()
+    for at, paths in ((NOW - timedelta(days=29), 30), (NOW, 7), (NOW + timedelta(hours=1), 1_000)):
+        count_paths(table, paths, at)
+    assert (paths_of_month(table, NOW), paths_of_month(table, NOW + timedelta(days=1))) == (37, 1_000)
+
+
+def test_the_month_is_that_of_utc() -> None:
+    table = MemoryTable()
+    count_paths(table, 5, datetime(2026, 12, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))))
+    assert paths_of_month(table, NOW) == 5
+
+
+class _Overtaken(MemoryTable):
+    """Somebody else is quicker, every other time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others = 0
+
+    def get(self, key: Key) -> Item | None:
+        found = super().get(key)
+        if self.others < 4:
+            self.others += 1
+            if self.others % 2:
+                count_paths(self, 100, NOW)
+        return found
+
+
+def test_who_is_overtaken_counts_again() -> None:
+    table = _Overtaken()
+    count_paths(table, 1, NOW)
+    assert paths_of_month(table, NOW) == 201
+
+
+def test_counts_side_by_side_are_all_there() -> None:
+    table = MemoryTable()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: count_paths(table, 1, NOW), range(100)))
+    assert paths_of_month(table, NOW) == 100
