@@ -6,7 +6,7 @@ SCAN := .build/scan/ready
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fmt soak bench clean
+.PHONY: help setup demo test build lint fmt soak bench clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ demo: .venv/ready  ## Run the main job on a laptop-sized AWS and show what happe
 
 test: .venv/ready $(SAM)  ## Run all tests.
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+build: .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
+	$(SAM) build
+	@$(BIN)/python -m ops.bytecode .aws-sam/build
+	@echo 'Now deploy it: $(SAM) deploy --guided'
 
 lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state machine.
 	$(BIN)/ruff check .

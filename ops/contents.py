@@ -39,12 +39,18 @@ def parts(package: Path) -> list[Part]:
     found: dict[str, list[zipfile.ZipInfo]] = defaultdict(list)
     with zipfile.ZipFile(package) as archive:
         for entry in archive.infolist():
-            found[entry.filename.partition("/")[0]].append(entry)
+            found[part_of(entry.filename)].append(entry)
     made = [
         Part(name, len(some), sum(each.compress_size for each in some), sum(each.file_size for each in some))
         for name, some in found.items()
     ]
     return sorted(made, key=lambda part: -part.packed)
+
+
+def part_of(name: str) -> str:
+    """The top-level folder or file that a file belongs to; bytecode belongs to its source."""
+    module = re.fullmatch(r"__pycache__/(\w+)\.cpython-\d+\.pyc", name)
+    return f"{module[1]}.py" if module else name.partition("/")[0]
 
 
 def own_parts(source: Path = SOURCE) -> set[str]:

@@ -1,4 +1,4 @@
-"""The deployment package, as `sam build` makes it, and the interpreter on which its handlers run.
+"""The deployment package, as `make build` makes it, and the interpreter on which its handlers run.
 
 Both are kept under `.build/`, named after what they were made of, and made again only when that has changed.
 """
@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 import zipfile
@@ -24,6 +25,8 @@ LAMBDA_PYTHON = "python3.13"
 LEFT_OUT = ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache")
 NOT_DEPLOYED = re.compile(r"bin/.*|[^/]+\.dist-info/(RECORD|INSTALLER|REQUESTED|direct_url\.json)|requirements\.txt")
 """What pip leaves for people and for itself: scripts, and notes on where and how it has installed something."""
+TASK = "/var/task"
+"""Where a function finds its code (Lambda Developer Guide, "Lambda execution environment")."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 HOUR = 3600.0
 
@@ -58,21 +61,25 @@ def python_version(python: str) -> str:
 
 
 def deployment_package(source: Path = SOURCE) -> Path:
-    """A zip of `source` with its requirements installed beside it; raises BuildProblem.
+    """A zip of `source` with its requirements installed beside it, and the bytecode of both; raises BuildProblem.
 
     The same sources make the same zip, byte for byte, in whatever folder and whenever it is made.
     """
     sources = sorted(files_in(source))
     made_of = [part for path in sources for part in (str(path.relative_to(source)).encode(), path.read_bytes())]
-    made_of.append(NOT_DEPLOYED.pattern.encode())
+    made_of += [NOT_DEPLOYED.pattern.encode(), python_version(lambda_python()).encode()]
 
     def make(package: Path) -> None:
         forget_old_packages()
         libraries = installed_requirements(source / REQUIREMENTS)
-        with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for folder in (libraries, source):
-                for path in sorted(files_in(folder)):
-                    name = path.relative_to(folder).as_posix()
+        with (
+            tempfile.TemporaryDirectory(prefix="package-") as folder,
+            zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        ):
+            own = compiled(source, Path(folder, "own"))
+            for part in (libraries, own):
+                for path in sorted(each for each in part.rglob("*") if each.is_file()):
+                    name = path.relative_to(part).as_posix()
                     if not NOT_DEPLOYED.fullmatch(name):
                         add(archive, path, name)
 
@@ -93,10 +100,37 @@ def installed_requirements(requirements: Path) -> Path:
     def make(folder: Path) -> None:
         folder.mkdir()
         if wanted.strip():
-            install = ["-m", "pip", "install", "--quiet", "--target", str(folder), "--requirement", str(requirements)]
+            install = [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-compile",
+                "--target",
+                str(folder),
+                "--requirement",
+                str(requirements),
+            ]
             run([str(interpreter), *install], f"install {requirements.name} of the functions")
+        add_bytecode(folder, str(interpreter))
 
-    return made_once(f"libraries-{digest([wanted, str(interpreter).encode()])}", make)
+    return made_once(f"compiled-libraries-{digest([wanted, str(interpreter).encode()])}", make)
+
+
+def compiled(source: Path, folder: Path) -> Path:
+    """A copy of the sources, with their bytecode."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    add_bytecode(folder, lambda_python())
+    return folder
+
+
+def add_bytecode(folder: Path, python: str) -> None:
+    """Compile what is in a folder that is to be deployed; raises BuildProblem.
+
+    The bytecode is not held against its source when it is loaded, and says that it lies where Lambda will put it.
+    """
+    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", TASK]
+    run([python, "-m", "compileall", *options, str(folder)], "compile the functions")
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:

@@ -1,4 +1,4 @@
-"""The README's own way to deploy, `sam build` and `sam deploy`, with the real SAM CLI, into the laptop-sized AWS."""
+"""The README's own way to deploy, `make build` and `sam deploy`, with the real SAM CLI, into the laptop-sized AWS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ops.bytecode import bytecode
 from ops.local.laptop import Laptop
 from ops.local.server import ROOT
 from tests.local.tools import ended
@@ -49,6 +51,8 @@ def test_sam_builds_and_deploys_the_template_and_the_stack_works(
 ) -> None:
     laptop.aws.client("s3").create_bucket(Bucket=BUCKET)
     _sam(["build", "--build-dir", str(tmp_path / "build"), "--cache-dir", str(tmp_path / "cache")], environment)
+    compiled = CliRunner().invoke(bytecode, [str(tmp_path / "build")])
+    assert (compiled.exit_code, compiled.output.startswith("Compiled for 3.13.")) == (0, True), compiled.output
     _sam(
         [
             *("deploy", "--config-file", str(ROOT / "samconfig.toml")),

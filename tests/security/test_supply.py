@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import marshal
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -88,7 +90,21 @@ def test_the_package_holds_what_it_needs_and_nothing_else_within_its_budget(buil
 
 def test_neither_boto3_nor_a_test_nor_a_command_is_deployed(built: Path) -> None:
     names = zipfile.ZipFile(built).namelist()
-    assert [name for name in names if re.match(r"boto|s3transfer|tests|ops|bin/|.*\.pyc$|.*/test_", name)] == []
+    assert [name for name in names if re.match(r"boto|s3transfer|tests|ops|bin/|.*/test_", name)] == []
+
+
+def test_every_deployed_module_has_its_bytecode_beside_it(built: Path) -> None:
+    with zipfile.ZipFile(built) as archive:
+        sources = {name for name in archive.namelist() if name.endswith(".py")}
+        compiled = {name for name in archive.namelist() if name.endswith(".pyc")}
+        code = [marshal.loads(archive.read(name)[16:]) for name in sorted(compiled)] if _is_ours(compiled) else []
+    assert {re.sub(r"__pycache__/(\w+)\..*", r"\1.py", name) for name in compiled} == sources
+    assert {each.co_filename.removeprefix("/var/task/") for each in code} in ({*()}, sources)
+
+
+def _is_ours(compiled: set[str]) -> bool:
+    """Whether this very version of Python can read the bytecode."""
+    return all(sys.implementation.cache_tag in name for name in compiled)
 
 
 def test_no_deployed_file_names_the_machine_on_which_it_was_built(built: Path) -> None:

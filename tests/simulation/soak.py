@@ -7,6 +7,7 @@ no sweep either. One schedule is run again, and shown request by request, with `
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -118,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schedules", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--replay", type=int, metavar="SEED", help="show one schedule, request by request")
     parser.add_argument("--no-casts", dest="casts", action="store_false", help="random schedules only")
     options = parser.parse_args(arguments)
