@@ -3,8 +3,8 @@
 A function's disk is read-only, so that Lambda compiles each module that a package has in source only, and again at each
 cold start. `make build` does both steps; without the second everything works as well, and starts later (RESULTS.md).
 
-The bytecode names `/var/task`, where the code will be, and no time, so that the same sources make the same package. What
-another version of Python has compiled is passed over by the runtime, which takes the source then.
+The bytecode names `/var/task`, where the code will be, and no time, so that the same sources make the same package.
+What another version of Python has compiled is passed over by the runtime, which takes the source then.
 """
 
 from __future__ import annotations
