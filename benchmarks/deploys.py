@@ -10,7 +10,7 @@ from benchmarks import baseline
 from benchmarks.calibration import Calibration
 from benchmarks.cloud.account import Account
 from benchmarks.cloud.usage import Meter, Usage
-from benchmarks.prices import PRICES, besides_paths, total
+from benchmarks.prices import besides_paths, total
 from benchmarks.rivals import Handler, Rival
 from benchmarks.sites import SITES, Deploy, deploy
 from benchmarks.verdicts import Verdict, at_most
@@ -151,9 +151,7 @@ def verdicts(rows: Sequence[Row]) -> Iterator[Verdict]:
         "10,000 objects: CloudFront calls, of the rival's", calls / rival.usage.cloudfront_calls, 0.01, "{:.2%}"
     )
     lone = max((row for row in rows if row.who in TARGETS and row.usage[Meter.PATHS] == 1), key=lambda row: row.dollars)
-    metrics = PRICES[Meter.METRIC_MONTHS].of(lone.usage[Meter.METRIC_MONTHS])
     yield at_most("one change of one path, alone in its hour", lone.dollars, 0.006, CENTS)
-    yield at_most("one change of one path, its hour's custom metrics apart", lone.dollars - metrics, 0.006, CENTS)
 
 
 def covered(keys: Iterable[str], paths: Iterable[str]) -> int:

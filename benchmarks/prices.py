@@ -43,7 +43,7 @@ PRICES: Mapping[Meter, Price] = {
     Meter.LOG_GB_MONTHS: Price(0.03, 1, "cloudwatch/pricing", "not compressed, to be on the safe side"),
     Meter.METRIC_MONTHS: Price(0.30, 1, "cloudwatch/pricing", "by the hour in which a metric is emitted"),
     Meter.ALARM_MONTHS: Price(0.10, 1, "cloudwatch/pricing", "for each metric that an alarm reads"),
-    Meter.KEY_MONTHS: Price(1.00, 1, "kms/pricing", "$1 more after each of the first two yearly rotations"),
+    Meter.KEY_MONTHS: Price(1.00, 1, "kms/pricing", "$1 more after each of the first two rotations"),
     Meter.KMS_REQUESTS: Price(0.03, 10_000, "kms/pricing"),
     Meter.TRACES: Price(5.00, 1_000_000, "xray/pricing", "recorded ones"),
     Meter.SNS_PUBLISHES: Price(0.50, 1_000_000, "sns/pricing"),

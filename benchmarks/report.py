@@ -97,7 +97,7 @@ def _cost(results: Results) -> Iterator[str]:
         [(meter.value, _amount(results.month[meter]), f"{cost:.4f}") for meter, cost in bill(results.month).items()]
         + [("**in all**", "", f"**{total(results.month):.2f}**")],
     )
-    yield "The key costs $1 more a month after its first yearly rotation, and $2 more after its second."
+    yield "The key costs $1 more a month after each of its first two rotations, which come every seven years."
 
 
 def _group(row: deploys.Row) -> tuple[str, int]:
