@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from invalidation.errors import BatchNotFound
@@ -178,10 +179,21 @@ def _candidates(table: BatchTable, question: Question, buckets: Iterable[str]) -
     """From the narrowest index that there is. Batch ids begin with their time, so that merging keeps the order."""
     span: dict[str, Any] = {"since": question.since, "until": question.until, "limit": PAGE}
     if question.distribution_id:
-        return _pages(partial(batches_of_distribution, table, question.distribution_id, **span))
+        owed = _pages(partial(batches_of_distribution, table, question.distribution_id, **span))
+        requests = _pages(partial(batches_of_bucket, table, NO_BUCKET, **span))
+        asked = (batch for batch in requests if batch.distribution_id == question.distribution_id)
+        return _once(_newest_first([owed, asked]))
     names = (question.bucket,) if question.bucket else (*dict.fromkeys(buckets), NO_BUCKET)
-    each = [_pages(partial(batches_of_bucket, table, name, **span)) for name in names]
+    return _newest_first([_pages(partial(batches_of_bucket, table, name, **span)) for name in names])
+
+
+def _newest_first(each: Iterable[Iterator[Batch]]) -> Iterator[Batch]:
     return heapq.merge(*each, key=lambda batch: batch.batch_id, reverse=True)
+
+
+def _once(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """A request of paths is found twice once it is known whom it owes: as such, and by its distribution."""
+    return (next(same) for _, same in groupby(batches, key=lambda batch: batch.batch_id))
 
 
 def _pages(page: Callable[..., BatchPage]) -> Iterator[Batch]:

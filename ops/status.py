@@ -94,7 +94,7 @@ def what_it_does(bucket: Bucket) -> Text:
         return Text("paused", "yellow")
     if bucket.gathering:
         return Text("gathering a batch", "cyan")
-    return Text("" if bucket.watched else "not watched any more", "dim")
+    return Text("" if bucket.watched else "not watched", "dim")
 
 
 def batches(found: Sequence[Batch]) -> object:

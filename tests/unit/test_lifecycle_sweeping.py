@@ -2,7 +2,17 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle import BatchTable, Swept, Window, claim, keys, open_paths_batch, pause, sweep
+from invalidation.lifecycle import (
+    BatchTable,
+    Swept,
+    Window,
+    claim,
+    keys,
+    open_own_batch,
+    open_paths_batch,
+    pause,
+    sweep,
+)
 from invalidation.lifecycle.rows import pending_to_item
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution, failed, invalidated
 from tests.memory_table import MemoryTable
@@ -50,6 +60,19 @@ def swept(table: BatchTable, executions: FakeExecutions, clock: Clock, window: W
 
 def orders(found: Swept) -> list[dict[str, str]]:
     return [each.document for each in found.started]
+
+
+def test_a_bucket_that_only_ever_had_requests_has_no_head_and_nothing_for_the_sweep_to_do(
+    table: MemoryTable, executions: FakeExecutions, clock: Clock
+) -> None:
+    changes = [change("a.html", bucket="requested")]
+    joined = open_own_batch(table, "requested", changes, execution("by-hand"), clock, "1")
+    executions.running.add(joined.leader_arn)
+    clock.seconds = 100_000
+    assert table.find(keys.registry("requested")) is not None
+    assert table.find(keys.head("requested")) is None
+    found = swept(table, executions, clock)
+    assert (found.started, found.waiting, found.unfinished) == ((), (), 1)
 
 
 def test_the_sweep_starts_nothing_when_there_is_nothing_to_do(

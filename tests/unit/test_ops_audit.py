@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from invalidation.lifecycle import Execution, Failure, keys, open_paths_batch
+from invalidation.changes import Change
+from invalidation.lifecycle import (
+    Execution,
+    Failure,
+    RetryPolicy,
+    finish,
+    freeze_targets,
+    keys,
+    open_own_batch,
+    open_paths_batch,
+)
 from invalidation.lifecycle.table import Page
 from ops.audit import COLUMNS, audit
 from ops.entries import Question, ask, known_buckets
@@ -18,6 +28,7 @@ from tests.memory_table import MemoryTable
 from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 
 HOUR = timedelta(hours=1)
+PATHS_OF = "E2BBBBBBBBBBBB"
 DENIED = Failure("AccessDenied", "CloudFront refused it: allow cloudfront:CreateInvalidation")
 
 
@@ -41,11 +52,9 @@ def rows(result: Result) -> list[dict[str, str]]:
 
 
 def request_of_paths(world: World, at: timedelta) -> str:
-    """A request of paths as its record would have to be for the audit of all to find it."""
+    """A request of paths of which nobody knows yet to whom it owes."""
     execution = Execution(f"{EXECUTION}by-hand", START + at)
-    joined = open_paths_batch(world.table, "E2BBBBBBBBBBBB", ["/a", "/b"], execution, lambda: START + at, "1")
-    world.table.update(keys.meta(joined.batch_id), {"audit": keys.audit_of_bucket("")}, {})
-    return joined.batch_id
+    return open_paths_batch(world.table, PATHS_OF, ["/a", "/b"], execution, lambda: START + at, "1").batch_id
 
 
 def test_batches_of_all_buckets_come_newest_first(world: World) -> None:
@@ -64,6 +73,34 @@ def test_a_bucket_that_is_not_watched_any_more_is_audited_still(world: World) ->
     world.table.ensure(keys.registry("gone"))
     gone = world.batch(bucket="gone")
     assert ids(world) == [gone]
+
+
+def test_a_bucket_that_only_ever_had_requests_by_hand_is_audited_too(world: World) -> None:
+    execution = Execution(f"{EXECUTION}by-hand", START)
+    changes = [Change("elsewhere", "a.html", "event")]
+    joined = open_own_batch(world.table, "elsewhere", changes, execution, lambda: START, "1")
+    assert ids(world) == [joined.batch_id]
+
+
+def test_a_request_of_paths_is_found_by_its_distribution_once_whether_or_not_it_came_to_be_resolved(
+    world: World,
+) -> None:
+    resolved, unresolved = request_of_paths(world, HOUR), request_of_paths(world, 2 * HOUR)
+    freeze_targets(world.table, resolved, {PATHS_OF: {}})
+    changed = world.batch(at=START + 3 * HOUR, distribution=PATHS_OF)
+    other = world.batch(at=START + 4 * HOUR)
+    assert ids(world, "--distribution", PATHS_OF) == [changed, unresolved, resolved]
+    assert ids(world, "--distribution", "E1AAAAAAAAAAAA") == [other]
+    assert ids(world) == [other, changed, unresolved, resolved]
+
+
+def test_a_request_of_paths_that_failed_before_it_was_resolved_is_found(world: World) -> None:
+    identity = request_of_paths(world, HOUR)
+    failure = Failure("NoSuchDistribution", "there is none")
+    execution = Execution(f"{EXECUTION}by-hand", START + HOUR)
+    finish(world.table, identity, execution, [], failure, lambda: START + HOUR, RetryPolicy(), timedelta(days=400))
+    for options in ([], ["--distribution", PATHS_OF], ["--outcome", "Failed"]):
+        assert ids(world, *options) == [identity]
 
 
 @pytest.mark.parametrize(

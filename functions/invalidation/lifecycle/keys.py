@@ -3,7 +3,7 @@
 ============================  =======================================  ============================================
 pk                            sk                                       what
 ============================  =======================================  ============================================
-``BUCKETS``                   ``<bucket>``                             a bucket that has had a change
+``BUCKETS``                   ``<bucket>``                             a bucket that has had a change or a request
 ``PENDING#<bucket>#<shard>``  ``<sha-256 of the key>#<event id>``      an accepted change that no batch owns yet
 ``BUCKET#<bucket>``           ``HEAD``                                 the bucket's current batch
 ``BATCH#<id>``                ``META``                                 the batch record, which is the audit record
@@ -91,6 +91,7 @@ def usage(moment: datetime) -> Key:
 
 
 def audit_of_bucket(bucket: str) -> str:
+    """Without a bucket: of requests by paths, which the audit has to find before it is known whom they owe."""
     return f"BUCKET#{bucket}"
 
 

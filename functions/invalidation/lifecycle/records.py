@@ -93,7 +93,7 @@ class Batch:
             "sample": list(self.sample),
             "requesters": list(self.requesters),
             "unfinished": UNFINISHED,
-            "audit": keys.audit_of_bucket(self.bucket) if self.bucket else "",
+            "audit": keys.audit_of_bucket(self.bucket),
         }
         numbers = {"chunks": self.chunks, "changes": self.changes, "deleted": self.deleted, "tries": self.tries}
         return blank(keys.meta(self.batch_id)) | known(text) | numbers

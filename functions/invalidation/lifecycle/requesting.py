@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from invalidation.changes import Change
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
+from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution, batch_id
 from invalidation.lifecycle.freezing import draft, find_batch, freeze_changes, freeze_paths
 from invalidation.lifecycle.records import Batch, Kind
@@ -28,13 +29,14 @@ def open_own_batch(  # noqa: PLR0917 -- collaborators are arguments
     by_hand: bool = True,
     dry_run: bool = False,
 ) -> Joined:
-    """A batch of these changes and no others, frozen already.
+    """A batch of these changes and no others, frozen already; its bucket is one that the audit of all asks for.
 
     Raises:
         ChangesNotAccepted: no record names the changes; the execution's input still holds them.
     """
     drafted = draft(execution, batch_id(execution), attempt, now(), bucket=bucket, by_hand=by_hand, dry_run=dry_run)
     try:
+        table.ensure(keys.registry(bucket))
         batch = find_batch(table, drafted.batch_id) or freeze_changes(table, drafted, changes)
     except BatchTableUnavailable as error:
         raise ChangesNotAccepted(f"the batch could not be written: {error}") from None
