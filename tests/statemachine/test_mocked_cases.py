@@ -43,6 +43,7 @@ ENDS = {
     "AnnouncingFails": (FAILED, "EventBridge.FailedEntry", BATCH_FAILED),
     "AnnouncingFailsThenFine": (SUCCEEDED, "", COMPLETED),
     "NotificationFails": (FAILED, "NotificationFailed", "Notification Failed"),
+    "NotifyCannotBeCalled": (FAILED, "NotificationFailed", "Notification Failed"),
     "NotificationFailsThenFine": (SUCCEEDED, "", COMPLETED),
     "VerifiedAtEdge": (SUCCEEDED, "", COMPLETED),
     "VerifiedWhenCreated": (SUCCEEDED, "", COMPLETED),
@@ -99,6 +100,17 @@ def test_a_failed_case_gives_a_cause_that_a_person_can_read(mocked: MockedMachin
     ran = mocked.run(case)
     assert bool(ran.cause) == (ran.status == FAILED)
     assert "Traceback" not in ran.cause
+    assert not ran.cause.startswith("{"), "the JSON in which Lambda wraps a function's error"
+
+
+def test_a_notification_that_fails_gives_the_words_of_the_function_or_says_that_there_are_none(
+    mocked: MockedMachine,
+) -> None:
+    assert mocked.run("NotificationFails").cause == "SNS did not take the notification (KMSDisabled)"
+    assert mocked.run("NotifyCannotBeCalled").cause == (
+        "the notification was not sent, as the step Notify ended with Lambda.ResourceNotFoundException. What became of "
+        "the batch is in its record and in the event on the bus"
+    )
 
 
 def test_the_happy_path_goes_through_its_states_in_order(mocked: MockedMachine) -> None:
