@@ -12,6 +12,7 @@ from rich.text import Text
 
 from invalidation.lifecycle import Batch, BatchState, Target, TargetState
 from invalidation.limits import price
+from invalidation.outcomes import Outcome
 from ops import tables
 from ops.entries import OUTCOMES, Entry, Question, ask, known_buckets
 from ops.moments import Moment, stamp, took
@@ -27,7 +28,7 @@ LONGEST = 60
 """Characters of a key that the table shows; JSON has all of them."""
 CHUNK = 50
 """Entries that are read before they are shown: a long audit is shown as it is read."""
-STYLES = {"Completed": "green", "Failed": "red", "PartlyFailed": "red", "InProgress": "yellow"}
+STYLES = {"Completed": "green", "Failed": "red", "PartlyFailed": "red", "InProgress": "yellow", "Abandoned": "yellow"}
 
 
 HEADINGS = ("batch, started (UTC)", "what changed", "by", "invalidated", "outcome")
@@ -214,6 +215,8 @@ def where(entry: Entry) -> Text:
 def of_target(entry: Entry, target: Target) -> Iterator[str | Text]:
     created = entry.created_for(target.distribution_id)
     told = count(sum(record.paths for record in created), "path") if created else SENT_NOTHING[target.state]
+    if entry.gave_up(target):
+        told = f"{told}, given up" if created else "given up"
     if not created and target.plan and (target.only_planned or entry.batch.dry_run):
         told = f"{count(target.plan.paid, 'path')} planned"
     yield target.distribution_id
@@ -237,11 +240,12 @@ def what_became(entry: Entry) -> Text:
     batch = entry.batch
     again = f"again at {stamp(batch.next_try_at)}" if batch.next_try_at else ""
     parked = "parked" if batch.state is BatchState.PARKED else ""
+    abandoned = batch.message if batch.outcome is Outcome.ABANDONED else ""
     return tables.lines(
         Text(entry.outcome, STYLES.get(entry.outcome, "")),
         "dry run" if batch.dry_run else "",
         batch.error,
-        parked or again,
+        parked or again or abandoned,
         took(entry.seconds),
         f"≤ ${entry.dollars}" if entry.paths else "",
     )

@@ -18,6 +18,7 @@ COMMANDS = {
     "graph": ("ops.graph:graph", "An execution as one HTML page: graph, data, timeline, events."),
     "status": ("ops.status:status", "What waits, what is owed, and what needs a person: one screen."),
     "retry": ("ops.retry:retry", "Try a failed or parked batch again, or an execution that ended too early."),
+    "abandon": ("ops.abandon:abandon", "Give up a parked batch, for good; the audit keeps who and why."),
     "dead-letters": ("ops.dead_letters:dead_letters", "Events that never started an execution; replay them."),
     "pause": ("ops.pausing:pause", "Let the changes of a bucket wait."),
     "resume": ("ops.pausing:resume", "Go on with a paused bucket."),

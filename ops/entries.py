@@ -72,6 +72,10 @@ class Entry:
         finished = self.batch.finished
         return None if finished is None else round((finished - self.batch.opened).total_seconds(), 1)
 
+    def gave_up(self, target: Target) -> bool:
+        """Whether the distribution was still owed its invalidation when somebody abandoned the batch."""
+        return self.batch.outcome is Outcome.ABANDONED and not target.state.final
+
     def created_for(self, distribution_id: str) -> tuple[InvalidationRecord, ...]:
         return tuple(record for owner, record in self.created if owner == distribution_id)
 

@@ -17,6 +17,7 @@ SAID = {
     Outcome.PARTLY_FAILED: "Partly failed",
     Outcome.STALE_AT_EDGE: "Still stale at the edge",
     Outcome.FAILED: "Failed",
+    Outcome.ABANDONED: "Abandoned: the edge may be stale",
     Outcome.REJECTED: "Rejected",
 }
 

@@ -18,6 +18,7 @@ from invalidation.lifecycle.closing import has_pending
 from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.times import compact
+from invalidation.outcomes import Outcome
 from ops.follow import Ending, Follower
 from ops.moments import now, stamp
 from ops.outcome_lines import lines_of
@@ -29,6 +30,7 @@ from ops.windows import window_of
 
 FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
 MAX_REPLAYS_LOOKED_AT = 100
+GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
 EXAMPLES = """\b
 Examples:
   invalidations retry 20261123T062719Z-0123456789 --wait
@@ -108,7 +110,7 @@ def retry_batch(stack: Stack, batch: Batch) -> Answer:
     about = f"batch {batch.batch_id} ({count(batch.changes, 'change' if batch.bucket else 'path')})"
     if batch.ended:
         ended = f"{batch.outcome.value if batch.outcome else 'ended'}, {stamp(batch.finished)} UTC"
-        return Answer(f"Nothing is owed by {about}: {ended}.")
+        return Answer(f"Nothing is owed by {about}: {ended}.{GIVEN_UP if batch.outcome is Outcome.ABANDONED else ''}")
     if executions.is_running(batch.owner):
         return Answer(f"{batch.owner.rpartition(':')[2]} works on {about} already.", batch.owner)
     name = f"retry-{batch.batch_id}-{compact(now())}"

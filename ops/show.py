@@ -14,6 +14,7 @@ from rich.text import Text
 
 from invalidation.changes import Change
 from invalidation.lifecycle import BatchState, InvalidationRecord, Target
+from invalidation.outcomes import Outcome
 from invalidation.reports import caught
 from ops import tables
 from ops.board import moment
@@ -132,6 +133,7 @@ def tell(story: Story, out: Console) -> None:
 
 def tell_batch(entry: Entry, out: Console) -> None:
     batch = entry.batch
+    abandoned = batch.outcome is Outcome.ABANDONED
     deleted = f", {batch.deleted} of them deleted" if batch.deleted else ""
     noun = count(batch.changes, "change" if batch.bucket else "path")
     out.print(Text.assemble(("Batch ", "bold"), (shown(batch.batch_id), "bold"), f"  {entry.outcome}"))
@@ -146,7 +148,8 @@ def tell_batch(entry: Entry, out: Console) -> None:
         ("cost", f"{count(entry.paths, 'path')}: at most ${entry.dollars}" if entry.paths else "nothing was sent"),
         ("tries that failed", batch.tries or ""),
         ("next try", at(batch.next_try_at)),
-        ("error", f"{batch.error}: {batch.message}" if batch.error else ""),
+        ("given up", batch.message if abandoned else ""),
+        ("error", batch.error if abandoned or not batch.error else f"{batch.error}: {batch.message}"),
         ("executions", tables.lines(*(arn.rpartition(":")[2] for arn in batch.executions))),
     ]
     out.print(tables.facts(facts))
@@ -178,7 +181,8 @@ def tell_targets(story: Story, entry: Entry, out: Console) -> None:
         out.print(none)
     for target in entry.targets:
         told = f" in {took(target.seconds)}" if target.seconds is not None else ""
-        out.print(Text.assemble("  ", (shown(target.distribution_id), "bold"), f"  {target.state.value.lower()}{told}"))
+        state = "given up" if entry.gave_up(target) else target.state.value.lower()
+        out.print(Text.assemble("  ", (shown(target.distribution_id), "bold"), f"  {state}{told}"))
         for line in of_target(story, target, entry.created_for(target.distribution_id)):
             out.print(Text(f"    {line}"), soft_wrap=True)
 
@@ -264,6 +268,7 @@ def hints(story: Story) -> Iterator[str]:
     if story.entry and story.entry.batch.state is BatchState.PARKED:
         batch_id = story.entry.batch.batch_id
         yield f"It is not tried again by itself. When the cause is mended: invalidations retry {shown(batch_id)}"
+        yield f"If nobody needs it any more: invalidations abandon {shown(batch_id)} --reason TEXT"
     run = story.run()
     if run and not story.joined and run.status not in ("RUNNING", "SUCCEEDED"):
         yield f"Its change was not accepted. Replay it: invalidations retry {shown(run.name)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -77,7 +77,8 @@ class Standing:
     def needs(self) -> Iterator[Need]:
         """What no sweep and no retry mends."""
         for batch in self.parked:
-            yield _retry(f"batch {batch.batch_id} is parked: {shown(batch.error)}", batch.batch_id)
+            need = _retry(f"batch {batch.batch_id} is parked: {shown(batch.error)}", batch.batch_id)
+            yield replace(need, do=f"{need.do}; or give it up: invalidations abandon {batch.batch_id}")
         if self.dead_letters:
             what = f"{count(self.dead_letters, 'event')} never started an execution"
             yield Need(what, "invalidations dead-letters; mend the cause; invalidations dead-letters --replay")

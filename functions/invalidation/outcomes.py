@@ -29,10 +29,19 @@ class Outcome(StrEnum):
     REJECTED = "Rejected"
     """The input was none of those that the state machine accepts: there is nothing to try again."""
 
+    ABANDONED = "Abandoned"
+    """Somebody has given up what the parked batch still owed: the edge may be stale, and nothing is tried again."""
+
     DRY_RUN = "DryRun"
     """The request asked only what would be invalidated, and the answer is in the record."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing is left to do: what the last Choice of the state machine asks."""
-        return self not in {Outcome.PARTLY_FAILED, Outcome.STALE_AT_EDGE, Outcome.FAILED, Outcome.REJECTED}
+        """Whether all that was asked for is done: what the last Choice of the state machine asks."""
+        return self not in {
+            Outcome.PARTLY_FAILED,
+            Outcome.STALE_AT_EDGE,
+            Outcome.FAILED,
+            Outcome.ABANDONED,
+            Outcome.REJECTED,
+        }

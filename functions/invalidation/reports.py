@@ -123,7 +123,7 @@ def subject(outcome: Mapping[str, Any]) -> str:
     """One line that tells a person what happened: printable ASCII, fewer than 100 characters."""
     kind = Outcome(outcome["outcome"])
     text = f"{_HEADLINES[kind]}: {_what(outcome)}"
-    if kind in (Outcome.FAILED, Outcome.PARTLY_FAILED, Outcome.REJECTED):
+    if kind in (Outcome.FAILED, Outcome.PARTLY_FAILED, Outcome.ABANDONED, Outcome.REJECTED):
         text += f" ({outcome['error']})" if outcome.get("error") else ""
     printable = "".join(character if " " <= character <= "~" else "?" for character in text)
     return printable if len(printable) <= MAX_SUBJECT else printable[: MAX_SUBJECT - 3] + "..."
@@ -137,6 +137,7 @@ _HEADLINES = {
     Outcome.PARTLY_FAILED: "CloudFront invalidation PARTLY FAILED",
     Outcome.STALE_AT_EDGE: "Still STALE AT THE EDGE",
     Outcome.FAILED: "CloudFront invalidation FAILED",
+    Outcome.ABANDONED: "Abandoned, the edge may be stale",
     Outcome.REJECTED: "Request rejected",
 }
 

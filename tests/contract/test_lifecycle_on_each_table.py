@@ -10,6 +10,7 @@ from invalidation.lifecycle import (
     InvalidationRecord,
     PlanSummary,
     Role,
+    abandon,
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
@@ -22,6 +23,7 @@ from invalidation.lifecycle import (
     keys,
     open_paths_batch,
     owed_targets,
+    parked_batches,
     pause,
     read_batch,
     record_invalidation,
@@ -34,8 +36,9 @@ from invalidation.lifecycle import (
 )
 from invalidation.lifecycle.closing import has_pending
 from invalidation.lifecycle.table import items
+from invalidation.lifecycle.times import epoch_seconds
 from invalidation.outcomes import Outcome
-from tests.lifecycle_kit import START, WINDOW, Clock, Lives, change, execution, failed, invalidated, skipped
+from tests.lifecycle_kit import RETENTION, START, WINDOW, Clock, Lives, change, execution, failed, invalidated, skipped
 
 
 @pytest.fixture
@@ -110,6 +113,20 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
     assert [each.batch_id for each in batches_of_bucket(table, bucket).batches] == [joined.batch_id]
     assert [each.batch_id for each in batches_of_distribution(table, first).batches] == [joined.batch_id]
     assert [each.batch_id for each in batches_with_key(table, bucket, "b")] == [joined.batch_id]
+
+
+def test_a_parked_batch_is_given_up_and_expires(table: BatchTable, clock: Clock, bucket: str, name: str) -> None:
+    lives = Lives(table, clock)
+    joined = lives.join(name, change("a.html", bucket=bucket), bucket=bucket)
+    lives.close(joined)
+    freeze_targets(table, joined.batch_id, {f"E1{name}": {}})
+    lives.finish(joined.batch_id, name, failed(f"E1{name}", "AccessDenied"))
+    assert joined.batch_id in [each.batch_id for each in parked_batches(table)]
+    ended = abandon(table, joined.batch_id, "nobody needs it", clock, RETENTION)
+    assert (ended.outcome, ended.ended) == (Outcome.ABANDONED, True)
+    assert joined.batch_id not in [each.batch_id for each in parked_batches(table)]
+    expiry = {item.get("expiresAt") for item in items(table, keys.batch(joined.batch_id), keys=True)}
+    assert expiry == {epoch_seconds(START + RETENTION)}
 
 
 def test_a_storm_is_frozen_and_let_go(table: BatchTable, clock: Clock, bucket: str, name: str) -> None:

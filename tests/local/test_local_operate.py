@@ -218,6 +218,28 @@ def test_a_parked_batch_is_shown_and_once_the_cause_is_mended_a_retry_makes_the_
     assert f"batch {identity}" not in invalidations(laptop, "status").output
 
 
+def test_a_parked_batch_that_nobody_needs_any_more_is_given_up_and_the_audit_says_by_whom(laptop: Laptop) -> None:
+    with forbidden(laptop, "CreateInvalidationFunction", "cloudfront:CreateInvalidation"):
+        put(laptop, "given-up.html")
+        settled(laptop)
+    identity = batch_with(laptop, "given-up.html")["batchId"]
+    assert f"batch {identity} is parked" in invalidations(laptop, "status").output
+    result = invalidations(laptop, "abandon", identity, "--reason", "nobody needs it", "--yes", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == batch_with(laptop, "given-up.html")
+    entry = batch_with(laptop, "given-up.html")
+    assert (entry["outcome"], entry["state"], entry["error"]) == ("Abandoned", "ENDED", "AccessDenied")
+    assert entry["message"].startswith("abandoned by arn:aws:iam::123456789012:root: nobody needs it (it had failed: ")
+    assert f"batch {identity}" not in invalidations(laptop, "status").output
+    assert "given up for good" in invalidations(laptop, "retry", identity).output
+    again = laptop.aws.client("stepfunctions").start_execution(
+        stateMachineArn=laptop.state_machine_arn, input=json.dumps({"retryBatch": identity})
+    )
+    assert tools.ended(laptop.aws, again["executionArn"], 60)["status"] == "SUCCEEDED"
+    assert tools.states_entered(laptop.aws, again["executionArn"])[-1] == "Nothing Owed"
+    assert not covered(laptop, "given-up.html")
+
+
 def test_an_execution_that_could_not_accept_its_change_is_replayed(laptop: Laptop) -> None:
     with forbidden(laptop, "JoinBatchFunction", "dynamodb:*"):
         put(laptop, "replayed.html")

@@ -7,7 +7,7 @@ it does every five minutes. Nothing else happens in the calm part: no further ch
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -16,9 +16,10 @@ from invalidation import lifecycle
 from invalidation.changes import Change
 from invalidation.lifecycle import Window
 from invalidation.lifecycle.table import Item
+from invalidation.outcomes import Outcome as Ending
 from tests.simulation import faults as trouble
 from tests.simulation.faults import Fault, Faults
-from tests.simulation.machine import Protocol, StateMachine
+from tests.simulation.machine import RETENTION, Protocol, StateMachine
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.world import World
 
@@ -42,6 +43,9 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
     accepted: int = 0
     lost: int = 0
+    parked: int = 0
+    """Batches that were retried by hand in the end."""
+    abandoned: int = 0
     steps: int = 0
     struck: Counter[Fault] = field(default_factory=Counter)
     trace: list[str] | None = None
@@ -80,8 +84,20 @@ class RandomChoices:
         return self._last
 
 
+def given_up(
+    seed: int, abandon: Callable[..., object] = lifecycle.abandon, *, among: Collection[Fault] = tuple(Fault)
+) -> Outcome:
+    """A stormy schedule in whose end a person gives up each batch that is parked, while another one retries it."""
+    return stormy(seed, among=among, abandon=abandon)
+
+
 def stormy(
-    seed: int, protocol: Protocol | None = None, *, among: Collection[Fault] = tuple(Fault), trace: bool = False
+    seed: int,
+    protocol: Protocol | None = None,
+    *,
+    among: Collection[Fault] = tuple(Fault),
+    trace: bool = False,
+    abandon: Callable[..., object] | None = None,
 ) -> Outcome:
     """One schedule with faults: whatever was accepted is covered in the end, and nothing is left over."""
     random = Random(seed)  # noqa: S311 -- a schedule is to be repeatable, not secret
@@ -101,8 +117,8 @@ def stormy(
     for bucket in BUCKETS:
         machine.by_hand(partial(lifecycle.resume, world.table, bucket, WINDOWS[0], world.now), at=world.scheduler.clock)
     world.scheduler.run(choices)
-    _sweep_until_quiet(world, machine)
-    return _judge(Outcome(seed, broken), world)
+    parked = _sweep_until_quiet(world, machine, abandon)
+    return _judge(Outcome(seed, broken, parked=parked), world)
 
 
 def calm(seed: int, protocol: Protocol | None = None, *, trace: bool = False) -> Outcome:
@@ -151,10 +167,13 @@ def _something(random: Random, number: int) -> dict[str, object]:
             return {"changes": {bucket: [change(bucket)]}}
 
 
-def _sweep_until_quiet(world: World, machine: StateMachine) -> None:
-    """As the schedule does, until there is nothing left to do; then a person retries what is parked, once."""
+def _sweep_until_quiet(world: World, machine: StateMachine, abandon: Callable[..., object] | None) -> int:
+    """As the schedule does, until there is nothing left to do; then a person retries what is parked, once.
+
+    Returns how many that were. Where it is abandoned as well, that happens beside the retry: either may come first.
+    """
     choices = RandomChoices(world)
-    retried = False
+    retried = 0
     for _ in range(MOST_SWEEPS):
         world.scheduler.clock += SWEEP_SECONDS
         machine.sweep_once(at=world.scheduler.clock)
@@ -163,20 +182,27 @@ def _sweep_until_quiet(world: World, machine: StateMachine) -> None:
         if not swept.unfinished and not swept.started and not swept.waiting:
             parked = [item["batchId"] for item in _items(world, "META") if item["state"] == "PARKED"]
             if retried or not parked:
-                return
-            retried = True
+                return retried
+            retried = len(parked)
             for number, batch_id in enumerate(parked):
                 machine.begin(f"byhand{number}", {"retryBatch": batch_id}, at=world.scheduler.clock)
+                if abandon:
+                    give_up = partial(abandon, world.table, batch_id, "enough", world.now, RETENTION)
+                    machine.by_hand(give_up, at=world.scheduler.clock)
+    return retried
 
 
 def _judge(outcome: Outcome, world: World) -> Outcome:
     outcome.broken += world.observed.crashes
-    outcome.broken += [f"{event} is not covered" for event in world.observed.uncovered()]
+    abandoned = {event for item in _abandoned(world) for event in world.listed(item)}
+    lost = [event for event in world.observed.uncovered() if event not in abandoned]
+    outcome.broken += [f"{event} is not covered" for event in lost]
     for pk, partition in world.table.partitions.items():
         outcome.broken += [f"{pk} still has {sk}" for sk in partition if pk.startswith("PENDING")]
     outcome.broken += [f"{item['pk']} has not ended" for item in _items(world, "META") if item["state"] != "ENDED"]
+    outcome.broken += world.observed.in_vain
     outcome.accepted = len(world.observed.accepted)
-    outcome.lost = len(world.observed.uncovered())
+    outcome.lost, outcome.abandoned = len(lost), len(_abandoned(world))
     outcome.steps = world.scheduler.steps
     outcome.struck = world.faults.struck
     outcome.trace = world.trace
@@ -191,6 +217,10 @@ def _unowned(world: World) -> Sequence[str]:
         if item["state"] != "ENDED":
             owned |= world.listed(item)
     return [event for event in world.observed.uncovered() if event not in owned]
+
+
+def _abandoned(world: World) -> list[Item]:
+    return [item for item in _items(world, "META") if item.get("outcome") == Ending.ABANDONED.value]
 
 
 def _items(world: World, sk: str) -> list[Item]:

@@ -21,6 +21,7 @@ from invalidation.lifecycle.heads import HeadState
 from invalidation.lifecycle.packing import unpack
 from invalidation.lifecycle.table import Index, Item, Key, Page
 from invalidation.lifecycle.times import from_text
+from invalidation.outcomes import Outcome
 from tests.memory_table import MemoryTable
 from tests.simulation.faults import AT_A_REQUEST, AT_CLOUDFRONT, Fault, Faults
 from tests.simulation.scheduler import Scheduler, Task
@@ -47,6 +48,11 @@ class Observed:
     """Event id -> key."""
     invalidated: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     """Distribution and event id -> the steps in which an invalidation for it was created."""
+
+    abandoned: set[str] = field(default_factory=set)
+    """Batches that somebody has given up."""
+    in_vain: list[str] = field(default_factory=list)
+    """What was paid for although its batch had been given up by then."""
 
     crashes: list[str] = field(default_factory=list)
     """Errors in handlers that no error's name stands for."""
@@ -185,6 +191,8 @@ class SimulatedTable(MemoryTable):
         if item["pk"].startswith("PENDING"):
             observed.accepted.setdefault(item["eventId"], step)
             observed.keys[item["eventId"]] = item["key"]
+        elif item["sk"] == "META" and item.get("outcome") == Outcome.ABANDONED.value:
+            observed.abandoned.add(item["batchId"])
         elif item["sk"] == "META" and not item.get("gathered"):
             for change in self._world.requested.get(item["executions"][0], ()):
                 observed.accepted.setdefault(change.event_id, step)
@@ -207,6 +215,9 @@ class SimulatedCloudFront:
         def effect() -> str:
             if reference not in self._created:
                 self._created[reference] = f"I{len(self._created)}"
+                batch_id = reference.partition(".")[0]
+                if batch_id in self._world.observed.abandoned:
+                    self._world.observed.in_vain.append(f"{batch_id} had been given up, and is invalidated")
                 for event in events:
                     steps = self._world.observed.invalidated.setdefault((distribution, event), [])
                     steps.append(self._world.scheduler.steps)

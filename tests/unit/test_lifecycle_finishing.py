@@ -197,6 +197,7 @@ def test_outcomes_that_leave_something_to_do_are_no_successes() -> None:
         Outcome.PARTLY_FAILED,
         Outcome.STALE_AT_EDGE,
         Outcome.FAILED,
+        Outcome.ABANDONED,
         Outcome.REJECTED,
     }
 

@@ -35,6 +35,7 @@ FULL = Finished(
     targets=(COMPLETED, replace(COMPLETED, state=TargetState.SKIPPED, seconds=None)),
 )
 FAILED: dict[str, Any] = {"error": "AccessDenied", "message": "Grant it", "tries": 1, "parked": True, "finished": None}
+GIVEN_UP: dict[str, Any] = {"message": "abandoned by somebody: gone", "parked": False, "finished": NOW}
 SAMPLES = {
     "completed": FULL,
     "nothing to invalidate": replace(FULL, outcome=Outcome.NOTHING_TO_INVALIDATE),
@@ -43,6 +44,7 @@ SAMPLES = {
     "paths": replace(FULL, bucket="", distribution_id="E1", by_hand=True),
     "partly failed": replace(FULL, outcome=Outcome.PARTLY_FAILED, targets=(COMPLETED, PARKED), **FAILED),
     "failed, tried again": replace(FULL, outcome=Outcome.FAILED, targets=(PARKED,), next_try_at=NOW, **FAILED),
+    "given up before it was told": replace(FULL, outcome=Outcome.ABANDONED, targets=(PARKED,), **FAILED | GIVEN_UP),
     "not recorded": Finished(Outcome.FAILED, recorded=False, batch_id="", error="BatchTableUnavailable", message="x"),
     "many distributions": replace(FULL, targets=tuple(replace(COMPLETED, distribution_id=f"E{n}") for n in range(900))),
 }

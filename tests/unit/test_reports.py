@@ -107,6 +107,10 @@ SUBJECTS = [
         replace(FAILED, outcome=Outcome.PARTLY_FAILED),
         "CloudFront invalidation PARTLY FAILED: my-site, 2 changes (CloudFrontThrottled)",
     ),
+    (
+        replace(FAILED, outcome=Outcome.ABANDONED),
+        "Abandoned, the edge may be stale: my-site, 2 changes (CloudFrontThrottled)",
+    ),
     (replace(FINISHED, outcome=Outcome.NO_DISTRIBUTION), "No distribution serves this: my-site, 2 changes"),
     (replace(FINISHED, outcome=Outcome.NOTHING_TO_INVALIDATE), "Nothing to invalidate: my-site, 2 changes"),
     (replace(FINISHED, outcome=Outcome.DRY_RUN), "Dry run, nothing was sent: my-site, 2 changes"),

@@ -82,16 +82,21 @@ def _ending(batch: Batch, targets: Sequence[Target], failure: Failure | None, no
 
 
 def _end(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: datetime) -> Batch | None:
-    """The items below the record are made to expire first: a record that has ended is never looked at again.
+    """The items below the record are made to expire first: a record that has ended is never looked at again."""
+    expiry = {"expiresAt": epoch_seconds(expires)}
+    expire_what_is_below(table, batch.batch_id, expiry)
+    return _written(table, batch, {**ending, **expiry})
+
+
+def expire_what_is_below(table: BatchTable, batch_id: str, expiry: Mapping[str, Any]) -> None:
+    """Mark every item of a batch but its record.
 
     Marking an item costs as much as writing it, so that a repeated attempt leaves out what an earlier one has marked.
     """
-    expiry = {"expiresAt": epoch_seconds(expires)}
-    for item in items(table, keys.batch(batch.batch_id), keys=True):
+    for item in items(table, keys.batch(batch_id), keys=True):
         key = Key(item["pk"], item["sk"])
-        if key != keys.meta(batch.batch_id) and "expiresAt" not in readable(item):
+        if key != keys.meta(batch_id) and "expiresAt" not in readable(item):
             table.update(key, expiry, {})
-    return _written(table, batch, {**ending, **expiry})
 
 
 def _keeping(

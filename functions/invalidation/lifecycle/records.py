@@ -26,7 +26,7 @@ class BatchState(StrEnum):
     """It owes, and trying again by itself would not help: somebody has to mend the cause."""
 
     ENDED = "ENDED"
-    """It owes nothing any more."""
+    """It owes nothing any more, or somebody has given up what it owed."""
 
 
 class Kind(StrEnum):

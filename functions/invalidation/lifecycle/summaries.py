@@ -189,10 +189,16 @@ def summary_of(table: BatchTable, batch: Batch, targets: Sequence[Target]) -> Fi
         closed=batch.closed,
         finished=batch.finished,
         tries=batch.tries,
-        parked=batch.state is BatchState.PARKED or any(t.state is TargetState.PARKED for t in targets),
+        parked=_needs_somebody(batch, targets),
         next_try_at=batch.next_try_at,
         targets=tuple(_target_summary(target, created) for target in targets),
     )
+
+
+def _needs_somebody(batch: Batch, targets: Sequence[Target]) -> bool:
+    if batch.outcome is Outcome.ABANDONED:
+        return False
+    return batch.state is BatchState.PARKED or any(target.state is TargetState.PARKED for target in targets)
 
 
 def unrecorded(batch_id: str, error: str, message: str) -> Finished:
