@@ -8,11 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import click
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -21,6 +21,7 @@ from ops.board import board, short_name
 from ops.moments import clock
 from ops.shown import count, shown
 from ops.stack import Stack, with_stack
+from ops.tables import Form, with_forms
 from ops.watching import Step, Watched, Watcher
 
 POLL_SECONDS = 1.0
@@ -33,6 +34,17 @@ EXAMPLES = """\b
 Examples:
   invalidations watch
   invalidations watch --until-idle 10 --timeout 600 && echo "all well"
+  invalidations watch --json | jq -r 'select(.status == "FAILED") | .execution'
+
+\b
+With --json each change of state is one object on one line, in the order in which it was read:
+  at              when, ISO 8601 in UTC
+  execution       the execution's ARN
+  about           what it is about, in words: "index.html put"
+  state, type     the state that was entered and its type (Task, Wait, …); null at the end
+  distributionId  which distribution the state works on, inside the Map; else null
+  status          null, and at the end SUCCEEDED, FAILED, TIMED_OUT or ABORTED
+  why             error and cause, where it did not end well; else null
 
 \b
 Exit codes:
@@ -51,37 +63,49 @@ Exit codes:
     help="End when nothing has run for so long.",
 )
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="When to end in any case.")
+@with_forms(csv_too=False)
 @with_stack
-def watch(stack: Stack, *, once: bool, until_idle: float | None, timeout: float | None) -> None:
+def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, timeout: float | None) -> None:
     """Show executions as they run, state by state: those that run now, and those that start meanwhile.
 
-    In a terminal the screen is kept up to date; anywhere else each step is a line. Ctrl-C ends it.
+    In a terminal the screen is kept up to date; anywhere else each step is a line. Ctrl-C ends it. Of those that run
+    already, lines begin with what they have done so far; with --once --json that is all.
     """
     client = stack.client("stepfunctions")
     definition = json.loads(client.describe_state_machine(stateMachineArn=stack.state_machine_arn)["definition"])
     watcher = Watcher(client, stack.state_machine_arn, from_now=True)
     out = tables.console()
     if once:
-        watcher.new_steps()
-        out.print(screen(watcher, Tally(), definition))
+        steps = watcher.new_steps()
+        if form is Form.JSON:
+            print_json(steps)
+        else:
+            out.print(screen(watcher, Tally(), definition))
         return
     tally, patience = Tally(), Patience(until_idle, timeout)
     with contextlib.suppress(KeyboardInterrupt):
-        if out.is_terminal:
-            with Live(console=out, auto_refresh=False) as live:
-                look(
-                    watcher,
-                    tally,
-                    patience,
-                    lambda _: live.update(screen(watcher, tally, definition, out.height), refresh=True),
-                )
+        if form is Form.JSON:
+            look(watcher, tally, patience, print_json)
+        elif out.is_terminal:
+            keep_a_screen(watcher, tally, patience, definition, out)
         else:
             look(watcher, tally, patience, lambda steps: print_lines(steps, watcher))
-    out.print(Text(tally.summary(), "dim"))
+    (tables.console(stderr=True) if form is Form.JSON else out).print(Text(tally.summary(), "dim"))
     if patience.is_over:
         sys.exit(TIMED_OUT)
     if until_idle is not None and tally.failed:
         sys.exit(FAILED)
+
+
+def keep_a_screen(
+    watcher: Watcher, tally: Tally, patience: Patience, definition: Mapping[str, Any], out: Console
+) -> None:
+    with Live(console=out, auto_refresh=False) as live:
+
+        def redraw(_steps: list[Step]) -> None:
+            live.update(screen(watcher, tally, definition, out.height), refresh=True)
+
+        look(watcher, tally, patience, redraw)
 
 
 @dataclass(slots=True)
@@ -139,6 +163,27 @@ def print_lines(steps: list[Step], watcher: Watcher) -> None:
     for step in steps:
         click.echo(line(step, short_name(watcher.executions[step.execution_arn].name)))
     sys.stdout.flush()
+
+
+def print_json(steps: list[Step]) -> None:
+    for step in steps:
+        tables.json_line(document(step))
+    sys.stdout.flush()
+
+
+def document(step: Step) -> dict[str, Any]:
+    """One change of state; what it has not is null."""
+    ended = step.kind == "Ended"
+    return {
+        "at": step.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "execution": step.execution_arn,
+        "about": step.about or None,
+        "state": None if ended else step.name,
+        "type": None if ended else step.kind,
+        "distributionId": step.item or None,
+        "status": step.name if ended else None,
+        "why": step.why or None,
+    }
 
 
 def line(step: Step, name: str) -> str:

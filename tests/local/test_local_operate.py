@@ -115,6 +115,17 @@ def test_watch_follows_a_change_state_by_state_to_its_end(laptop: Laptop) -> Non
     assert "nothing runs" in invalidations(laptop, "watch", "--once").output
 
 
+def test_watch_tells_a_machine_each_change_of_state_as_a_line_of_json(laptop: Laptop) -> None:
+    put(laptop, "watched-by-a-machine.html")
+    result = invalidations(laptop, "watch", "--json", "--until-idle", "2", "--timeout", "120")
+    assert result.exit_code == 0, result.output
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    ours = [each for each in told if each["about"] == "watched-by-a-machine.html put"]
+    assert [each["state"] for each in ours][:2] == ["Join Batch", "Leads The Batch?"]
+    assert {"Create Invalidation"} <= {each["state"] for each in ours if each["distributionId"]}
+    assert (ours[-1]["status"], ours[-1]["why"]) == ("SUCCEEDED", None)
+
+
 def test_watch_in_a_terminal_is_a_screen(laptop: Laptop) -> None:
     main_end, its_end = pty.openpty()
     arguments = ["watch", "--timeout", "60", "--endpoint-url", laptop.endpoint]

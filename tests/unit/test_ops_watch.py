@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from ops import watch as command
-from ops.watch import Patience, Tally, screen, watch
-from ops.watching import AT_ONCE, Watcher, reason, subject_of
+from ops.watch import Patience, Tally, document, screen, watch
+from ops.watching import AT_ONCE, Step, Watcher, reason, subject_of
 from tests.unit.operated import (
     DEFINITION,
     EXECUTION,
@@ -214,6 +214,43 @@ def test_where_there_is_no_terminal_each_step_is_a_line(monkeypatch: pytest.Monk
     assert lines[0] == f"06:00:00.0  4d5e6f70  {SHOWN_HOSTILE} put  Join Batch"
     assert lines[1] == f"06:00:01.0  4d5e6f70  {SHOWN_HOSTILE} put  ● FAILED  Denied: \\x1b[31mno"
     assert lines[2] == "1 execution ended meanwhile, 1 failure."
+
+
+def test_json_is_a_line_for_each_change_of_state_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "POLL_SECONDS", 0.0)
+    world = World()
+    ran = world.states.add("run", event(HOSTILE)).event("TaskStateEntered", START, name="Join Batch", input="{}")
+    item = json.dumps({"batchId": "b", "distributionId": "E1"})
+    ran.event("TaskStateEntered", START, name="Create Invalidation", input=item)
+    ran.end("FAILED", START + SECOND, error="Denied", cause="\x1b[31mno")
+    ran.described["status"] = "RUNNING"
+    result = world.run(watch, "--json", "--until-idle", "0")
+    assert result.exit_code == 1
+    assert result.stderr == "1 execution ended meanwhile, 1 failure.\n"
+    assert "\x1b" not in result.stdout
+    common = {"execution": f"{EXECUTION}run", "about": f"{HOSTILE} put"}
+    entered = {"at": "2026-11-23T06:00:00.000Z", "type": "Task", "status": None, "why": None}
+    end = {"state": None, "type": None, "distributionId": None, "status": "FAILED", "why": "Denied: \x1b[31mno"}
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        common | entered | {"state": "Join Batch", "distributionId": None},
+        common | entered | {"state": "Create Invalidation", "distributionId": "E1"},
+        common | end | {"at": "2026-11-23T06:00:01.000Z"},
+    ]
+
+
+def test_json_once_tells_what_those_that_run_have_done_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.watch.time.sleep", lambda _seconds: pytest.fail("it looks once"))
+    world = World()
+    assert world.run(watch, "--once", "--json").output == ""
+    world.states.add("a", event("a.html")).event("TaskStateEntered", START, name="Join Batch", input="{}")
+    told = [json.loads(line) for line in world.run(watch, "--once", "--json").output.splitlines()]
+    assert [(each["about"], each["state"]) for each in told] == [("a.html put", "Join Batch")]
+
+
+def test_help_names_every_field_of_the_json() -> None:
+    text = World().run(watch, "--help").output
+    step = Step(START, "arn", "a.html put", "Task", "Join Batch")
+    assert [name for name in document(step) if name not in text] == []
 
 
 def test_exit_codes(monkeypatch: pytest.MonkeyPatch) -> None:
