@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytest_plugins = ("tests.execution_reports",)
+
 
 @pytest.fixture(autouse=True)
 def _no_terminal_of_somebody(monkeypatch: pytest.MonkeyPatch) -> None:

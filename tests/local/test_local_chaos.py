@@ -7,6 +7,7 @@ from rich.console import Console
 
 from ops.local import laptop as laptops
 from ops.local import server
+from tests.execution_reports import reported_of
 from tests.local import chaos, fresh
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("chaos")]
@@ -16,16 +17,16 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_whatever_fails_no_key_is_lost_no_failure_is_untold_and_nothing_is_left_running() -> None:
-    with laptops.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS) as there:
+    with laptops.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS) as there, reported_of(there.aws):
         found = chaos.run(there, CHANGES, seed=1)
-    Console().print(chaos.table(found))
-    assert set(found.struck) == {fault.kind for fault in chaos.disorder(CHANGES)} | {chaos.STOPPED}
-    assert found.statuses["ABORTED"] == found.struck[chaos.STOPPED]
-    assert found.invalidations >= len(chaos.SITES)
-    assert found.lost == []
-    assert found.untold == []
-    assert found.running == []
-    assert found.owed == 0
+        Console().print(chaos.table(found))
+        assert set(found.struck) == {fault.kind for fault in chaos.disorder(CHANGES)} | {chaos.STOPPED}
+        assert found.statuses["ABORTED"] == found.struck[chaos.STOPPED]
+        assert found.invalidations >= len(chaos.SITES)
+        assert found.lost == []
+        assert found.untold == []
+        assert found.running == []
+        assert found.owed == 0
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from tests import execution_reports
 from tests.definition import ACCOUNT, REGION, ROOT, rendered
 from tests.statemachine import moto_seams
 from tests.statemachine.clock import Clock
@@ -65,7 +66,15 @@ class Machine:
             name=name or f"{case or 'run'}-{next(self._numbers)}",
             input=json.dumps(document),
         )
+        self.note(started["executionArn"])
         return started["executionArn"]
+
+    def note(self, arn: str) -> None:
+        """A test looks at this execution: if it fails, there is a report of it."""
+        execution_reports.note(self._client, arn)
+
+    def reported(self) -> AbstractContextManager[None]:
+        return execution_reports.reported(self._client)
 
     def end(self, arn: str) -> Ran:
         """Wait until an execution has ended, and read what it did."""
@@ -125,6 +134,7 @@ def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Machine]:
         for seam in seams:
             stack.enter_context(seam)
         machine.deploy(definition or _definition())
+        stack.enter_context(machine.reported())
         yield machine
 
 
@@ -167,6 +177,8 @@ class MockedMachine:
         """Run a test case of the MockConfigFile; once, however many tests look at it."""
         if case not in self._ran:
             self._ran[case] = self.run_with(responses_of(case))
+        elif self.machine is not None:
+            self.machine.note(self._ran[case].arn)
         return self._ran[case]
 
 
