@@ -16,7 +16,7 @@ from invalidation.executions import Unaccepted
 from invalidation.lifecycle import Batch, lead_name, needs_leader, parked_batches
 from invalidation.lifecycle.closing import has_pending
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.freezing import find_batch
+from invalidation.lifecycle.records import find_batch
 from invalidation.lifecycle.times import compact
 from invalidation.outcomes import Outcome
 from ops.follow import Ending, Follower

@@ -16,7 +16,7 @@ from invalidation.changes import Change
 from invalidation.errors import BatchNotFound
 from invalidation.executions import ACCEPTING_STATE
 from invalidation.lifecycle import Batch, BatchTable, Kind, batch_of_invalidation, frozen_changes, frozen_paths
-from invalidation.lifecycle.freezing import find_batch
+from invalidation.lifecycle.records import find_batch
 from ops.board import moment
 from ops.entries import Entry, entry
 from ops.report import Recording, collect, read

@@ -28,6 +28,7 @@ from invalidation.lifecycle import (
     freezing,
     joining,
     keys,
+    records,
     resolving,
     settling,
     sweeping,
@@ -103,7 +104,7 @@ def a_window_that_does_not_wait(head: Head, execution: Execution, window: Window
 def read_then_close(  # noqa: PLR0917 -- the signature that it replaces
     table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock
 ) -> Closed:
-    batch = freezing.find_batch(table, batch_id)
+    batch = records.find_batch(table, batch_id)
     if batch is None:
         read = list(closing.pending_changes(table, bucket))
         head = closing._close_head(table, bucket, batch_id, now)
@@ -143,7 +144,7 @@ def throw_away_my_list_unlooked(table: BatchTable, complete: Batch) -> Batch:
     if table.put_new(complete.to_item()):
         return complete
     table.delete_all(keys.chunk(complete.batch_id, complete.attempt, n) for n in range(1, complete.chunks + 1))
-    return freezing.read_batch(table, complete.batch_id)
+    return records.read_batch(table, complete.batch_id)
 
 
 def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
@@ -165,7 +166,7 @@ def name_then_write(table: BatchTable, batch_id: str, routing: Mapping[str, Mapp
     table.update(keys.meta(batch_id), {"resolved": list(routing)}, {"batchId": batch_id, "resolved": None})
     for distribution_id, document in routing.items():
         table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
-    return resolving.targets_of(table, freezing.read_batch(table, batch_id))
+    return resolving.targets_of(table, records.read_batch(table, batch_id))
 
 
 def owe_nothing_once_tried(batch: Batch, targets: Sequence[Target]) -> bool:

@@ -20,9 +20,10 @@ from invalidation.lifecycle import (
     resume,
 )
 from invalidation.lifecycle.closing import has_pending, pending_changes
-from invalidation.lifecycle.freezing import SAMPLE, find_batch
+from invalidation.lifecycle.freezing import SAMPLE
 from invalidation.lifecycle.heads import HeadState
 from invalidation.lifecycle.joining import read_head
+from invalidation.lifecycle.records import find_batch
 from invalidation.lifecycle.rows import pending_to_item
 from invalidation.lifecycle.table import Item
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution

@@ -26,9 +26,8 @@ from invalidation.lifecycle import (
     summarise,
     target,
 )
-from invalidation.lifecycle.joining import ATTEMPTS
 from invalidation.lifecycle.summaries import LONGEST_TARGETS, _as_many_as_fit
-from invalidation.lifecycle.table import Item, Key
+from invalidation.lifecycle.table import ATTEMPTS, Item, Key
 from invalidation.outcomes import Outcome
 from invalidation.plan import Budget, plan
 from tests.lifecycle_kit import (

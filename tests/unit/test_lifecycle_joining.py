@@ -7,8 +7,8 @@ from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNo
 from invalidation.lifecycle import Role, Window, batch_id, join_each, keys, lead_name, needs_leader, pause, read_batch
 from invalidation.lifecycle.closing import has_pending, pending_changes
 from invalidation.lifecycle.executions import sweep_lead_name, sweep_retry_name
-from invalidation.lifecycle.joining import ATTEMPTS, read_head
-from invalidation.lifecycle.table import Item, Key
+from invalidation.lifecycle.joining import read_head
+from invalidation.lifecycle.table import ATTEMPTS, Item, Key
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution
 from tests.memory_table import MemoryTable
 

@@ -22,10 +22,10 @@ from invalidation.lifecycle.claiming import claim
 from invalidation.lifecycle.closing import Closed, ClosedStatus, close
 from invalidation.lifecycle.executions import Execution, Executions, batch_id, lead_name
 from invalidation.lifecycle.finishing import finish
-from invalidation.lifecycle.freezing import frozen_changes, frozen_paths, read_batch
+from invalidation.lifecycle.freezing import frozen_changes, frozen_paths
 from invalidation.lifecycle.joining import JoinedEach, Window, join, join_each, needs_leader
 from invalidation.lifecycle.pausing import pause, resume
-from invalidation.lifecycle.records import Batch, BatchState, Kind
+from invalidation.lifecycle.records import Batch, BatchState, Kind, read_batch
 from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
 from invalidation.lifecycle.resolving import (
     freeze_targets,

@@ -11,10 +11,8 @@ from datetime import timedelta
 from invalidation.errors import MAX_MESSAGE, BatchContended
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.finishing import expire_what_is_below
-from invalidation.lifecycle.freezing import read_batch
-from invalidation.lifecycle.joining import ATTEMPTS
-from invalidation.lifecycle.records import Batch, BatchState
-from invalidation.lifecycle.table import BatchTable
+from invalidation.lifecycle.records import Batch, BatchState, read_batch
+from invalidation.lifecycle.table import ATTEMPTS, BatchTable
 from invalidation.lifecycle.times import Clock, epoch_seconds, to_text
 from invalidation.outcomes import Outcome
 

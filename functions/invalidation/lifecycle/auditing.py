@@ -8,8 +8,8 @@ from datetime import datetime
 
 from invalidation.errors import RecordsOfLaterRelease
 from invalidation.lifecycle import keys
-from invalidation.lifecycle.freezing import find_batch, frozen_changes
-from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState, Kind
+from invalidation.lifecycle.freezing import frozen_changes
+from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState, Kind, find_batch
 from invalidation.lifecycle.table import BatchTable, Index, Key, indexed
 from invalidation.lifecycle.times import compact
 

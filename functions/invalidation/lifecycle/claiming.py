@@ -14,12 +14,10 @@ from typing import Any
 from invalidation.errors import BatchContended
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.freezing import read_batch
-from invalidation.lifecycle.joining import ATTEMPTS
-from invalidation.lifecycle.records import UNFINISHED, Batch, BatchState
+from invalidation.lifecycle.records import UNFINISHED, Batch, BatchState, read_batch
 from invalidation.lifecycle.resolving import targets_of
 from invalidation.lifecycle.roles import Joined, Role
-from invalidation.lifecycle.table import BatchTable
+from invalidation.lifecycle.table import ATTEMPTS, BatchTable
 from invalidation.lifecycle.targets import TargetState
 from invalidation.lifecycle.times import Clock
 

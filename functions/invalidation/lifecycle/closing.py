@@ -21,11 +21,11 @@ from invalidation.changes import Change
 from invalidation.errors import BatchContended, RecordsOfLaterRelease
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.freezing import draft, find_batch, freeze_changes, frozen_changes
+from invalidation.lifecycle.freezing import draft, freeze_changes, frozen_changes
 from invalidation.lifecycle.heads import Head, HeadState
 from invalidation.lifecycle.items import VERSION
 from invalidation.lifecycle.joining import read_head
-from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.records import Batch, find_batch
 from invalidation.lifecycle.rows import pending_from_item
 from invalidation.lifecycle.table import BatchTable, items
 from invalidation.lifecycle.times import Clock, to_text

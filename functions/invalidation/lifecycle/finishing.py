@@ -12,14 +12,12 @@ from typing import Any
 from invalidation.errors import BatchContended
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.items import readable
-from invalidation.lifecycle.joining import ATTEMPTS
-from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState
+from invalidation.lifecycle.records import PARKED, UNFINISHED, Batch, BatchState, find_batch
 from invalidation.lifecycle.resolving import targets_of
 from invalidation.lifecycle.settling import NOT_RESOLVED, NOT_TRIED, Failure, RetryPolicy, TargetResult, Verdict, settle
 from invalidation.lifecycle.summaries import Finished, outcome_of, summary_of, unrecorded
-from invalidation.lifecycle.table import BatchTable, Key, items
+from invalidation.lifecycle.table import ATTEMPTS, BatchTable, Key, items
 from invalidation.lifecycle.targets import Target
 from invalidation.lifecycle.times import Clock, epoch_seconds, to_text
 from invalidation.outcomes import Outcome

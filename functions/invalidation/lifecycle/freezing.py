@@ -19,7 +19,7 @@ from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.items import blank, readable
 from invalidation.lifecycle.packing import pack, unpack
-from invalidation.lifecycle.records import Batch, Kind
+from invalidation.lifecycle.records import Batch, Kind, read_batch
 from invalidation.lifecycle.rows import change_from_row, change_to_row
 from invalidation.lifecycle.table import BatchTable
 
@@ -65,19 +65,6 @@ def freeze_paths(table: BatchTable, drafted: Batch, paths: tuple[str, ...]) -> B
     """The same for a request of paths, of which there is at least one."""
     chunks = _write_list(table, drafted, paths)
     return _write_record(table, replace(drafted, chunks=chunks, changes=len(paths), sample=paths[:SAMPLE]))
-
-
-def find_batch(table: BatchTable, batch_id: str) -> Batch | None:
-    item = table.get(keys.meta(batch_id))
-    return None if item is None else Batch.from_item(item)
-
-
-def read_batch(table: BatchTable, batch_id: str) -> Batch:
-    """Raises BatchNotFound."""
-    batch = find_batch(table, batch_id)
-    if batch is None:
-        raise BatchNotFound(f"there is no record of batch {batch_id}; records of ended batches expire")
-    return batch
 
 
 def frozen_changes(table: BatchTable, batch: Batch) -> Iterator[Change]:

@@ -20,12 +20,8 @@ from invalidation.lifecycle.heads import Head, HeadState
 from invalidation.lifecycle.requesting import open_own_batch
 from invalidation.lifecycle.roles import Joined, Role
 from invalidation.lifecycle.rows import pending_to_item
-from invalidation.lifecycle.table import BatchTable
+from invalidation.lifecycle.table import ATTEMPTS, BatchTable
 from invalidation.lifecycle.times import Clock
-
-ATTEMPTS = 10
-"""Lost conditional writes in a row before giving up. A loser normally reads the winner's GATHERING and follows it, so
-that even two in a row are rare."""
 
 
 @dataclass(frozen=True, slots=True)

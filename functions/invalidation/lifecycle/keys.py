@@ -18,9 +18,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from invalidation.changes import Change
 from invalidation.lifecycle.table import Key
+
+if TYPE_CHECKING:
+    from invalidation.changes import Change
 
 BUCKETS = "BUCKETS"
 TARGETS = "TARGET#"

@@ -7,9 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from invalidation.errors import BatchNotFound
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.items import blank, known, readable
-from invalidation.lifecycle.table import Item
+from invalidation.lifecycle.table import BatchTable, Item
 from invalidation.lifecycle.times import from_text, optional_from_text, to_text
 from invalidation.outcomes import Outcome
 
@@ -130,3 +131,16 @@ class Batch:
             error=item.get("error", ""),
             message=item.get("message", ""),
         )
+
+
+def find_batch(table: BatchTable, batch_id: str) -> Batch | None:
+    item = table.get(keys.meta(batch_id))
+    return None if item is None else Batch.from_item(item)
+
+
+def read_batch(table: BatchTable, batch_id: str) -> Batch:
+    """Raises BatchNotFound."""
+    batch = find_batch(table, batch_id)
+    if batch is None:
+        raise BatchNotFound(f"there is no record of batch {batch_id}; records of ended batches expire")
+    return batch

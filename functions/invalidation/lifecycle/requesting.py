@@ -11,8 +11,8 @@ from invalidation.changes import Change
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution, batch_id
-from invalidation.lifecycle.freezing import draft, find_batch, freeze_changes, freeze_paths
-from invalidation.lifecycle.records import Batch, Kind
+from invalidation.lifecycle.freezing import draft, freeze_changes, freeze_paths
+from invalidation.lifecycle.records import Batch, Kind, find_batch
 from invalidation.lifecycle.roles import Joined, Role
 from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.times import Clock

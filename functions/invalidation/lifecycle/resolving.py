@@ -7,8 +7,7 @@ from typing import Any
 
 from invalidation.errors import BatchNotFound
 from invalidation.lifecycle import keys
-from invalidation.lifecycle.freezing import read_batch
-from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.records import Batch, read_batch
 from invalidation.lifecycle.table import BatchTable, items
 from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, Target
 

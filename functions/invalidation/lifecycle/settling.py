@@ -15,11 +15,10 @@ from typing import Any
 from invalidation.errors import MAX_MESSAGE, BatchContended, is_transient
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.joining import ATTEMPTS
 from invalidation.lifecycle.records import Batch
 from invalidation.lifecycle.resolving import target as read_target
 from invalidation.lifecycle.resolving import targets_of
-from invalidation.lifecycle.table import BatchTable
+from invalidation.lifecycle.table import ATTEMPTS, BatchTable
 from invalidation.lifecycle.targets import Target, TargetState
 
 

@@ -10,9 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from invalidation.errors import EdgeStillStale, InvalidRequest
-from invalidation.lifecycle.freezing import read_batch
 from invalidation.lifecycle.items import known
-from invalidation.lifecycle.records import Batch, BatchState
+from invalidation.lifecycle.records import Batch, BatchState, read_batch
 from invalidation.lifecycle.resolving import invalidations_of_each, targets_of
 from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, Target, TargetState

@@ -17,10 +17,9 @@ from invalidation.lifecycle import keys
 from invalidation.lifecycle.auditing import parked_batches, unfinished_batches
 from invalidation.lifecycle.closing import has_pending
 from invalidation.lifecycle.executions import Executions, sweep_lead_name, sweep_retry_name
-from invalidation.lifecycle.freezing import find_batch
 from invalidation.lifecycle.heads import Head, HeadState
 from invalidation.lifecycle.joining import Window, gathers, read_head
-from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.records import Batch, find_batch
 from invalidation.lifecycle.table import BatchTable, items
 from invalidation.lifecycle.times import Clock
 

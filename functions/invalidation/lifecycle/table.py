@@ -17,6 +17,10 @@ from typing import Any, NamedTuple, Protocol
 
 Item = dict[str, Any]
 
+ATTEMPTS = 10
+"""Lost conditional writes in a row before giving up. A loser normally reads the winner's GATHERING and follows it, so
+that even two in a row are rare."""
+
 
 class Key(NamedTuple):
     """An item's primary key."""

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.items import blank, readable
 from invalidation.lifecycle.table import Item
 from invalidation.lifecycle.times import from_text, to_text
-from invalidation.plan import Plan
+
+if TYPE_CHECKING:
+    from invalidation.plan import Plan
 
 
 class TargetState(StrEnum):

@@ -10,10 +10,7 @@ from datetime import datetime
 
 from invalidation.lifecycle import keys
 from invalidation.lifecycle.items import blank
-from invalidation.lifecycle.table import BatchTable
-
-ATTEMPTS = 10
-"""Lost conditional writes in a row before a count is left out; CloudFront takes an invalidation in two seconds."""
+from invalidation.lifecycle.table import ATTEMPTS, BatchTable
 
 
 def count_paths(table: BatchTable, paths: int, now: datetime) -> None:
