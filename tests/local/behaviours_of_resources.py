@@ -99,7 +99,7 @@ def cloudfront_invalidations(aws: LocalAws) -> bool:
     codes = ["InvalidArgument"] * 3 + ["TooManyInvalidationsInProgress"]
     if first != "InProgress" or refusals != codes:
         return False
-    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", seconds=3))
+    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", tools.patience(aws, 3)))
 
 
 def cloudfront_listing(aws: LocalAws) -> bool:
@@ -136,7 +136,7 @@ def cloudfront_edge_cache(aws: LocalAws) -> bool:
     publish("two")
     views.append(viewed())
     invalidate(aws, distribution.distribution_id, "/a%20b.html")
-    fresh = tools.eventually(lambda: viewed()[0] == "two", seconds=3)
+    fresh = tools.eventually(lambda: viewed()[0] == "two", tools.patience(aws, 3))
     return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit")]
 
 
@@ -184,7 +184,7 @@ def invalidate(aws: LocalAws, distribution_id: str, *paths: str) -> str:
 
 def view(aws: LocalAws, domain: str, path: str) -> tuple[str, Any]:
     """The body, and whether the edge had it: Hit or Miss."""
-    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=tools.PATIENCE)) as connection:
         connection.request("GET", path, headers={"Host": domain})
         response = connection.getresponse()
         return response.read().decode(), str(response.getheader("X-Cache")).partition(" ")[0]

@@ -44,7 +44,7 @@ def time_on_order(aws: LocalAws) -> bool:
     try:
         control.tell(aws.endpoint, "clock", {"ahead": 3600})
         ahead = tools.call(aws, clock) - time.time()
-        passed = tools.ended(aws, waiting, 3)["status"]
+        passed = tools.ended(aws, waiting, tools.patience(aws, 3))["status"]
         control.tell(aws.endpoint, "clock", {"ahead": 0})
     except urllib.error.HTTPError:
         return False
@@ -104,5 +104,5 @@ def keys_in(aws: LocalAws, queue_url: str, expected: int) -> list[str]:
         found.extend(body["detail"]["object"]["key"] for body in bodies)
         return len(found) >= expected
 
-    tools.eventually(enough, 3)
+    tools.eventually(enough, tools.patience(aws, 3))
     return found

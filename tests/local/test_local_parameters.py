@@ -52,7 +52,7 @@ class Stack:
             found = [each["executionArn"] for each in tools.executions(self.aws, self.outputs["StateMachineArn"])]
             return [each for each in found if each not in self.seen]
 
-        tools.eventually(lambda: len(new()) >= number, 20)
+        tools.eventually(lambda: len(new()) >= number)
         executions = [tools.ended(self.aws, each, 60) for each in new()]
         self.seen |= {each["executionArn"] for each in executions}
         assert [each["status"] for each in executions] == ["SUCCEEDED"] * number
