@@ -34,7 +34,7 @@ from invalidation.lifecycle import (
     record_plan,
     target,
 )
-from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
 from invalidation.plan import Budget, Plan
 from invalidation.progress import Pending, Progress, Status
 from invalidation.references import caller_reference
@@ -50,8 +50,9 @@ CLOUDFRONT = CloudFront(
     max_tenants=SETTINGS.max_tenants,
 )
 BUDGET = Budget(SETTINGS.max_exact_paths, SETTINGS.max_cover_paths, SETTINGS.max_wildcards, SETTINGS.widest_path)
-BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS, SETTINGS.widest_path)
-"""Who names paths wants just those."""
+BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND, SETTINGS.widest_path)
+"""Who names paths wants just those: with more than 15 wildcards they are sent as CloudFront has room. What is beyond
+this is merged, and told as widened."""
 RULES = PathRules(
     directory_index=SETTINGS.directory_index,
     spellings=SETTINGS.other_spellings,
