@@ -1,36 +1,41 @@
-"""`invalidations explain`: what to ask when content looks stale. Needs no stack, only the right to read CloudFront."""
+"""`invalidations explain`: what to ask when content looks stale. Of a stack it needs no more than the parameters."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
+from botocore.exceptions import ClientError
 
 from invalidation.changes import parse
 from invalidation.cloudfront import CloudFront
-from invalidation.errors import InvalidRequest
+from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
 from invalidation.explain import Explanation
 from invalidation.explain import explain as explanation_of
 from invalidation.limits import price
-from invalidation.routing import PathRules, Verdict
+from invalidation.routing import Distribution, InvalidateBy, Verdict
+from invalidation.rules import budget_of, rules_of
+from invalidation.settings import Settings
 from ops.account import with_account
+from ops.deployed import Deployed, deployed
 from ops.shown import count, shown
-from ops.stack import Clients
+from ops.stack import DEFAULT_STACK, Clients
 
+GONE = {"404", "NoSuchKey", "NotFound"}
 NOBODY_SERVES_IT = 1
 EXAMPLES = """\b
 Examples:
   invalidations explain --bucket my-site --key "about us/team.html"
-  invalidations explain --bucket my-site --key blog/index.html --directory-index index.html
+  invalidations explain --bucket my-site --key blog/index.html --stack my-invalidations
 
 \b
 Exit codes:
   0    a change of the key invalidates something
-  1    it invalidates nothing, or AWS could not be asked
+  1    it invalidates nothing, or starts nothing in this stack, or AWS could not be asked
   2    wrong usage
 
 If the right paths are named here and content is stale all the same, see whether the bucket sends its events
@@ -40,23 +45,35 @@ ONLY_IF_NAMED = (
     "By its domain names no origin is the bucket. What follows is so only if the parameter DistributionIds names this "
     "distribution."
 )
+NOT_NAMED = "The stack's parameter DistributionIds names others: it does not invalidate this distribution."
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An explanation; `only_if_named`: it holds where DistributionIds names the distribution, and only there."""
+    """An explanation.
+
+    `unless`: why it holds only under a condition which, as things stand, is not met. `copies`: how many tenants cost
+    the paths again, 1 where there are none. `more`: what else there is to say.
+    """
 
     explanation: Explanation
-    only_if_named: bool = False
+    unless: str = ""
+    copies: int = 1
+    more: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        return ((ONLY_IF_NAMED,) if self.only_if_named else ()) + self.explanation.sentences
+        return ((self.unless,) if self.unless else ()) + self.explanation.sentences + self.more
 
     @property
     def paths(self) -> tuple[str, ...]:
         """What a change of the key invalidates, as far as the bucket is known to be an origin."""
-        return () if self.only_if_named else self.explanation.served.paths
+        return () if self.unless else self.explanation.sent.paths
+
+    @property
+    def paid(self) -> int:
+        """How many paths that costs."""
+        return len(self.paths) * self.copies
 
     @property
     def interesting(self) -> bool:
@@ -65,12 +82,11 @@ class Answer:
         return self.explanation.served.verdict is not Verdict.NO_ORIGIN or bool(distribution.unrecognised)
 
     def to_document(self) -> dict[str, Any]:
-        paths = len(self.paths)
         return {
             **self.explanation.to_document(),
             "because": list(self.sentences),
-            "onlyIfNamed": self.only_if_named,
-            "dollarsAtMost": float(price(paths)),
+            "onlyIfNamed": self.unless == ONLY_IF_NAMED,
+            "dollarsAtMost": float(price(self.paid)),
         }
 
 
@@ -79,11 +95,14 @@ class Answer:
 @click.option("--key", required=True, metavar="KEY", help="The object's key, as S3 shows it; it need not exist.")
 @click.option("--distribution", "distribution_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
 @click.option(
-    "--directory-index",
+    "--stack",
+    "stack_name",
     metavar="NAME",
-    default="",
-    help="The stack's parameter DirectoryIndex: the file that a rewrite serves for a directory.",
+    envvar="INVALIDATIONS_STACK",
+    show_envvar=True,
+    help=f"The deployed stack, whose parameters decide.  [default: {DEFAULT_STACK}, if there is one]",
 )
+@click.option("--directory-index", metavar="NAME", help="As if the stack's parameter DirectoryIndex were this.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @with_account
 def explain(
@@ -92,63 +111,124 @@ def explain(
     bucket: str,
     key: str,
     distribution_ids: Sequence[str],
-    directory_index: str,
+    stack_name: str | None,
+    directory_index: str | None,
     as_json: bool,
 ) -> None:
     """Who serves a key, and what a change of it invalidates, and why.
 
-    For each distribution of the account: whether it serves the key, by which origin and behaviour, which paths a change
-    of the key would invalidate, at what price, or why none. It asks CloudFront, changes nothing, and needs
-    cloudfront:ListDistributions, GetDistributionConfig and GetCachePolicy.
+    For each distribution of the account: whether it serves the key, by which origin and behaviour, which paths and
+    cache tags a change of just this key would invalidate, why each of them, at what price, or why none; with the
+    parameters of the deployed stack. It changes nothing, and needs cloudfront:ListDistributions, GetDistributionConfig
+    and GetCachePolicy; for the parameters cloudformation:DescribeStacks, for tags s3:GetObject, for tenants
+    cloudfront:ListDistributionTenants.
     """
     try:
         parse({"bucket": bucket, "keys": [key]})
     except InvalidRequest as error:
         raise click.UsageError(shown(error)) from None
-    rules = PathRules(directory_index=directory_index)
-    answers = list(answers_for(CloudFront(clients("cloudfront")), bucket, key, distribution_ids, rules))
+    stack = deployed(clients, stack_name)
+    if directory_index is not None:
+        stack = replace(stack, settings=replace(stack.settings, directory_index=directory_index))
+    answers = list(Asked(clients, bucket, key, stack.settings).answers(distribution_ids))
+    hindrances = list(stack.hindrances(bucket, key))
     if as_json:
-        click.echo(
-            json.dumps({"bucket": bucket, "key": key, "distributions": [each.to_document() for each in answers]})
-        )
+        click.echo(json.dumps(document_of(bucket, key, stack, answers)))
     else:
-        show(bucket, key, answers)
-    if not any(each.paths for each in answers):
+        for note in stack.notes():
+            click.echo(f"{note}\n")
+        show(bucket, key, answers, hindrances)
+    if hindrances or not any(each.paths for each in answers):
         sys.exit(NOBODY_SERVES_IT)
 
 
-def answers_for(
-    cloudfront: CloudFront, bucket: str, key: str, distribution_ids: Sequence[str], rules: PathRules
-) -> Iterator[Answer]:
-    """One for each distribution, those that serve the key first.
-
-    Raises:
-        InvalidationError: CloudFront refused, or does not know a distribution.
-    """
-    if not distribution_ids:
-        found = [Answer(explanation_of(each, key, rules)) for each in cloudfront.distributions(bucket)]
-        yield from sorted(found, key=lambda each: (not each.paths, not each.interesting))
-    for distribution_id in distribution_ids:
-        distribution = cloudfront.distribution(distribution_id, bucket)
-        if distribution.origins:
-            yield Answer(explanation_of(distribution, key, rules))
-        else:
-            (named,) = cloudfront.distributions_serving(bucket, named=[distribution_id])
-            yield Answer(explanation_of(named, key, rules), only_if_named=bool(named.origins))
+def document_of(bucket: str, key: str, stack: Deployed, answers: Sequence[Answer]) -> dict[str, Any]:
+    return {
+        "bucket": bucket,
+        "key": key,
+        "stack": stack.stack,
+        "notes": list(stack.notes()),
+        "startsNothing": list(stack.hindrances(bucket, key)),
+        "distributions": [each.to_document() for each in answers],
+    }
 
 
-def show(bucket: str, key: str, answers: Sequence[Answer]) -> None:
+class Asked:
+    """A question about a key, and whom to ask."""
+
+    def __init__(self, clients: Clients, bucket: str, key: str, settings: Settings) -> None:
+        self._clients = clients
+        self._cloudfront = CloudFront(clients("cloudfront"), max_tenants=settings.max_tenants)
+        self._bucket, self._key, self._settings = bucket, key, settings
+
+    def answers(self, asked_for: Sequence[str]) -> Iterator[Answer]:
+        """One for each distribution, or for each that was asked for; those that serve the key first.
+
+        Raises:
+            InvalidationError: CloudFront refused, or does not know a distribution.
+        """
+        named = self._settings.distribution_ids
+        if asked_for:
+            yield from (self._one(each, named) for each in asked_for)
+            return
+        found = self._cloudfront.distributions_serving(self._bucket, named=named) if named else None
+        every = found or self._cloudfront.distributions(self._bucket)
+        yield from sorted(map(self._of, every), key=lambda each: (not each.paths, not each.interesting))
+
+    def _one(self, distribution_id: str, named: Sequence[str]) -> Answer:
+        distribution = self._cloudfront.distribution(distribution_id, self._bucket)
+        if distribution.origins and not named:
+            return self._of(distribution)
+        (presumed,) = self._cloudfront.distributions_serving(self._bucket, named=[distribution_id])
+        if named:
+            return self._of(presumed, unless="" if distribution_id in named else NOT_NAMED)
+        return self._of(presumed, unless=ONLY_IF_NAMED if presumed.origins else "")
+
+    def _of(self, distribution: Distribution, unless: str = "") -> Answer:
+        rules, budget = rules_of(self._settings), budget_of(self._settings)
+        explained = explanation_of(distribution, self._key, rules, budget, self._tags(distribution))
+        if not (distribution.tenant_only and explained.served):
+            return Answer(explained, unless)
+        try:
+            tenants = len(self._cloudfront.targets(distribution))
+        except TooManyTenants as error:
+            return Answer(explained, f"Nothing is sent: {error}")
+        except InvalidationError as error:
+            return Answer(explained, unless, more=(f"Its tenants are not known: {error}",))
+        told = f"It has {count(tenants, 'enabled tenant')}; MaxTenants is {self._settings.max_tenants}."
+        return Answer(explained, unless, tenants, (told,))
+
+    def _tags(self, distribution: Distribution) -> str | None:
+        """The value of the object's tag header, where it matters; None where it cannot be read."""
+        header = distribution.tag_metadata_key
+        if not header or rules_of(self._settings).invalidate_by is InvalidateBy.PATHS:
+            return ""
+        try:
+            stored = self._clients("s3").head_object(Bucket=self._bucket, Key=self._key)
+        except ClientError as error:
+            return "" if error.response.get("Error", {}).get("Code") in GONE else None
+        return str(stored["Metadata"].get(header, ""))
+
+
+def show(bucket: str, key: str, answers: Sequence[Answer], hindrances: Sequence[str]) -> None:
     for answer in answers:
         if answer.interesting:
             show_one(answer)
     others = [shown(each.explanation.distribution.id) for each in answers if not each.interesting]
     if others:
         click.echo(f"Nothing to do with the bucket: {', '.join(others)}\n")
-    paths = sum(len(each.paths) for each in answers)
+    paths = sum(each.paid for each in answers)
     serving = sum(bool(each.paths) for each in answers)
     where = f"on {serving} of {count(len(answers), 'distribution')}"
     cost = f"{count(paths, 'path')} {where}, at most ${price(paths)} (as if the month's 1,000 free ones were used up)"
-    click.echo(f"A change of {shown(key)} in {shown(bucket)} invalidates {cost if paths else f'nothing {where}'}.")
+    what = cost if paths else f"nothing {where}"
+    if hindrances:
+        click.secho(
+            f"A change of {shown(key)} in {shown(bucket)} starts nothing: {'; '.join(hindrances)}.", fg="yellow"
+        )
+        click.echo(f"A request by hand invalidates {what}.")
+    else:
+        click.echo(f"A change of {shown(key)} in {shown(bucket)} invalidates {what}.")
 
 
 def show_one(answer: Answer) -> None:
@@ -156,12 +236,15 @@ def show_one(answer: Answer) -> None:
     names = [distribution.id, distribution.domain_name, *distribution.aliases]
     click.secho("  ".join(shown(each) for each in names if each), bold=True)
     if answer.paths:
-        click.secho(f"  {count(len(answer.paths), 'path')}, at most ${price(len(answer.paths))}:", fg="green")
-        for path in answer.paths:
-            click.echo(f"    {shown(path, 4_000)}")
+        times = f" for each of {count(answer.copies, 'tenant')}" if distribution.tenant_only else ""
+        click.secho(f"  {count(len(answer.paths), 'path')}{times}, at most ${price(answer.paid)}:", fg="green")
+        for reason in answer.explanation.reasons:
+            click.echo(f"    {shown(reason.item, 4_000)}")
+            for because in reason.because:
+                click.echo(f"        {shown(because, 4_000)}")
     else:
         click.secho("  nothing", fg="yellow")
     for sentence in answer.sentences:
-        if not sentence.startswith(("Invalidated: ", "Nothing is invalidated")) or answer.only_if_named:
+        if not sentence.startswith(("Invalidated: ", "Nothing is invalidated")) or answer.unless:
             click.echo(f"  - {shown(sentence, 4_000)}")
     click.echo()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -34,13 +34,15 @@ from invalidation.lifecycle import (
     record_plan,
     target,
 )
-from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
 from invalidation.plan import Budget, Plan
 from invalidation.progress import Pending, Progress, Status
 from invalidation.references import caller_reference
-from invalidation.routing import Distribution, InvalidateBy, PathRules, paths_for
+from invalidation.routing import Distribution
+from invalidation.rules import budget_of, rules_of
 from invalidation.settings import Settings
-from invalidation.tags import TagReader, too_many_tags, with_tags
+from invalidation.tags import TagReader, with_tags
+from invalidation.tags import planned as planned_for
 from observed import Event, chart, observed
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -49,17 +51,12 @@ CLOUDFRONT = CloudFront(
     cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id),
     max_tenants=SETTINGS.max_tenants,
 )
-BUDGET = Budget(SETTINGS.max_exact_paths, SETTINGS.max_cover_paths, SETTINGS.max_wildcards, SETTINGS.widest_path)
-BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS, SETTINGS.widest_path)
-"""Who names paths wants just those."""
-RULES = PathRules(
-    directory_index=SETTINGS.directory_index,
-    spellings=SETTINGS.other_spellings,
-    whole_behaviors=SETTINGS.edge_rewrites == "WholeBehavior",
-    invalidate_by=InvalidateBy(SETTINGS.invalidate_by),
-)
+BUDGET = budget_of(SETTINGS)
+BY_HAND = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND, SETTINGS.widest_path)
+"""Who names paths wants just those: with more than 15 wildcards they are sent as CloudFront has room. What is beyond
+this is merged, and told as widened."""
+RULES = rules_of(SETTINGS)
 S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"}))
-BY_PATHS = replace(RULES, invalidate_by=InvalidateBy.PATHS)
 MAX_TAG_LOOKUPS = 100
 """Objects whose tags are read for one batch; a storm is covered by paths, which takes one request instead."""
 
@@ -91,12 +88,9 @@ def _planned(batch: Batch, distribution: Distribution) -> Plan:
     """What to send for the frozen batch: paths given by hand, or those under which viewers reach the changed keys."""
     if batch.kind is Kind.PATHS:
         return with_tags(frozen_paths(TABLE, batch), BY_HAND)
-    if batch.changes <= MAX_TAG_LOOKUPS:
-        tags_of = TagReader(S3, batch.bucket, distribution.tag_metadata_key)
-        items = set(paths_for(distribution, _keys(batch), RULES, tags_of))
-        if not too_many_tags(items, BUDGET):
-            return with_tags(items, BUDGET)
-    return with_tags(paths_for(distribution, _keys(batch), BY_PATHS), BUDGET)
+    few = batch.changes <= MAX_TAG_LOOKUPS
+    tags_of = TagReader(S3, batch.bucket, distribution.tag_metadata_key) if few else None
+    return planned_for(distribution, partial(_keys, batch), RULES, BUDGET, tags_of)
 
 
 def _keys(batch: Batch) -> Iterator[str]:

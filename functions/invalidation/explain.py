@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from invalidation.limits import DEFAULT_ERROR_CACHING_SECONDS
-from invalidation.routing import Distribution, PathRules, Route, Served, Verdict, Way, served
+from invalidation.paths import tag_items
+from invalidation.plan import Budget, Plan
+from invalidation.reasons import Reason, reasons
+from invalidation.routing import Distribution, InvalidateBy, PathRules, Route, Served, Verdict, Way, served
+from invalidation.tags import planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +24,16 @@ _WAYS = {
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a distribution makes of a key. ``sentences`` say so in plain English, one fact each."""
+    """What a distribution makes of a key. ``sentences`` say so in plain English, one fact each.
+
+    ``sent`` is what a change of the key alone would send, and ``reasons`` say why, item by item.
+    """
 
     distribution: Distribution
     key: str
     served: Served
+    sent: Plan
+    reasons: tuple[Reason, ...]
     sentences: tuple[str, ...]
 
     def to_document(self) -> dict[str, Any]:
@@ -39,7 +48,8 @@ class Explanation:
             "key": self.key,
             "served": bool(self.served),
             "verdict": str(self.served.verdict),
-            "paths": list(self.served.paths),
+            "paths": list(self.sent.paths),
+            "reasons": {each.item: list(each.because) for each in self.reasons},
             "routes": [
                 {
                     "origin": route.origin_id,
@@ -57,13 +67,25 @@ class Explanation:
         }
 
 
-def explain(distribution: Distribution, key: str, rules: PathRules) -> Explanation:
-    """Whether the distribution serves the key, by which origin and behaviour, and what would be invalidated and why."""
+def explain(
+    distribution: Distribution, key: str, rules: PathRules, budget: Budget | None = None, tags: str | None = ""
+) -> Explanation:
+    """Whether the distribution serves the key, by which origin and behaviour, and what would be invalidated and why.
+
+    ``tags`` is the value of the object's tag header: "" where it has none or is gone, None where nobody could tell.
+    """
     found = served(distribution, key, rules)
-    return Explanation(distribution, key, found, tuple(_sentences(distribution, key, rules, found)))
+    sent = planned(distribution, lambda: [key], rules, budget or Budget(), lambda _key: tags or "")
+    sentences = [
+        *_sentences(distribution, key, found),
+        *(_of_paths(distribution, rules, found) if found else ()),
+        *(_of_tags(distribution, rules, tags, sent) if found and distribution.tag_header else ()),
+        f"Invalidated: {' '.join(sent.paths)}" if found else "Nothing is invalidated for it.",
+    ]
+    return Explanation(distribution, key, found, sent, reasons(distribution, key, rules, sent), tuple(sentences))
 
 
-def _sentences(distribution: Distribution, key: str, rules: PathRules, found: Served) -> Iterator[str]:
+def _sentences(distribution: Distribution, key: str, found: Served) -> Iterator[str]:
     if found.verdict is Verdict.DISABLED:
         yield "The distribution is disabled: it is skipped."
     if found.verdict is Verdict.NO_ORIGIN:
@@ -74,7 +96,6 @@ def _sentences(distribution: Distribution, key: str, rules: PathRules, found: Se
         yield "It is a staging distribution, with a cache of its own."
     for route in found.routes:
         yield _of_route(distribution, key, route)
-    yield from _of_paths(distribution, rules, found)
 
 
 def _of_route(distribution: Distribution, key: str, route: Route) -> str:
@@ -98,9 +119,6 @@ def _of_route(distribution: Distribution, key: str, route: Route) -> str:
 def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> Iterator[str]:
     used = {route.pattern for route in found.routes if route.paths}
     behaviors = [behavior for behavior in distribution.behaviors if behavior.pattern in used]
-    if not found:
-        yield "Nothing is invalidated for it."
-        return
     if any(behavior.query_strings for behavior in behaviors):
         yield "Query strings are part of the cache key: paths end in * to cover all of them."
     if any(behavior.rewrites for behavior in behaviors) and not rules.whole_behaviors:
@@ -115,6 +133,21 @@ def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> It
         )
     if distribution.tenant_only:
         yield "It is a multi-tenant distribution: each enabled tenant is invalidated, and costs every path again."
-    if distribution.tag_header:
-        yield f"It reads cache tags from the header {distribution.tag_header}."
-    yield f"Invalidated: {' '.join(found.paths)}"
+
+
+def _of_tags(distribution: Distribution, rules: PathRules, tags: str | None, sent: Plan) -> Iterator[str]:
+    """Whether the object's tags are invalidated, and why not."""
+    reads = f"It reads cache tags from the header {distribution.tag_header}"
+    if rules.invalidate_by is InvalidateBy.PATHS:
+        yield f"{reads}. InvalidateBy is Paths: they are not used."
+    elif not distribution.tag_metadata_key:
+        yield f"{reads}, which is no metadata of the object: it is invalidated by path."
+    elif tags is None:
+        yield f"{reads}. The object's could not be read here: where it has any, they are invalidated too, or instead."
+    elif not tag_items(tags):
+        yield f"{reads}. The object has none, or is gone: it is invalidated by path."
+    elif not any(item.startswith("#") for item in sent.paths):
+        yield f"{reads}. The object has more than MaxExactPaths of them: it is invalidated by path."
+    else:
+        instead = "as well as" if rules.invalidate_by is InvalidateBy.BOTH else "instead of"
+        yield f"{reads}. The object's are invalidated {instead} its paths: InvalidateBy is {rules.invalidate_by}."

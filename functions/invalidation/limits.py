@@ -26,6 +26,10 @@ MAX_PATHS_IN_PROGRESS: Final = 3_000
 MAX_WILDCARDS_IN_PROGRESS: Final = 15
 """Paths with a wildcard in progress for one distribution, counted apart from the others (CFD, same section)."""
 
+MAX_WILDCARDS_BY_HAND: Final = 150
+"""This application's own: wildcards that one request by hand may have. They are ten requests to CloudFront, each of
+which may have to wait until the one before has completed: some minutes, in which other batches wait for room too."""
+
 FREE_PATHS_A_MONTH: Final = 1_000
 """For the account, over all its distributions (CFD, "Pay for file invalidation")."""
 

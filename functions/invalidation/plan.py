@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING
 
 from invalidation.cover import begins_within_character, count, narrowest_cover, span
 from invalidation.errors import InvalidRequest
-from invalidation.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.limits import (
+    MAX_PATH_LENGTH,
+    MAX_PATHS_A_REQUEST,
+    MAX_WILDCARDS_BY_HAND,
+    MAX_WILDCARDS_IN_PROGRESS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +38,8 @@ class Budget:
     Attributes:
         max_exact_paths: up to so many paths go as they are, 1 to 3,000.
         max_cover_paths: so many paths may a cover of more than these have, 1 to 3,000.
-        max_wildcards: so many of an invalidation's paths may be wildcards, 1 to 15.
+        max_wildcards: so many of them may be wildcards, 1 to 150. With more than 15 they go in several requests, which
+            wait for each other.
         widest_path: a wildcard; those that a plan introduces match nothing that it does not match.
 
     Raises:
@@ -50,7 +56,7 @@ class Budget:
         for name, limit in (
             ("max_exact_paths", MAX_PATHS_A_REQUEST),
             ("max_cover_paths", MAX_PATHS_A_REQUEST),
-            ("max_wildcards", MAX_WILDCARDS_IN_PROGRESS),
+            ("max_wildcards", MAX_WILDCARDS_BY_HAND),
         ):
             if not 1 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be from 1 to {limit:,}")

@@ -5,13 +5,14 @@ Source: CFD, "Invalidate by cache tags". The distribution says in ``CacheTagConf
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation.plan import Budget, Plan, plan
+from invalidation.routing import Distribution, InvalidateBy, PathRules, paths_for
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,6 +53,25 @@ class TagReader:
 def too_many_tags(items: Collection[str], budget: Budget) -> bool:
     """Whether the ``#tag`` items among these are more than go as they are: no wildcard can cover tags."""
     return sum(item.startswith("#") for item in items) > budget.max_exact_paths
+
+
+def planned(
+    distribution: Distribution,
+    keys: Callable[[], Iterable[str]],
+    rules: PathRules,
+    budget: Budget,
+    tags_of: Callable[[str], str] | None,
+) -> Plan:
+    """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
+
+    ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count.
+    """
+    if tags_of:
+        items = set(paths_for(distribution, keys(), rules, tags_of))
+        if not too_many_tags(items, budget):
+            return with_tags(items, budget)
+    by_paths = replace(rules, invalidate_by=InvalidateBy.PATHS)
+    return with_tags(paths_for(distribution, keys(), by_paths), budget)
 
 
 def with_tags(items: Iterable[str], budget: Budget) -> Plan:

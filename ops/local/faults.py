@@ -1,10 +1,11 @@
 """Faults that a running emulator may be ordered to show, and a count of how often each did.
 
-A fault strikes at one of three things:
+A fault strikes at one of four things:
 
 - a *request* of a function (nobody else's) for an IAM action: it is answered with an error, or late, or both;
 - a *worker*: its process is killed while a handler runs;
-- an *event* of S3: it is delivered late, or twice.
+- an *event* of S3: it is delivered late, or twice;
+- the *edge*: it goes on giving the copy that it holds, although an invalidation of it has completed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Fault:
     Attributes:
         kind: What it is called in the count.
         strikes: What it strikes at.
-        on: A request's action, such as `cloudfront:*`, or the name of a worker's function; `*` and `?` as in a shell.
+        on: A request's action, such as `cloudfront:*`, the name of a worker's function, or the id of the distribution
+            whose edge it is; `*` and `?` as in a shell.
         code: The error with which a request is answered; "": as it would be without the fault.
         status: The HTTP status of that error.
         carried_out: Whether the request is carried out all the same, or the event delivered at once all the same.
@@ -34,7 +36,7 @@ class Fault:
     """
 
     kind: str
-    strikes: Literal["request", "worker", "event"]
+    strikes: Literal["request", "worker", "event", "edge"]
     on: str = "*"
     code: str = ""
     status: int = 500

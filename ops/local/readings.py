@@ -81,7 +81,7 @@ def notifications(there: Laptop, wait_seconds: int = 0) -> list[Notification]:
 
 def view(there: Laptop, key: str) -> View:
     """The site as a viewer sees it, through the distribution."""
-    connection = http.client.HTTPConnection(urlsplit(there.endpoint).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(there.endpoint).netloc, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET", f"/{quote(key)}", headers={"Host": there.distribution_domain})
         response = connection.getresponse()

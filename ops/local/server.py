@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 USUAL_PORT = 4566
 LOG = "emulator.log"
-SECONDS_TO_START = 30.0
+SECONDS_TO_START = 60.0
 INHERITED = ("PATH", "SYSTEMROOT")
 """All that the emulator, and so the handlers, get of the caller's environment."""
 

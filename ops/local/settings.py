@@ -32,6 +32,7 @@ ALL_PATCHES = (
     "cloudfront_invalidations",
     "cloudfront_listing",
     "cloudfront_edge_cache",
+    "cloudfront_viewers",
     "cloudfront_resources",
     "calls_on_record",
     "time_on_order",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ops.report import Recording, load, read, render
 from ops.report.run import Status
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
+PATIENCE = 60_000.0
+"""Milliseconds for what happens at once on a machine that has nothing else to do."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -28,8 +30,9 @@ def browser() -> Iterator[Browser]:
         pytest.skip(missing)
     # Chromium refuses to sandbox itself for root, which is who runs in most containers.
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=as_root)
+        browser = playwright.chromium.launch(executable_path=path, args=as_root, timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -42,6 +45,7 @@ class Report:
         self.url = path.as_uri()
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self.complaints.append(message.text))

@@ -17,30 +17,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
-def test_the_keyboard_alone_goes_through_the_graph(opened: Opened) -> None:
-    report = opened()
-    focused = "document.activeElement.dataset.state"
-    report.state("Any?").locator(".state").focus()
-    report.page.keyboard.press("ArrowUp")
-    assert report.page.evaluate(focused) == "Find Distributions"
-    report.state("Any?").locator(".state").focus()
-    report.page.keyboard.press("Enter")
-    assert report.details().startswith("Any?")
-    report.page.keyboard.press("Tab")
-    assert report.page.evaluate(focused) == "Nothing To Do"
-    report.page.keyboard.press("Space")
-    assert report.details().startswith("Nothing To Do")
-    report.page.keyboard.press("Escape")
-    assert report.details().startswith("Execution")
-
-
-def test_the_first_tab_stop_leads_past_the_graph(opened: Opened) -> None:
-    report = opened()
-    report.page.keyboard.press("Tab")
-    report.page.keyboard.press("Enter")
-    assert report.page.evaluate("document.activeElement.id") == "details"
-
-
 def test_the_focused_and_the_selected_state_can_be_seen(opened: Opened) -> None:
     report = opened()
     report.state("Ended").click()
@@ -49,15 +25,6 @@ def test_the_focused_and_the_selected_state_can_be_seen(opened: Opened) -> None:
     report.page.keyboard.press("ArrowUp")
     outline = report.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
-
-
-def test_tabs_are_moved_between_with_arrow_keys(opened: Opened) -> None:
-    report = opened()
-    report.page.get_by_role("tab", name="Timeline").focus()
-    report.page.keyboard.press("ArrowRight")
-    assert report.page.get_by_role("tab", name="Events").get_attribute("aria-selected") == "true"
-    assert report.page.locator("#events").is_visible()
-    assert not report.page.locator("#timeline").is_visible()
 
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")

@@ -64,21 +64,21 @@ def handler(event, context):
 def step_functions_endings(aws: LocalAws) -> bool:
     """An execution times out; one that was stopped stays stopped when its task fails afterwards."""
     late = tools.start(aws, tools.machine(aws, {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}, TimeoutSeconds=1))
-    source = "import time\ndef handler(event, context):\n    time.sleep(1.5)\n    raise ValueError\n"
+    source = "import time\ndef handler(event, context):\n    time.sleep(3)\n    raise ValueError\n"
     task = lambda_task(tools.function(aws, source), End=True)
     stopped = tools.start(aws, tools.machine(aws, {"Fail": task}))
     tools.eventually(lambda: len(tools.history(aws, stopped)) > 2)
     aws.client("stepfunctions").stop_execution(executionArn=stopped)
-    time.sleep(3.5)
+    time.sleep(5)
     return [tools.ended(aws, arn)["status"] for arn in (late, stopped)] == ["TIMED_OUT", "ABORTED"]
 
 
 def step_functions_retries(aws: LocalAws) -> bool:
     """MaxDelaySeconds bounds what a retry waits."""
-    retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 30, "MaxAttempts": 1, "MaxDelaySeconds": 1}
+    retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 600, "MaxAttempts": 1, "MaxDelaySeconds": 1}
     nowhere = "arn:aws:lambda:us-east-1:123456789012:function:nowhere"
     execution = tools.start(aws, tools.machine(aws, {"Fail": lambda_task(nowhere, End=True, Retry=[retry])}))
-    return bool(tools.ended(aws, execution, seconds=3)["status"] == "FAILED")
+    return bool(tools.ended(aws, execution, tools.patience(aws, 3))["status"] == "FAILED")
 
 
 def step_functions_history(aws: LocalAws) -> bool:
@@ -119,7 +119,7 @@ def eventbridge_dead_letters(aws: LocalAws) -> bool:
     target = {"Id": "1", "Arn": gone, "RoleArn": tools.role(aws), "DeadLetterConfig": {"Arn": arn}}
     events.put_targets(Rule=name, Targets=[target])
     events.put_events(Entries=[{"Source": name, "DetailType": "x", "Detail": '{"key": "k"}'}])
-    kept = tools.eventually(lambda: tools.messages(aws, url), seconds=2)
+    kept = tools.eventually(lambda: tools.messages(aws, url), tools.patience(aws, 2))
     return bool(kept) and kept[0]["MessageAttributes"]["TARGET_ARN"]["StringValue"] == gone
 
 
@@ -140,7 +140,7 @@ def pipes_from_queues(aws: LocalAws) -> bool:
     )
     for key in ("a b", "ü"):
         aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"key": key}))
-    started: Any = tools.eventually(lambda: tools.executions(aws, machine), seconds=4)
+    started: Any = tools.eventually(lambda: tools.executions(aws, machine), tools.patience(aws, 4))
     if not started:
         return False
     records = json.loads(tools.ended(aws, started[0]["executionArn"])["input"])

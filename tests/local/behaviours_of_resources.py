@@ -99,7 +99,7 @@ def cloudfront_invalidations(aws: LocalAws) -> bool:
     codes = ["InvalidArgument"] * 3 + ["TooManyInvalidationsInProgress"]
     if first != "InProgress" or refusals != codes:
         return False
-    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", seconds=3))
+    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", tools.patience(aws, 3)))
 
 
 def cloudfront_listing(aws: LocalAws) -> bool:
@@ -119,7 +119,7 @@ def cloudfront_listing(aws: LocalAws) -> bool:
 
 
 def cloudfront_edge_cache(aws: LocalAws) -> bool:
-    """The edge keeps what it fetched until an invalidation of its path is completed."""
+    """The edge keeps what it fetched until an invalidation of its path is completed, for GET and for HEAD."""
     bucket = tools.new_name()
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=bucket)
@@ -134,10 +134,33 @@ def cloudfront_edge_cache(aws: LocalAws) -> bool:
     publish("one")
     views = [viewed(), viewed()]
     publish("two")
-    views.append(viewed())
+    views += [viewed(), view(aws, distribution.domain_name, "/a%20b.html", "HEAD")]
     invalidate(aws, distribution.distribution_id, "/a%20b.html")
-    fresh = tools.eventually(lambda: viewed()[0] == "two", seconds=3)
-    return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit")]
+    fresh = tools.eventually(lambda: viewed()[0] == "two", tools.patience(aws, 3))
+    return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit"), ("", "Hit")]
+
+
+def cloudfront_viewers(aws: LocalAws) -> bool:
+    """A function finds its distribution's host, over TLS with a certificate that it trusts, as a viewer would."""
+    bucket = tools.new_name()
+    site.create_bucket(aws, bucket)
+    distribution = site.create_distribution(aws, bucket)
+    aws.client("s3").put_object(Bucket=bucket, Key="a.html", Body=b"one")
+    source = f"""
+import http.client, socket
+HOST = {distribution.domain_name!r}
+def handler(event, context):
+    try:
+        socket.getaddrinfo(HOST, 443, flags=socket.AI_NUMERICHOST)  # asks no name server
+    except OSError:
+        return "nowhere"
+    connection = http.client.HTTPSConnection(HOST, timeout=20)
+    connection.request("HEAD", "/a.html")
+    response = connection.getresponse()
+    return [response.status, response.headers["ETag"], len(response.read())]
+"""
+    etag = aws.client("s3").head_object(Bucket=bucket, Key="a.html")["ETag"]
+    return bool(tools.call(aws, tools.function(aws, source)) == [200, etag, 0])
 
 
 def cloudfront_resources(aws: LocalAws) -> bool:
@@ -182,9 +205,9 @@ def invalidate(aws: LocalAws, distribution_id: str, *paths: str) -> str:
     return str(created["Invalidation"]["Status"])
 
 
-def view(aws: LocalAws, domain: str, path: str) -> tuple[str, Any]:
+def view(aws: LocalAws, domain: str, path: str, method: str = "GET") -> tuple[str, Any]:
     """The body, and whether the edge had it: Hit or Miss."""
-    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=10)) as connection:
-        connection.request("GET", path, headers={"Host": domain})
+    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=tools.PATIENCE)) as connection:
+        connection.request(method, path, headers={"Host": domain})
         response = connection.getresponse()
         return response.read().decode(), str(response.getheader("X-Cache")).partition(" ")[0]

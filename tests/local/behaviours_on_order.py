@@ -4,11 +4,12 @@ import json
 import time
 import urllib.error
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ops.local import control, faults, site
 from ops.local.aws import LocalAws
 from ops.local.faults import Fault
-from tests.local import tools
+from tests.local import behaviours_of_resources, tools
 
 ASKS_SNS = """
 import boto3, botocore
@@ -44,7 +45,7 @@ def time_on_order(aws: LocalAws) -> bool:
     try:
         control.tell(aws.endpoint, "clock", {"ahead": 3600})
         ahead = tools.call(aws, clock) - time.time()
-        passed = tools.ended(aws, waiting, 3)["status"]
+        passed = tools.ended(aws, waiting, tools.patience(aws, 3))["status"]
         control.tell(aws.endpoint, "clock", {"ahead": 0})
     except urllib.error.HTTPError:
         return False
@@ -53,7 +54,7 @@ def time_on_order(aws: LocalAws) -> bool:
 
 
 def faults_on_order(aws: LocalAws) -> bool:
-    """What was ordered strikes as often as was ordered, and is counted: a request, a worker, an event."""
+    """What was ordered strikes as often as was ordered, and is counted: a request, a worker, an event, the edge."""
     asks = tools.function(aws, ASKS_SNS)
     sleeps = tools.function(aws, "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'alive'\n")
     bucket, queue_url = watched(aws)
@@ -65,6 +66,7 @@ def faults_on_order(aws: LocalAws) -> bool:
                 Fault("throttled", "request", "sns:List*", code="Throttling", status=400, times=1),
                 Fault("killed", "worker", sleeps.rpartition(":")[2], seconds=0.1, times=1),
                 Fault("twice", "event", carried_out=True, seconds=0.1, times=1),
+                Fault("kept", "edge", times=1),
             ],
         )
     except urllib.error.HTTPError:
@@ -74,14 +76,37 @@ def faults_on_order(aws: LocalAws) -> bool:
     for key in ("one", "two"):
         aws.client("s3").put_object(Bucket=bucket, Key=key)
     delivered = keys_in(aws, queue_url, 3)
+    given = given_once_it_is_invalidated(aws)
     counted = faults.struck(aws.endpoint)
     faults.order(aws.endpoint, [])
     return (
         asked == ["Throttling", "AuthorizationError"]
         and [killed[0].get("errorType"), killed[1]] == ["Runtime.ExitError", "alive"]
         and sorted(delivered) == ["one", "one", "two"]
-        and counted == {"throttled": 1, "killed": 1, "twice": 1}
+        and given == ["old", "new"]
+        and counted == {"throttled": 1, "killed": 1, "twice": 1, "kept": 1}
     )
+
+
+def given_once_it_is_invalidated(aws: LocalAws) -> list[str]:
+    """What the edge gives for the first time, and for the second, after an invalidation has completed."""
+    bucket, s3 = tools.new_name(), aws.client("s3")
+    site.create_bucket(aws, bucket)
+    distribution = site.create_distribution(aws, bucket)
+
+    def give() -> str:
+        return behaviours_of_resources.view(aws, distribution.domain_name, "/a.html")[0]
+
+    def listed() -> Any:
+        found = aws.client("cloudfront").list_invalidations(DistributionId=distribution.distribution_id)
+        return found["InvalidationList"]["Items"]
+
+    s3.put_object(Bucket=bucket, Key="a.html", Body=b"old")
+    give()
+    s3.put_object(Bucket=bucket, Key="a.html", Body=b"new")
+    behaviours_of_resources.invalidate(aws, distribution.distribution_id, "/a.html")
+    tools.eventually(lambda: listed()[0]["Status"] == "Completed")
+    return [give(), give()]
 
 
 def watched(aws: LocalAws) -> tuple[str, str]:
@@ -104,5 +129,5 @@ def keys_in(aws: LocalAws, queue_url: str, expected: int) -> list[str]:
         found.extend(body["detail"]["object"]["key"] for body in bodies)
         return len(found) >= expected
 
-    tools.eventually(enough, 3)
+    tools.eventually(enough, tools.patience(aws, 3))
     return found

@@ -13,8 +13,9 @@ from ops.local import deploy, server, site
 from ops.local import laptop as laptops
 from ops.local.aws import LocalAws
 from ops.local.laptop import Laptop
-from ops.local.package import lambda_interpreter
+from ops.local.package import deployment_package, lambda_interpreter
 from ops.local.settings import Settings
+from tests.local import tools
 
 QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
 
@@ -25,6 +26,12 @@ class Emulators:
 
     plain: LocalAws
     patched: LocalAws
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
+    """The first build takes as long as downloads do: it has ended before any test looks at the clock."""
+    deployment_package()
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +46,7 @@ def emulators() -> Iterator[Emulators]:
     patched = Settings(lambda_python=python, handlers_at_once=2, page_size=1, max_wildcards=1, invalidation_seconds=1.0)
     plain = Settings(patches=())
     with server.running(plain, server.free_port()) as one, server.running(patched, server.free_port()) as other:
-        yield Emulators(LocalAws(one.endpoint), LocalAws(other.endpoint))
+        yield Emulators(tools.Hurried(one.endpoint), LocalAws(other.endpoint))
 
 
 @pytest.fixture(scope="session")

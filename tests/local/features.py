@@ -97,11 +97,11 @@ class Everything:
         """CloudFront calls a request wrong, for once; somebody tries the parked batch again."""
         refused = Fault("refused", "request", "cloudfront:CreateInvalidation", "InvalidArgument", 400, times=1)
         faults.order(self.aws.endpoint, [refused])
-        failed = tools.ended(self.aws, self.start({"bucket": SITE, "keys": ["c.html"]}), 30)
+        failed = tools.ended(self.aws, self.start({"bucket": SITE, "keys": ["c.html"]}))
         assert failed["status"] == "FAILED"
         table = DynamoBatchTable(self.aws.client("dynamodb"), self.outputs["BatchTableName"])
         (parked,) = parked_batches(table)
-        retried = tools.ended(self.aws, self.start({"retryBatch": parked.batch_id}), 30)
+        retried = tools.ended(self.aws, self.start({"retryBatch": parked.batch_id}))
         assert retried["status"] == "SUCCEEDED"
 
     def be_stopped_and_swept(self) -> None:

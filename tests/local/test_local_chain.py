@@ -63,7 +63,7 @@ class Since:
             done = len(new) >= executions and all(execution["status"] != "RUNNING" for execution in new)
             return new if done else []
 
-        new = tools.eventually(settled, 45) or self.new_executions(self.old)
+        new = tools.eventually(settled) or self.new_executions(self.old)
         made = [one for one in readings.invalidations(self.there) if one.invalidation_id not in self.invalidations]
         return Outcome(new, made, readings.notifications(self.there, wait_seconds=2))
 

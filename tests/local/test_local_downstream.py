@@ -58,7 +58,7 @@ def test_the_example_of_a_rule_gets_the_failures_of_its_bucket_and_their_shape_i
     template = deploy.load(EXAMPLES / "outcome-rule.yaml")
     url = deploy.deploy(lamed.aws, template, {"BucketName": lamed.bucket}, stack="rule", folder=EXAMPLES)["QueueUrl"]
     put(lamed, "adopt/rule.html")
-    (message,) = tools.eventually(lambda: tools.messages(lamed.aws, url), 40)
+    (message,) = tools.eventually(lambda: tools.messages(lamed.aws, url))
     event = json.loads(message["Body"])
     assert event["detail"]["sample"] == ["adopt/rule.html"]
     assert event["detail-type"] == "CloudFront Invalidation Failed"

@@ -261,7 +261,7 @@ def test_an_execution_that_could_not_accept_its_change_is_replayed(laptop: Lapto
     result = invalidations(laptop, "retry", lost["executionArn"], "--wait")
     assert result.exit_code == 0, result.output
     assert "Started replay-1-" in result.output
-    assert tools.eventually(lambda: covered(laptop, "replayed.html"), 30)
+    assert tools.eventually(lambda: covered(laptop, "replayed.html"))
     assert "the sweep replays it" not in invalidations(laptop, "status").output
 
 

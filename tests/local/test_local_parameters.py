@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from invalidation.batches import DynamoBatchTable
 from invalidation.lifecycle import Batch, read_batch
+from ops.explain import explain
 from ops.local import site
 from ops.local.aws import LocalAws
 from ops.local.laptop import Laptop
@@ -52,7 +54,7 @@ class Stack:
             found = [each["executionArn"] for each in tools.executions(self.aws, self.outputs["StateMachineArn"])]
             return [each for each in found if each not in self.seen]
 
-        tools.eventually(lambda: len(new()) >= number, 20)
+        tools.eventually(lambda: len(new()) >= number)
         executions = [tools.ended(self.aws, each, 60) for each in new()]
         self.seen |= {each["executionArn"] for each in executions}
         assert [each["status"] for each in executions] == ["SUCCEEDED"] * number
@@ -131,6 +133,21 @@ def test_the_same_content_again_starts_no_batch_and_other_content_does(stack: St
         (output,) = stack.ended()
         assert ("ignored" if output.get("role") == "ignored" else "led") == expected
     assert output["outcome"]["targets"][0]["pathSample"] == ["/public/same.html"], "it has no tags"
+
+
+def test_explain_tells_which_tags_a_change_invalidates_and_what_starts_nothing(stack: Stack) -> None:
+    def explained(key: str) -> tuple[int, Any]:
+        words = ["--stack", stack.name, "--bucket", stack.bucket, "--key", key, "--json"]
+        result = CliRunner().invoke(explain, [*words, "--endpoint-url", stack.aws.endpoint], catch_exceptions=False)
+        return result.exit_code, json.loads(result.stdout)
+
+    code, told = explained("public/a b.html")
+    (served,) = [each for each in told["distributions"] if each["distributionId"] == stack.distribution_id]
+    reason = "a cache tag of the object (InvalidateBy is Tags)"
+    assert (code, served["reasons"]) == (0, {"#blog": [reason], "#front": [reason]})
+    assert "DryRun is on: the stack sends nothing." in told["notes"]
+    code, told = explained("logs/a.gz")
+    assert (code, told["startsNothing"]) == (1, ["ExcludeKeys leaves the key out", "IncludeKeys leaves the key out"])
 
 
 def test_tags_are_invalidated_instead_of_the_paths_of_the_objects_that_carry_them(stack: Stack) -> None:

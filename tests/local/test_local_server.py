@@ -51,7 +51,7 @@ def test_an_emulator_whose_directory_is_gone_already_deletes_nothing_else(tmp_pa
     shutil.rmtree(directory)
     assert process.stdin is not None
     process.stdin.close()
-    process.wait(timeout=20)
+    process.wait(timeout=tools.PATIENCE)
     assert neighbour.read_text() == "mine"
 
 
@@ -59,7 +59,7 @@ def test_a_directory_that_was_not_made_for_the_emulator_is_refused_and_kept(tmp_
     directory = tmp_path / "documents"
     directory.mkdir()
     process = launch(directory)
-    assert process.wait(timeout=20) == 1
+    assert process.wait(timeout=tools.PATIENCE) == 1
     assert process.stdin is not None
     process.stdin.close()
     assert directory.is_dir()

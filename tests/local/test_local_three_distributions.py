@@ -31,7 +31,7 @@ class ThreeWays:
             now = tools.executions(self.aws, self.state_machine_arn)
             return [each["status"] for each in now if each["executionArn"] not in before and "stopDate" in each]
 
-        assert tools.eventually(ended, 45) == ["SUCCEEDED"]
+        assert tools.eventually(ended) == ["SUCCEEDED"]
 
     def paths(self, distribution_id: str) -> list[tuple[str, ...]]:
         """What was sent to it, an entry for each invalidation."""

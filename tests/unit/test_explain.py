@@ -45,6 +45,7 @@ def test_the_document_is_json_and_complete() -> None:
         "served": False,
         "verdict": "OtherOrigin",
         "paths": [],
+        "reasons": {},
         "routes": [
             {
                 "origin": "s3",

@@ -7,6 +7,7 @@ import pytest
 
 from invalidation.cover import narrowest_cover
 from invalidation.errors import InvalidRequest
+from invalidation.limits import MAX_WILDCARDS_BY_HAND
 from invalidation.plan import Budget, Plan, Widening, plan
 
 
@@ -59,6 +60,15 @@ def test_too_many_asked_for_wildcards_are_merged_without_widening_other_paths() 
     found = plan(asked, Budget(max_wildcards=2))
     assert found.widened == (Widening("/a/*", 2),)
     assert found.paths == ("/a/*", "/b/3*", *sorted(many("/c/{}", 20)))
+
+
+def test_wildcards_that_are_named_by_hand_are_merged_only_beyond_150() -> None:
+    by_hand = Budget(3_000, 3_000, MAX_WILDCARDS_BY_HAND)
+    asked = sorted(many("/{:03}/*", 150))
+    assert plan([*asked, *many("/x/{}", 2_000)], by_hand).paths == (*asked, *sorted(many("/x/{}", 2_000)))
+    found = plan([*asked, "/149-b/*"], by_hand)
+    assert found.wildcards == 150
+    assert found.widened == (Widening("/149*", 2),)
 
 
 def test_a_widening_counts_every_distinct_path_that_was_asked_for() -> None:
@@ -176,7 +186,7 @@ def test_the_widest_path_is_a_wildcard_that_ends_with_a_whole_character(widest_p
         ("max_cover_paths", 0),
         ("max_cover_paths", 3001),
         ("max_wildcards", 0),
-        ("max_wildcards", 16),
+        ("max_wildcards", 151),
     ],
 )
 def test_a_budget_that_no_invalidation_can_keep_is_refused(name: str, number: int) -> None:

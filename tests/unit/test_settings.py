@@ -102,11 +102,19 @@ def test_a_settings_default_is_the_parameters(variable: str, parameter: str) -> 
 
 
 def _read_by(app: Path) -> set[str]:
-    """The settings that an app reads: the attributes of its ``SETTINGS``."""
+    """The settings that an app reads: the attributes of its ``SETTINGS``, by itself or through ``rules.py``."""
+    tree = ast.parse(app.read_text())
+    called = {each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
+    rules = ast.parse((ROOT / "functions" / "invalidation" / "rules.py").read_text())
+    helpers = [each for each in rules.body if isinstance(each, ast.FunctionDef) and each.name in called]
+    return _attributes(tree, "SETTINGS").union(*(_attributes(each, "settings") for each in helpers))
+
+
+def _attributes(tree: ast.AST, name: str) -> set[str]:
     return {
         node.attr
-        for node in ast.walk(ast.parse(app.read_text()))
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "SETTINGS"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
     }
 
 

@@ -3,7 +3,7 @@
 ministack answers viewers (`Host: <distribution>.cloudfront.net`) from the origin every time: nothing is ever stale, and
 nothing would show that an invalidation did anything. Here the edge keeps what it fetched for a day, and an error for
 ten seconds (CloudFront Developer Guide, "Manage how long content stays in the cache"), and drops it once an
-invalidation of its path is completed. `X-Cache` says Hit or Miss.
+invalidation of its path is completed. A HEAD is answered from such a copy as well. `X-Cache` says Hit or Miss.
 """
 
 import time
@@ -44,9 +44,10 @@ def apply(settings: Settings) -> None:
     ) -> Any:
         place = distribution["Id"], cache_key(distribution, path, uri, query)
         copy = EDGE.get(place)
-        if method == "GET" and copy is not None and is_fresh(copy, place, settings):
+        if method in {"GET", "HEAD"} and copy is not None and is_fresh(copy, place, settings):
             age = str(int(time.monotonic() - copy.fetched))
-            return copy.status, {**copy.headers, "X-Cache": "Hit from cloudfront", "Age": age}, copy.body
+            body = copy.body if method == "GET" else b""
+            return copy.status, {**copy.headers, "X-Cache": "Hit from cloudfront", "Age": age}, body
         asked = time.monotonic()
         status, response_headers, body = await serve(distribution, method, path, uri, query, headers, *more)
         if method == "GET" and status in CACHED:

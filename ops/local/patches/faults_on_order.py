@@ -1,6 +1,6 @@
 """Faults on order: what `ops/local/faults.py` describes, told at `/_laptop/faults`. Without an order there are none.
 
-ministack never throttles, hangs, or loses a worker or an event; AWS does, some day.
+ministack never throttles, hangs, loses a worker or an event, or is stale; AWS is all that, some day.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from ministack.core import iam_actions
 
 from ops.local import control
 from ops.local.faults import Fault
-from ops.local.patches import seam
+from ops.local.patches import cloudfront_edge_cache, seam
 from ops.local.settings import Settings
 
 OF_A_FUNCTION = "ASIA"
@@ -71,6 +71,7 @@ def apply(_settings: Settings) -> None:
     strike_at_requests()
     strike_at_workers()
     strike_at_events()
+    strike_at_the_edge()
     control.offer("faults", FAULTS.answer)
 
 
@@ -147,3 +148,14 @@ def strike_at_events() -> None:
             later.start()
 
     events._invoke_target = invoke_unless_struck
+
+
+def strike_at_the_edge() -> None:
+    is_fresh = cloudfront_edge_cache.is_fresh
+
+    def is_fresh_or_struck(copy: Any, place: tuple[str, str], settings: Settings) -> bool:
+        if is_fresh(copy, place, settings):
+            return True
+        return bool(FAULTS.ordered) and FAULTS.strike("edge", place[0]) is not None
+
+    cloudfront_edge_cache.is_fresh = is_fresh_or_struck

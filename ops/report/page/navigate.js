@@ -49,19 +49,24 @@ function wireZoom() {
   );
 }
 
-/* Arrow keys go to the nearest box in that direction; the other direction counts double. */
+/* Arrow keys go to the nearest state in that direction. A graph has rows: what is up or down may lie three times as far
+   aside as it lies away, what is left or right lies in the row. Each state is thus in exactly one direction of each
+   other, and no step leads away from it (the sum of both distances shrinks): holding towards a state gets there,
+   whatever the layout. */
 const DIRECTIONS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+const STEEPNESS = 3;
 
 function neighbour(name, [across, down]) {
-  const middle = ({ place }) => ({ x: place.x + place.width / 2, y: place.y + place.height / 2 });
+  const middle = ({ place }) => ({ x: place.x + place.width / 2, y: (place.y + place.height / 2) * STEEPNESS });
   const here = middle(graphView.boxes.get(name));
   let best = null;
   for (const [other, entry] of graphView.boxes) {
     const there = middle(entry);
     const along = (there.x - here.x) * across + (there.y - here.y) * down;
     const aside = Math.abs((there.x - here.x) * down) + Math.abs((there.y - here.y) * across);
-    if (other === name || along <= 1 || (best && best.distance <= along + 2 * aside)) continue;
-    best = { name: other, distance: along + 2 * aside };
+    const thisWay = across ? along >= aside : along > aside;
+    if (other === name || !thisWay || (best && best.distance <= along + aside)) continue;
+    best = { name: other, distance: along + aside };
   }
   return best?.name;
 }

@@ -1,0 +1,42 @@
+"""The real definition with the real handlers, when somebody names more wildcards than CloudFront takes at a time."""
+
+from __future__ import annotations
+
+from invalidation.lifecycle import target as target_of
+from invalidation.limits import MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_IN_PROGRESS
+from ops.follow import Ending
+from ops.outcome_lines import lines_of
+from tests.statemachine.ran import Ran
+from tests.statemachine.site import Site
+
+CREATE = "cloudfront:CreateInvalidation"
+WILDCARDS = [f"/{number:02}/*" for number in range(40)]
+
+
+def asked(site: Site, paths: list[str], **options: bool) -> Ran:
+    return site.stack.run({"distributionId": site.distribution, "paths": paths, **options})
+
+
+def test_each_part_waits_until_there_is_room_and_nothing_is_sent_twice_or_widened(site: Site) -> None:
+    for first in (WILDCARDS[15], WILDCARDS[30]):  # the second part, and the third
+        site.stack.functions.refuse(CREATE, "TooManyInvalidationsInProgress", times=2, about=first)
+    ran = asked(site, [*WILDCARDS, "/index.html"])
+    assert (ran.status, ran.iterations[0].count("Wait For Room")) == ("SUCCEEDED", 4)
+    assert site.invalidated == [WILDCARDS[:15], WILDCARDS[15:30], [*WILDCARDS[30:], "/index.html"]]
+    assert max(len(part) for part in site.invalidated[:2]) == MAX_WILDCARDS_IN_PROGRESS
+    (target,) = ran.output["outcome"]["targets"]
+    assert (target["paths"], target["wildcards"], "widened" in target) == (41, 40, False)
+    assert target["invalidationIds"] == site.stack.edge.ids(site.distribution)
+
+
+def test_what_is_beyond_that_is_merged_and_told_in_the_notification_the_audit_and_to_who_asked(site: Site) -> None:
+    paths = [f"/{number:03}/*" for number in range(MAX_WILDCARDS_BY_HAND)]
+    ran = asked(site, [*paths, "/000-b/*"], dryRun=True)
+    (told,) = site.stack.notifications(ran)
+    (target,) = told["body"]["targets"]
+    assert (target["wildcards"], target["widened"]) == (150, [{"path": "/000*", "asked": 2}])
+    recorded = target_of(site.stack.table, ran.output["outcome"]["batchId"], site.distribution)
+    assert recorded.plan is not None
+    assert recorded.plan.widened == (("/000*", 2),)
+    lines = list(lines_of([Ending(ran.arn, ran.status, outcome=ran.output["outcome"])]))
+    assert any("150 paths (150 wildcards)  /000* stands for 2" in line for line in lines)
