@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import click
 
-from invalidation import lifecycle
 from invalidation.errors import MAX_MESSAGE
-from invalidation.lifecycle import Batch, BatchState, Kind
+from invalidation.lifecycle import abandoning
+from invalidation.lifecycle.records import Batch, BatchState, Kind
 from invalidation.outcomes import Outcome
 from invalidation.settings import Settings
 from ops import tables
@@ -57,7 +57,7 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
     if batch.state is BatchState.PARKED:
         if not yes:
             confirm(batch)
-        ended = lifecycle.abandon(
+        ended = abandoning.abandon(
             stack.table(), batch.batch_id, f"abandoned by {caller(stack)}: {reason}", now, retention(stack)
         )
     else:

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from rich.text import Text
 
-from invalidation.lifecycle import Batch, BatchState, Target, TargetState
+from invalidation.lifecycle.records import Batch, BatchState
+from invalidation.lifecycle.targets import Target, TargetState
 from invalidation.limits import price
 from invalidation.outcomes import Outcome
 from ops import tables

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from invalidation.lifecycle import Batch
+from invalidation.lifecycle.records import Batch
 from invalidation.lifecycle.times import LONG_AGO
 from ops.owed import Facts
 from ops.shown import count, shown

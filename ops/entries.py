@@ -12,21 +12,13 @@ from itertools import groupby
 from typing import Any
 
 from invalidation.errors import BatchNotFound
-from invalidation.lifecycle import (
-    Batch,
-    BatchPage,
-    BatchTable,
-    InvalidationRecord,
-    Kind,
-    Target,
-    batches_of_bucket,
-    batches_of_distribution,
-    frozen_changes,
-)
-from invalidation.lifecycle.freezing import SAMPLE
+from invalidation.lifecycle.auditing import BatchPage, batches_of_bucket, batches_of_distribution
+from invalidation.lifecycle.freezing import SAMPLE, frozen_changes
 from invalidation.lifecycle.keys import BUCKETS
+from invalidation.lifecycle.records import Batch, Kind
 from invalidation.lifecycle.resolving import invalidations_of_each, targets_of
-from invalidation.lifecycle.table import items
+from invalidation.lifecycle.table import BatchTable, items
+from invalidation.lifecycle.targets import InvalidationRecord, Target
 from invalidation.lifecycle.times import to_text
 from invalidation.limits import price
 from invalidation.outcomes import Outcome

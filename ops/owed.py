@@ -13,18 +13,12 @@ from typing import Any
 
 from invalidation.changes import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.errors import BatchNotFound, InvalidRequest
-from invalidation.lifecycle import (
-    Batch,
-    BatchState,
-    BatchTable,
-    batches_of_bucket,
-    parked_batches,
-    read_batch,
-    unfinished_batches,
-)
+from invalidation.lifecycle.auditing import batches_of_bucket, parked_batches, unfinished_batches
 from invalidation.lifecycle.heads import Head
 from invalidation.lifecycle.joining import read_head
 from invalidation.lifecycle.keys import pending_shard
+from invalidation.lifecycle.records import Batch, BatchState, read_batch
+from invalidation.lifecycle.table import BatchTable
 from ops.stack import Stack
 
 COUNTED = 100

@@ -6,7 +6,7 @@ import difflib
 
 import click
 
-from invalidation import lifecycle
+from invalidation.lifecycle import pausing
 from invalidation.lifecycle.joining import read_head
 from ops.entries import known_buckets
 from ops.moments import now
@@ -35,7 +35,7 @@ def pause(stack: Stack, *, bucket: str) -> None:
     check(stack, bucket)
     table = stack.table()
     already = read_head(table, bucket).paused
-    lifecycle.pause(table, bucket)
+    pausing.pause(table, bucket)
     click.echo(f"{shown(bucket)} was paused already." if already else f"{shown(bucket)} is paused: its changes wait.")
     click.echo(f"Go on with: invalidations resume {shown(bucket)}")
 
@@ -48,7 +48,7 @@ def resume(stack: Stack, *, bucket: str) -> None:
     check(stack, bucket)
     table = stack.table()
     was_paused = read_head(table, bucket).paused
-    waiting = lifecycle.resume(table, bucket, window_of(stack), now)
+    waiting = pausing.resume(table, bucket, window_of(stack), now)
     click.echo(f"{shown(bucket)} goes on." if was_paused else f"{shown(bucket)} was not paused.")
     if waiting:
         name = new_lead_name(bucket, now())

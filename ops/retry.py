@@ -13,10 +13,11 @@ from typing import Any
 import click
 
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle import Batch, lead_name, needs_leader, parked_batches
+from invalidation.lifecycle.auditing import parked_batches
 from invalidation.lifecycle.closing import has_pending
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.records import find_batch
+from invalidation.lifecycle.executions import Execution, lead_name
+from invalidation.lifecycle.joining import needs_leader
+from invalidation.lifecycle.records import Batch, find_batch
 from invalidation.lifecycle.times import compact
 from invalidation.outcomes import Outcome
 from ops.follow import Ending, Follower

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from invalidation.changes import Change
-from invalidation.lifecycle import BatchState, InvalidationRecord, Target
+from invalidation.lifecycle.records import BatchState
+from invalidation.lifecycle.targets import InvalidationRecord, Target
 from invalidation.outcomes import Outcome
 from invalidation.reports import caught
 from ops import tables

@@ -24,7 +24,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.executions import Executions
-from invalidation.lifecycle import BatchTable
+from invalidation.lifecycle.table import BatchTable
 from ops.local.aws import LocalAws
 from ops.local.loopback import is_loopback
 from ops.local.settings import REGION as LOCAL_REGION

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 from invalidation.executions import MAX_REPLAYS, Unaccepted
-from invalidation.lifecycle import Batch, BatchTable, Window, parked_batches, unfinished_batches
-from invalidation.lifecycle.joining import gathers, read_head
+from invalidation.lifecycle.auditing import parked_batches, unfinished_batches
+from invalidation.lifecycle.joining import Window, gathers, read_head
 from invalidation.lifecycle.keys import pending_shard
+from invalidation.lifecycle.records import Batch
 from invalidation.lifecycle.rows import pending_from_item
-from invalidation.lifecycle.table import items
+from invalidation.lifecycle.table import BatchTable, items
 from ops.entries import known_buckets
 from ops.letters import Queue
 from ops.shown import count, shown

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from invalidation.executions import MAX_REPLAYS, Unaccepted
-from invalidation.lifecycle import Batch, BatchState
+from invalidation.lifecycle.records import Batch, BatchState
 from ops import tables
 from ops.moments import now, stamp
 from ops.shown import count, shown

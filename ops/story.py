@@ -15,8 +15,10 @@ from botocore.exceptions import ClientError
 from invalidation.changes import Change
 from invalidation.errors import BatchNotFound
 from invalidation.executions import ACCEPTING_STATE
-from invalidation.lifecycle import Batch, BatchTable, Kind, batch_of_invalidation, frozen_changes, frozen_paths
-from invalidation.lifecycle.records import find_batch
+from invalidation.lifecycle.auditing import batch_of_invalidation
+from invalidation.lifecycle.freezing import frozen_changes, frozen_paths
+from invalidation.lifecycle.records import Batch, Kind, find_batch
+from invalidation.lifecycle.table import BatchTable
 from ops.board import moment
 from ops.entries import Entry, entry
 from ops.report import Recording, collect, read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from invalidation.lifecycle import Window
+from invalidation.lifecycle.joining import Window
 from ops.stack import Stack
 
 

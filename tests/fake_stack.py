@@ -10,7 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle import Batch, BatchTable
+from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.table import BatchTable
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 PREFIX = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"

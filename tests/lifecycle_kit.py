@@ -3,20 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 from invalidation.changes import Change
-from invalidation.lifecycle import (
-    BatchTable,
-    Execution,
-    Failure,
-    Finished,
-    Joined,
-    RetryPolicy,
-    TargetResult,
-    Window,
-    close,
-    finish,
-    freeze_targets,
-    join,
-)
+from invalidation.lifecycle.closing import close
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.finishing import finish
+from invalidation.lifecycle.joining import Window, join
+from invalidation.lifecycle.resolving import freeze_targets
+from invalidation.lifecycle.roles import Joined
+from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
+from invalidation.lifecycle.summaries import Finished
+from invalidation.lifecycle.table import BatchTable
 
 START = datetime(2026, 11, 23, 6, 27, 19, tzinfo=UTC)
 WINDOW = Window(seconds=10, max_seconds=60, grace_seconds=120)

@@ -15,7 +15,8 @@ import boto3
 from botocore.config import Config
 
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.lifecycle import Execution, close
+from invalidation.lifecycle.closing import close
+from invalidation.lifecycle.executions import Execution
 from invalidation.settings import Settings
 from observed import Event, observed
 

@@ -20,20 +20,11 @@ from invalidation.accounts import cloudfront_client
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.cloudfront import CloudFront, Target
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
-from invalidation.lifecycle import (
-    Batch,
-    InvalidationRecord,
-    Kind,
-    PlanSummary,
-    count_paths,
-    frozen_changes,
-    frozen_paths,
-    invalidations,
-    read_batch,
-    record_invalidation,
-    record_plan,
-    target,
-)
+from invalidation.lifecycle.freezing import frozen_changes, frozen_paths
+from invalidation.lifecycle.records import Batch, Kind, read_batch
+from invalidation.lifecycle.resolving import invalidations, record_invalidation, record_plan, target
+from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
+from invalidation.lifecycle.usage import count_paths
 from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
 from invalidation.plan import Budget, Plan
 from invalidation.progress import Pending, Progress, Status

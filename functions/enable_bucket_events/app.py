@@ -20,7 +20,11 @@ from botocore.config import Config
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.bucket_events import BucketEvents
 from invalidation.errors import BucketNotReady, InvalidationError
-from invalidation.lifecycle import events_switched_on_here, forget_events_switched_on, remember_events_switched_on
+from invalidation.lifecycle.switching import (
+    events_switched_on_here,
+    forget_events_switched_on,
+    remember_events_switched_on,
+)
 from invalidation.settings import Settings
 from observed import Event, logger, observed
 

@@ -17,7 +17,10 @@ from botocore.config import Config
 
 from invalidation import reports
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.lifecycle import Execution, Failure, Finished, RetryPolicy, TargetResult, finish
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.finishing import finish
+from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
+from invalidation.lifecycle.summaries import Finished
 from invalidation.progress import Status
 from invalidation.settings import Settings
 from observed import Event, chart, observed

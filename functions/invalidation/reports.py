@@ -16,7 +16,7 @@ from invalidation.errors import MAX_MESSAGE, BatchNotFound, InvalidRequest
 from invalidation.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from invalidation.lifecycle import Finished  # Notify, which knows no table, starts in less time without it
+    from invalidation.lifecycle.summaries import Finished
 
 VERSION = 1
 MAX_SUBJECT = 99

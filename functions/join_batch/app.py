@@ -16,12 +16,14 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation import lifecycle
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.changes import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch, parse
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.executions import Executions
-from invalidation.lifecycle import Execution, Joined, Window
+from invalidation.lifecycle import claiming, joining, requesting, unchanged
+from invalidation.lifecycle.executions import Execution, batch_id, lead_name
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.roles import Joined
 from invalidation.patterns import key_filter
 from invalidation.settings import Settings
 from observed import Event, chart, logger, observed
@@ -54,7 +56,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     if wanted.changes and not changes:
         return _ignored("IncludeKeys leaves the key out")
     if SETTINGS.skip_unchanged:
-        changes = lifecycle.without_unchanged(TABLE, changes, now())
+        changes = unchanged.without_unchanged(TABLE, changes, now())
     if not changes:
         return _ignored("nothing changed that viewers could see")
     chart("Changes", len(changes))
@@ -66,29 +68,29 @@ def _join_request(wanted: KeysRequest | PathsRequest | Lead | RetryBatch, execut
     match wanted:
         case KeysRequest(bucket, keys, dry_run):
             changes = [Change(bucket, key, event_id="") for key in keys]
-            return lifecycle.open_own_batch(TABLE, bucket, changes, execution, now, attempt, dry_run=dry_run)
+            return requesting.open_own_batch(TABLE, bucket, changes, execution, now, attempt, dry_run=dry_run)
         case PathsRequest(distribution_id, paths, dry_run):
-            return lifecycle.open_paths_batch(TABLE, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
+            return requesting.open_paths_batch(TABLE, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
         case Lead(bucket):
-            return lifecycle.join(TABLE, bucket, (), execution, WINDOW, now, attempt)
+            return joining.join(TABLE, bucket, (), execution, WINDOW, now, attempt)
         case RetryBatch(batch_id):
-            return lifecycle.claim(TABLE, batch_id, execution, now)
+            return claiming.claim(TABLE, batch_id, execution, now)
 
 
 def _join_changes(changes: Sequence[Change], execution: Execution, executions: Executions) -> Joined:
     by_bucket: dict[str, list[Change]] = {}
     for change in changes:
         by_bucket.setdefault(change.bucket, []).append(change)
-    joined = lifecycle.join_each(TABLE, by_bucket, execution, WINDOW, now, uuid.uuid4().hex)
+    joined = joining.join_each(TABLE, by_bucket, execution, WINDOW, now, uuid.uuid4().hex)
     for bucket in joined.leaderless:
-        executions.start(lifecycle.lead_name(bucket, execution), {"lead": bucket})
+        executions.start(lead_name(bucket, execution), {"lead": bucket})
     return joined.joined
 
 
 def _part_company(events: list[Any], wanted: Changes, execution: Execution, executions: Executions) -> dict[str, Any]:
     """One wrong event must not cost the others of its list: they go on in another execution, and this one fails."""
     wrong = {each.position for each in wanted.rejected}
-    name = f"accepted-{lifecycle.batch_id(execution)}"
+    name = f"accepted-{batch_id(execution)}"
     executions.start(name, [each for position, each in enumerate(events) if position not in wrong])
     logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
     return _rejected(

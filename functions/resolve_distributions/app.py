@@ -16,7 +16,8 @@ from botocore.config import Config
 from invalidation.accounts import cloudfront_client
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.cloudfront import CloudFront
-from invalidation.lifecycle import Batch, Kind, freeze_targets, owed_targets, read_batch
+from invalidation.lifecycle.records import Batch, Kind, read_batch
+from invalidation.lifecycle.resolving import freeze_targets, owed_targets
 from invalidation.limits import MAX_TARGETS_AT_ONCE
 from invalidation.routing import Distribution
 from invalidation.settings import Settings

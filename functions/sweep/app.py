@@ -16,7 +16,9 @@ from botocore.config import Config
 
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.executions import Executions
-from invalidation.lifecycle import Window, paths_of_month, sweep
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.sweeping import sweep
+from invalidation.lifecycle.usage import paths_of_month
 from invalidation.settings import Settings
 from observed import HAS_DASHBOARD, Event, alarm, logger, observed
 

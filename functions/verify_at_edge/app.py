@@ -17,7 +17,9 @@ from botocore.config import Config
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.edge import Looked, Verdict, look
 from invalidation.errors import EdgeStillStale
-from invalidation.lifecycle import Batch, Kind, frozen_changes, read_batch, record_looks, target
+from invalidation.lifecycle.freezing import frozen_changes
+from invalidation.lifecycle.records import Batch, Kind, read_batch
+from invalidation.lifecycle.resolving import record_looks, target
 from invalidation.routing import Distribution, PathRules, served
 from invalidation.routing import Verdict as Routing
 from invalidation.settings import Settings

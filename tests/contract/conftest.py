@@ -10,7 +10,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.lifecycle import BatchTable
+from invalidation.lifecycle.table import BatchTable
 from ops.local import server
 from ops.local.aws import LocalAws
 from ops.local.settings import Settings

@@ -5,37 +5,29 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle import (
-    BatchTable,
-    InvalidationRecord,
-    PlanSummary,
-    Role,
-    abandon,
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.abandoning import abandon
+from invalidation.lifecycle.auditing import (
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
     batches_with_key,
-    claim,
-    close,
-    freeze_targets,
-    frozen_changes,
-    join,
-    keys,
-    open_paths_batch,
-    owed_targets,
     parked_batches,
-    pause,
-    read_batch,
-    record_invalidation,
-    record_plan,
-    resume,
-    summarise,
-    sweep,
-    target,
     unfinished_batches,
 )
-from invalidation.lifecycle.closing import has_pending
-from invalidation.lifecycle.table import items
+from invalidation.lifecycle.claiming import claim
+from invalidation.lifecycle.closing import close, has_pending
+from invalidation.lifecycle.freezing import frozen_changes
+from invalidation.lifecycle.joining import join
+from invalidation.lifecycle.pausing import pause, resume
+from invalidation.lifecycle.records import read_batch
+from invalidation.lifecycle.requesting import open_paths_batch
+from invalidation.lifecycle.resolving import freeze_targets, owed_targets, record_invalidation, record_plan, target
+from invalidation.lifecycle.roles import Role
+from invalidation.lifecycle.summaries import summarise
+from invalidation.lifecycle.sweeping import sweep
+from invalidation.lifecycle.table import BatchTable, items
+from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
 from invalidation.lifecycle.times import epoch_seconds
 from invalidation.outcomes import Outcome
 from tests.lifecycle_kit import RETENTION, START, WINDOW, Clock, Lives, change, execution, failed, invalidated, skipped

@@ -11,7 +11,7 @@ import boto3
 import botocore.session
 
 from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle import parked_batches
+from invalidation.lifecycle.auditing import parked_batches
 from ops.local import faults, site
 from ops.local.aws import SECRET, LocalAws, defaults_only
 from ops.local.faults import Fault

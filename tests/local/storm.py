@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle import Batch, batches_of_bucket
+from invalidation.lifecycle.auditing import batches_of_bucket
+from invalidation.lifecycle.records import Batch
 from ops.local import readings
 from ops.local.laptop import Laptop
 from tests.local import fresh, memory, tools

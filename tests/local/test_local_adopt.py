@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from invalidation.lifecycle import BatchState, batches_of_bucket, frozen_changes, pause, resume
+from invalidation.lifecycle.auditing import batches_of_bucket
+from invalidation.lifecycle.freezing import frozen_changes
 from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.pausing import pause, resume
+from invalidation.lifecycle.records import BatchState
 from ops.local import deploy, readings
 from ops.local.laptop import Laptop
 from tests.local import tools

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle import Batch, read_batch
+from invalidation.lifecycle.records import Batch, read_batch
 from ops.explain import explain
 from ops.local import site
 from ops.local.aws import LocalAws

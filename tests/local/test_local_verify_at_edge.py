@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle import target
+from invalidation.lifecycle.resolving import target
 from ops.local import control, faults, site
 from ops.local.aws import LocalAws
 from ops.local.faults import Fault

@@ -15,7 +15,8 @@ import pytest
 from invalidation.distribution import Behavior, Distribution, Origin
 from invalidation.errors import InvalidRequest
 from invalidation.explain import explain
-from invalidation.lifecycle import Failure, summarise
+from invalidation.lifecycle.settling import Failure
+from invalidation.lifecycle.summaries import summarise
 from invalidation.reports import Run, of_batch
 from invalidation.routing import PathRules
 from ops.audit import audit

@@ -9,21 +9,27 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from invalidation import lifecycle
 from invalidation.changes import Change
 from invalidation.errors import CloudFrontUnavailable, InvalidationError, is_transient
 from invalidation.lifecycle import (
-    ClosedStatus,
-    Execution,
-    Failure,
-    InvalidationRecord,
-    Joined,
-    PlanSummary,
-    RetryPolicy,
-    Role,
-    TargetResult,
-    Window,
+    claiming,
+    closing,
+    executions,
+    finishing,
+    freezing,
+    joining,
+    records,
+    requesting,
+    resolving,
+    summaries,
+    sweeping,
 )
+from invalidation.lifecycle.closing import ClosedStatus
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.roles import Joined, Role
+from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
+from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
 from tests.simulation.faults import AT_A_REQUEST, Fault
 from tests.simulation.scheduler import Call, Task
 from tests.simulation.world import START, HandlerFailed, World
@@ -38,13 +44,13 @@ RETENTION = timedelta(days=90)
 class Protocol:
     """The functions under test; a mutant replaces one of them."""
 
-    join_each: Callable[..., lifecycle.JoinedEach] = lifecycle.join_each
-    open_own_batch: Callable[..., Joined] = lifecycle.open_own_batch
-    claim: Callable[..., Joined] = lifecycle.claim
-    close: Callable[..., lifecycle.Closed] = lifecycle.close
-    freeze_targets: Callable[..., Any] = lifecycle.freeze_targets
-    finish: Callable[..., lifecycle.Finished] = lifecycle.finish
-    sweep: Callable[..., lifecycle.Swept] = lifecycle.sweep
+    join_each: Callable[..., joining.JoinedEach] = joining.join_each
+    open_own_batch: Callable[..., Joined] = requesting.open_own_batch
+    claim: Callable[..., Joined] = claiming.claim
+    close: Callable[..., closing.Closed] = closing.close
+    freeze_targets: Callable[..., Any] = resolving.freeze_targets
+    finish: Callable[..., summaries.Finished] = finishing.finish
+    sweep: Callable[..., sweeping.Swept] = sweeping.sweep
 
 
 class StateMachine:
@@ -56,7 +62,7 @@ class StateMachine:
         self._protocol = protocol
         self._executions: dict[str, Task] = {}
         self._attempts = 0
-        self.swept: list[lifecycle.Swept] = []
+        self.swept: list[sweeping.Swept] = []
 
     # --- The port ---
 
@@ -190,23 +196,23 @@ class StateMachine:
                 world.requested.setdefault(execution.arn, [*next(iter(changes.values()))])
         joined = protocol.join_each(world.table, changes, execution, self.window, world.now, self._attempt())
         for bucket in joined.leaderless:
-            self.start(lifecycle.lead_name(bucket, execution), {"lead": bucket})
+            self.start(executions.lead_name(bucket, execution), {"lead": bucket})
         return joined.joined
 
-    def _close(self, execution: Execution, joined: Joined) -> lifecycle.Closed:
+    def _close(self, execution: Execution, joined: Joined) -> closing.Closed:
         world = self._world
         return self._protocol.close(world.table, joined.bucket, joined.batch_id, execution, self._attempt(), world.now)
 
     def _resolve(self, batch_id: str) -> list[str]:
         table = self._world.table
-        batch = lifecycle.read_batch(table, batch_id)
+        batch = records.read_batch(table, batch_id)
         if batch.resolved is None:
             routing = {
                 distribution: {"serves": serves} for distribution, serves in self._world.observed.distributions.items()
             }
             self._protocol.freeze_targets(table, batch_id, routing)
-            batch = lifecycle.read_batch(table, batch_id)
-        return [target.distribution_id for target in lifecycle.owed_targets(table, batch)]
+            batch = records.read_batch(table, batch_id)
+        return [target.distribution_id for target in resolving.owed_targets(table, batch)]
 
     def _invalidate(self, batch_id: str, distribution: str) -> TargetResult:
         """One iteration of the Map: what fails in it is a result like any other."""
@@ -218,21 +224,21 @@ class StateMachine:
 
     def _create(self, batch_id: str, distribution: str) -> bool:
         table = self._world.table
-        target = lifecycle.target(table, batch_id, distribution)
-        changes = lifecycle.frozen_changes(table, lifecycle.read_batch(table, batch_id))
+        target = resolving.target(table, batch_id, distribution)
+        changes = freezing.frozen_changes(table, records.read_batch(table, batch_id))
         events = tuple(
             sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"]))
         )
-        lifecycle.record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
+        resolving.record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
         if events:
             reference = f"{batch_id}.{distribution}.{'.'.join(events)}"
             created = self._world.cloudfront.create(distribution, reference, events)
             record = InvalidationRecord(1, created, reference, len(events), 0, self._world.now())
-            lifecycle.record_invalidation(table, batch_id, distribution, record)
+            resolving.record_invalidation(table, batch_id, distribution, record)
         return not events
 
     def _finish(
         self, execution: Execution, batch_id: str, results: Sequence[TargetResult], failure: Failure | None
-    ) -> lifecycle.Finished:
+    ) -> summaries.Finished:
         world = self._world
         return self._protocol.finish(world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION)

@@ -14,14 +14,6 @@ from typing import Any
 
 from invalidation.changes import Change
 from invalidation.lifecycle import (
-    Batch,
-    BatchTable,
-    Closed,
-    ClosedStatus,
-    Execution,
-    Joined,
-    Target,
-    Window,
     closing,
     executions,
     finishing,
@@ -33,8 +25,14 @@ from invalidation.lifecycle import (
     settling,
     sweeping,
 )
+from invalidation.lifecycle.closing import Closed, ClosedStatus
+from invalidation.lifecycle.executions import Execution
 from invalidation.lifecycle.heads import Head, HeadState
-from invalidation.lifecycle.table import Key
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.roles import Joined
+from invalidation.lifecycle.table import BatchTable, Key
+from invalidation.lifecycle.targets import Target
 from invalidation.lifecycle.times import Clock
 from tests.simulation.faults import Fault
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from invalidation.changes import Change
-from invalidation.lifecycle import Execution, Role, Window, closing, joining
-from invalidation.lifecycle.executions import Executions
+from invalidation.lifecycle import closing, joining
+from invalidation.lifecycle.executions import Execution, Executions
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.roles import Role
 from invalidation.lifecycle.sweeping import sweep
 from tests.simulation.exhaustive import BUCKET, START, Stage
 

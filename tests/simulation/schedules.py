@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from invalidation import lifecycle
 from invalidation.changes import Change
-from invalidation.lifecycle import Window
+from invalidation.lifecycle import abandoning, pausing
+from invalidation.lifecycle.joining import Window
 from invalidation.lifecycle.table import Item
 from invalidation.outcomes import Outcome as Ending
 from tests.simulation import faults as trouble
@@ -85,7 +85,7 @@ class RandomChoices:
 
 
 def given_up(
-    seed: int, abandon: Callable[..., object] = lifecycle.abandon, *, among: Collection[Fault] = tuple(Fault)
+    seed: int, abandon: Callable[..., object] = abandoning.abandon, *, among: Collection[Fault] = tuple(Fault)
 ) -> Outcome:
     """A stormy schedule in whose end a person gives up each batch that is parked, while another one retries it."""
     return stormy(seed, among=among, abandon=abandon)
@@ -108,14 +108,14 @@ def stormy(
         machine.sweep_once(at=random.uniform(0, 700))
     for bucket in BUCKETS:
         if faults.strike((Fault.PAUSED,), weight=4):
-            machine.by_hand(partial(lifecycle.pause, world.table, bucket), at=random.uniform(0, 30))
+            machine.by_hand(partial(pausing.pause, world.table, bucket), at=random.uniform(0, 30))
     choices = RandomChoices(world)
     world.scheduler.run(choices, turns=random.randrange(20, 400))
     faults.calm = True
     broken = [f"{event} belonged to nobody when the faults ended" for event in _unowned(world)]
     world.scheduler.run(choices)
     for bucket in BUCKETS:
-        machine.by_hand(partial(lifecycle.resume, world.table, bucket, WINDOWS[0], world.now), at=world.scheduler.clock)
+        machine.by_hand(partial(pausing.resume, world.table, bucket, WINDOWS[0], world.now), at=world.scheduler.clock)
     world.scheduler.run(choices)
     parked = _sweep_until_quiet(world, machine, abandon)
     return _judge(Outcome(seed, broken, parked=parked), world)

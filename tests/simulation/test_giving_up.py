@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from invalidation.lifecycle import Batch, BatchTable, keys, read_batch
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.records import Batch, read_batch
+from invalidation.lifecycle.table import BatchTable
 from invalidation.lifecycle.times import Clock, to_text
 from invalidation.outcomes import Outcome
 from tests.simulation.faults import Fault

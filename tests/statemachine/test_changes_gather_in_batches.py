@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from invalidation.lifecycle import Window, pause, resume
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.pausing import pause, resume
 from tests.statemachine.events import changed
 from tests.statemachine.ran import Ran
 from tests.statemachine.site import Site

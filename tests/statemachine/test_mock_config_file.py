@@ -13,7 +13,10 @@ import pytest
 
 from invalidation import reports
 from invalidation.errors import ERRORS
-from invalidation.lifecycle import Closed, ClosedStatus, Finished, Joined, Role, TargetState, TargetSummary
+from invalidation.lifecycle.closing import Closed, ClosedStatus
+from invalidation.lifecycle.roles import Joined, Role
+from invalidation.lifecycle.summaries import Finished, TargetSummary
+from invalidation.lifecycle.targets import TargetState
 from invalidation.outcomes import Outcome
 from invalidation.progress import Progress, Status
 from tests.definition import rendered, states

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from invalidation.lifecycle import target as target_of
+from invalidation.lifecycle.resolving import target as target_of
 from invalidation.limits import MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_IN_PROGRESS
 from ops.follow import Ending
 from ops.outcome_lines import lines_of

@@ -18,20 +18,13 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from invalidation.changes import Change
-from invalidation.lifecycle import (
-    BatchTable,
-    Execution,
-    Failure,
-    InvalidationRecord,
-    PlanSummary,
-    RetryPolicy,
-    TargetResult,
-    finish,
-    freeze_targets,
-    open_own_batch,
-    record_invalidation,
-    record_plan,
-)
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.finishing import finish
+from invalidation.lifecycle.requesting import open_own_batch
+from invalidation.lifecycle.resolving import freeze_targets, record_invalidation, record_plan
+from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
+from invalidation.lifecycle.table import BatchTable
+from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
 from ops.stack import Stack
 from tests.memory_table import MemoryTable
 

@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # js
 
 from invalidation import reports
 from invalidation.chat import MAX_TARGETS, chat_message
-from invalidation.lifecycle import Finished, TargetState, TargetSummary
+from invalidation.lifecycle.summaries import Finished, TargetSummary
+from invalidation.lifecycle.targets import TargetState
 from invalidation.limits import price
 from invalidation.outcomes import Outcome
 from invalidation.reports import Run

@@ -4,21 +4,16 @@ from typing import Any
 import pytest
 
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
-from invalidation.lifecycle import (
-    Batch,
-    Role,
-    TargetState,
-    abandon,
-    batches_of_bucket,
-    claim,
-    keys,
-    parked_batches,
-    read_batch,
-    summarise,
-    unfinished_batches,
-)
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.abandoning import abandon
+from invalidation.lifecycle.auditing import batches_of_bucket, parked_batches, unfinished_batches
+from invalidation.lifecycle.claiming import claim
+from invalidation.lifecycle.records import Batch, read_batch
 from invalidation.lifecycle.resolving import targets_of
+from invalidation.lifecycle.roles import Role
+from invalidation.lifecycle.summaries import summarise
 from invalidation.lifecycle.table import Key
+from invalidation.lifecycle.targets import TargetState
 from invalidation.lifecycle.times import epoch_seconds
 from invalidation.outcomes import Outcome
 from tests.lifecycle_kit import BUCKET, RETENTION, START, Clock, Lives, execution, failed, invalidated

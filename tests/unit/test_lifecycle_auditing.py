@@ -2,20 +2,18 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle import (
-    Execution,
-    InvalidationRecord,
+from invalidation.lifecycle.auditing import (
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
     batches_with_key,
-    freeze_targets,
-    open_own_batch,
-    open_paths_batch,
     parked_batches,
-    record_invalidation,
     unfinished_batches,
 )
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
+from invalidation.lifecycle.resolving import freeze_targets, record_invalidation
+from invalidation.lifecycle.targets import InvalidationRecord
 from tests.lifecycle_kit import BUCKET, START, Clock, Lives, change, execution, failed, invalidated
 from tests.memory_table import MemoryTable
 

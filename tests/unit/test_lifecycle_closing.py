@@ -4,26 +4,16 @@ import pytest
 
 from invalidation.changes import Change
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable, ChangesNotAccepted
-from invalidation.lifecycle import (
-    BatchState,
-    Execution,
-    Kind,
-    Role,
-    freezing,
-    frozen_changes,
-    frozen_paths,
-    keys,
-    open_own_batch,
-    open_paths_batch,
-    pause,
-    read_batch,
-    resume,
-)
+from invalidation.lifecycle import freezing, keys
 from invalidation.lifecycle.closing import has_pending, pending_changes
-from invalidation.lifecycle.freezing import SAMPLE
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.freezing import SAMPLE, frozen_changes, frozen_paths
 from invalidation.lifecycle.heads import HeadState
 from invalidation.lifecycle.joining import read_head
-from invalidation.lifecycle.records import find_batch
+from invalidation.lifecycle.pausing import pause, resume
+from invalidation.lifecycle.records import BatchState, Kind, find_batch, read_batch
+from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
+from invalidation.lifecycle.roles import Role
 from invalidation.lifecycle.rows import pending_to_item
 from invalidation.lifecycle.table import Item
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution

@@ -5,29 +5,23 @@ from typing import Any
 import pytest
 
 from invalidation.errors import BatchContended, BatchNotFound
-from invalidation.lifecycle import (
-    BatchState,
-    Failure,
-    InvalidationRecord,
-    PlanSummary,
-    RetryPolicy,
-    Role,
-    TargetResult,
-    TargetState,
-    claim,
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.claiming import claim
+from invalidation.lifecycle.records import BatchState, read_batch
+from invalidation.lifecycle.requesting import open_own_batch
+from invalidation.lifecycle.resolving import (
     freeze_targets,
     invalidations,
-    keys,
-    open_own_batch,
     owed_targets,
-    read_batch,
     record_invalidation,
     record_plan,
-    summarise,
     target,
 )
-from invalidation.lifecycle.summaries import LONGEST_TARGETS, _as_many_as_fit
+from invalidation.lifecycle.roles import Role
+from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
+from invalidation.lifecycle.summaries import LONGEST_TARGETS, _as_many_as_fit, summarise
 from invalidation.lifecycle.table import ATTEMPTS, Item, Key
+from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, TargetState
 from invalidation.outcomes import Outcome
 from invalidation.plan import Budget, plan
 from tests.lifecycle_kit import (

@@ -4,10 +4,13 @@ from datetime import timedelta
 import pytest
 
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
-from invalidation.lifecycle import Role, Window, batch_id, join_each, keys, lead_name, needs_leader, pause, read_batch
+from invalidation.lifecycle import keys
 from invalidation.lifecycle.closing import has_pending, pending_changes
-from invalidation.lifecycle.executions import sweep_lead_name, sweep_retry_name
-from invalidation.lifecycle.joining import read_head
+from invalidation.lifecycle.executions import batch_id, lead_name, sweep_lead_name, sweep_retry_name
+from invalidation.lifecycle.joining import Window, join_each, needs_leader, read_head
+from invalidation.lifecycle.pausing import pause
+from invalidation.lifecycle.records import read_batch
+from invalidation.lifecycle.roles import Role
 from invalidation.lifecycle.table import ATTEMPTS, Item, Key
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution
 from tests.memory_table import MemoryTable

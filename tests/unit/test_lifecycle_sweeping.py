@@ -2,18 +2,14 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle import (
-    BatchTable,
-    Swept,
-    Window,
-    claim,
-    keys,
-    open_own_batch,
-    open_paths_batch,
-    pause,
-    sweep,
-)
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.claiming import claim
+from invalidation.lifecycle.joining import Window
+from invalidation.lifecycle.pausing import pause
+from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
 from invalidation.lifecycle.rows import pending_to_item
+from invalidation.lifecycle.sweeping import Swept, sweep
+from invalidation.lifecycle.table import BatchTable
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution, failed, invalidated
 from tests.memory_table import MemoryTable
 

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from invalidation.errors import MAX_MESSAGE
-from invalidation.lifecycle import Failure, read_batch, unfinished_batches
+from invalidation.lifecycle.auditing import unfinished_batches
+from invalidation.lifecycle.records import read_batch
+from invalidation.lifecycle.settling import Failure
 from invalidation.lifecycle.times import epoch_seconds
 from invalidation.outcomes import Outcome
 from ops.abandon import abandon, retention

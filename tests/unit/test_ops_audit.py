@@ -11,16 +11,12 @@ import pytest
 from click.testing import Result
 
 from invalidation.changes import Change
-from invalidation.lifecycle import (
-    Execution,
-    Failure,
-    RetryPolicy,
-    finish,
-    freeze_targets,
-    keys,
-    open_own_batch,
-    open_paths_batch,
-)
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.finishing import finish
+from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
+from invalidation.lifecycle.resolving import freeze_targets
+from invalidation.lifecycle.settling import Failure, RetryPolicy
 from invalidation.lifecycle.table import Page
 from ops.audit import COLUMNS, audit
 from ops.entries import Question, ask, known_buckets

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle import BatchState, pause
+from invalidation.lifecycle.pausing import pause
+from invalidation.lifecycle.records import BatchState
 from invalidation.outcomes import Outcome
 from ops.owed import Facts, Reader
 from ops.stack import Stack

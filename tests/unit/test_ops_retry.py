@@ -8,7 +8,10 @@ import pytest
 
 from invalidation.changes import Change
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle import Execution, Failure, Window, join, pause
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.joining import Window, join
+from invalidation.lifecycle.pausing import pause
+from invalidation.lifecycle.settling import Failure
 from ops import request
 from ops.retry import retry
 from tests.unit.operated import EXECUTION, START, FakeStates, World, event

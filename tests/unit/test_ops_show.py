@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from invalidation.lifecycle import Execution, Failure, keys, open_paths_batch
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.requesting import open_paths_batch
+from invalidation.lifecycle.settling import Failure
 from ops.report import load, read
 from ops.show import show
 from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World, event

@@ -8,8 +8,10 @@ import pytest
 
 from invalidation.changes import Change
 from invalidation.executions import MAX_REPLAYS, Unaccepted
-from invalidation.lifecycle import Execution, Failure, Window, join, keys
-from invalidation.lifecycle.joining import accept, read_head
+from invalidation.lifecycle import keys
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.joining import Window, accept, join, read_head
+from invalidation.lifecycle.settling import Failure
 from ops.moments import now
 from ops.pausing import pause, resume
 from ops.standing import look

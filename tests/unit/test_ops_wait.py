@@ -10,7 +10,7 @@ from typing import Any, cast
 import click
 import pytest
 
-from invalidation.lifecycle import Batch, BatchState
+from invalidation.lifecycle.records import Batch, BatchState
 from ops.covered import Result, Watch, progress
 from ops.owed import Facts
 from ops.stack import Stack

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, cast
 
-from invalidation.lifecycle import Window
 from invalidation.lifecycle.heads import Head
+from invalidation.lifecycle.joining import Window
 from ops.covered import Result, Watch
 from ops.owed import Facts, Reader
 from ops.stack import Stack

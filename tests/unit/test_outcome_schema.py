@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # jsonschema ships no types
 
 from invalidation import reports
-from invalidation.lifecycle import Finished, TargetState, TargetSummary
+from invalidation.lifecycle.summaries import Finished, TargetSummary
+from invalidation.lifecycle.targets import TargetState
 from invalidation.outcomes import Outcome
 from tests.outcome_schemas import faults, schema
 

@@ -10,24 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.lifecycle import (
-    Failure,
-    Finished,
+from invalidation.lifecycle.auditing import batches_of_bucket
+from invalidation.lifecycle.claiming import claim
+from invalidation.lifecycle.records import read_batch
+from invalidation.lifecycle.resolving import record_invalidation, record_plan, target
+from invalidation.lifecycle.settling import Failure, TargetResult
+from invalidation.lifecycle.summaries import LONGEST_TARGETS, Finished, TargetSummary, summarise
+from invalidation.lifecycle.targets import (
+    MAX_SAMPLE_CHARACTERS,
+    MAX_SAMPLE_PATHS,
     InvalidationRecord,
     PlanSummary,
-    TargetResult,
     TargetState,
-    TargetSummary,
-    batches_of_bucket,
-    claim,
-    read_batch,
-    record_invalidation,
-    record_plan,
-    summarise,
-    target,
 )
-from invalidation.lifecycle.summaries import LONGEST_TARGETS
-from invalidation.lifecycle.targets import MAX_SAMPLE_CHARACTERS, MAX_SAMPLE_PATHS
 from invalidation.limits import price
 from invalidation.outcomes import Outcome
 from invalidation.plan import Budget, Plan, plan

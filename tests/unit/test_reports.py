@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from invalidation import reports
 from invalidation.errors import MAX_MESSAGE
-from invalidation.lifecycle import Finished, TargetState, TargetSummary
+from invalidation.lifecycle.summaries import Finished, TargetSummary
+from invalidation.lifecycle.targets import TargetState
 from invalidation.outcomes import Outcome
 from invalidation.reports import Caught, Run, caught, failure_of, subject
 from tests.outcome_schemas import faults

@@ -14,7 +14,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
 from invalidation.changes import Change
-from invalidation.lifecycle import Execution, freeze_targets, open_own_batch, open_paths_batch, target
+from invalidation.lifecycle.executions import Execution
+from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
+from invalidation.lifecycle.resolving import freeze_targets, target
 from invalidation.plan import Budget
 from invalidation.routing import InvalidateBy
 from invalidation.tags import TagReader, too_many_tags, with_tags

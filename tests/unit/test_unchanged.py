@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invalidation.changes import Change
-from invalidation.lifecycle import without_unchanged
+from invalidation.lifecycle.unchanged import without_unchanged
 from tests.memory_table import MemoryTable
 
 NOW = datetime(2026, 11, 12, tzinfo=UTC)

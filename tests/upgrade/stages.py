@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from invalidation.errors import AccessDenied, CloudFrontUnavailable
-from invalidation.lifecycle import pause, remember_events_switched_on
 from invalidation.lifecycle.items import VERSION
+from invalidation.lifecycle.pausing import pause
+from invalidation.lifecycle.switching import remember_events_switched_on
 from invalidation.lifecycle.table import Item
 from invalidation.settings import Settings
 from tests.upgrade.world import DISTRIBUTIONS, Died, Edge, MortalTable, World, worlds

@@ -8,18 +8,15 @@ from typing import Any
 
 import pytest
 
-from invalidation.lifecycle import (
-    Batch,
-    TargetState,
-    Window,
-    batches_of_distribution,
-    events_switched_on_here,
-    resume,
-    summarise,
-    unfinished_batches,
-)
+from invalidation.lifecycle.auditing import batches_of_distribution, unfinished_batches
 from invalidation.lifecycle.items import VERSION
+from invalidation.lifecycle.joining import Window
 from invalidation.lifecycle.packing import unpack
+from invalidation.lifecycle.pausing import resume
+from invalidation.lifecycle.records import Batch
+from invalidation.lifecycle.summaries import summarise
+from invalidation.lifecycle.switching import events_switched_on_here
+from invalidation.lifecycle.targets import TargetState
 from invalidation.outcomes import Outcome
 from invalidation.settings import Settings
 from ops.entries import entry

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle import batches_of_bucket
+from invalidation.lifecycle.auditing import batches_of_bucket
 from ops.local import server, site
 from ops.local.aws import LocalAws
 from ops.local.package import lambda_interpreter

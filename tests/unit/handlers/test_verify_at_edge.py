@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from invalidation.edge import Answer, look
 from invalidation.errors import EdgeStillStale
-from invalidation.lifecycle import target
+from invalidation.lifecycle.resolving import target
 from tests.statemachine.site import Site
 from tests.unit.handlers.invoking import Invoke
 
