@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from invalidation.changes import Change
@@ -53,6 +53,12 @@ def test_content_that_differs_is_kept_in_whatever_order_the_events_come() -> Non
         assert OTHER.event_id in _kept(*order)
 
 
+def test_content_that_came_back_is_kept_though_an_older_event_with_the_same_came_late() -> None:
+    back, late = replace(AGAIN, event_id="back", sequencer="0055AED6DCD90281F0"), replace(OTHER, event_id="late")
+    last = replace(late, event_id="last", sequencer="0055AED6DCD90281F1")
+    assert _kept(FIRST, back, late, last) == ["event-1", "late", "last"], "between back and last viewers got the first"
+
+
 def test_a_shorter_sequencer_counts_as_padded_with_zeros() -> None:
     longer = replace(AGAIN, sequencer=FIRST.sequencer + "01")
     assert _kept(FIRST, longer) == ["event-1"]
@@ -74,6 +80,7 @@ def test_in_order_each_state_that_differs_from_the_one_before_is_kept(states: li
 
 
 @given(st.permutations(range(6)), st.lists(st.sampled_from("ab-"), min_size=6, max_size=6))
+@example([1, 4, 2, 3, 0, 5], list("abaaba"))
 def test_whatever_is_left_out_had_the_content_of_an_older_event_that_was_told_before(
     order: list[int], states: list[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """Leaving out overwrites that changed no content: the same ETag again (parameter ``SkipUnchanged``).
 
-What is remembered of a key is the ETag of the newest event that was taken up. It is written **before** the change is
+What is remembered of a key is the ETag of the newest event that has come. It is written **before** the change is
 accepted: whoever then dies leaves a change that its execution's replay accepts, because only a *newer* event with the
 same ETag is left out, never the one that is remembered. Events out of order are safe for the same reason: each event
 with another ETag than the remembered one is accepted, however late it comes.
@@ -39,18 +39,19 @@ def _is_unchanged(table: BatchTable, change: Change, now: datetime) -> bool:
         if found.get("v", VERSION) > VERSION:
             return False  # a later release's; it says nothing to this one, and stays as it is
         newer = _order(change.sequencer) > _order(found.get("sequencer", ""))
-        if newer and not change.deleted and change.etag and change.etag == found.get("etag"):
-            return True
         if not newer:
             return False  # what is remembered stays: it tells of a later state than this event
+        same = not change.deleted and bool(change.etag) and change.etag == found.get("etag")
         remembered = {
             "v": VERSION,
             "etag": None if change.deleted else change.etag or None,
             "sequencer": change.sequencer or None,
             "expiresAt": epoch_seconds(now + REMEMBERED),
         }
+        # Also where nothing changed: else an older event with other content, that comes late, would be taken for the
+        # state after this one, and the next change back to its content be left out.
         if table.update(key, remembered, {"sequencer": found.get("sequencer")}) is not None:
-            return False
+            return same
     table.delete_all([key])  # contended: nothing remembered means that nothing is left out
     return False
 
