@@ -17,7 +17,7 @@ from ops.local.loopback import is_loopback
 from ops.local.settings import ACCOUNT, REGION
 
 SECRET = "laptop"  # noqa: S105 - ministack accepts any secret for an account's root key
-CONFIG = Config(proxies={}, retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=25)
+CONFIG = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=25)
 
 
 class NotThisMachine(Exception):

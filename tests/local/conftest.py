@@ -17,7 +17,7 @@ from ops.local.package import deployment_package, lambda_interpreter
 from ops.local.settings import Settings
 from tests.local import tools
 
-QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
+QUICK = Settings(wait_scale=0.1, invalidation_seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
