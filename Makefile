@@ -25,7 +25,7 @@ demo: .venv/ready  ## Run the main job on a laptop-sized AWS and show what happe
 	@$(BIN)/invalidations local demo
 
 test: .venv/ready $(SAM)  ## Run all tests.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 build: .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
 	$(SAM) build
