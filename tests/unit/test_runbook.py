@@ -8,7 +8,7 @@ from invalidation.errors import ERRORS
 from tests.definition import ROOT, resources
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-NOT_OURS = {"States.Timeout", "Lambda.Unknown", "ABORTED"}
+NOT_OURS = {"States.Timeout", "States.Runtime", "Lambda.Unknown", "ABORTED"}
 
 
 def _headings(section: str) -> set[str]:
