@@ -136,6 +136,7 @@ def test_watch_in_a_terminal_is_a_screen(laptop: Laptop) -> None:
         stdout=its_end,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
+        preexec_fn=tools.heeds_ctrl_c,  # noqa: PLW1509 - no thread of ours holds a lock that it takes
     ) as process:
         os.close(its_end)
         shown = read_until(main_end, "nothing runs")

@@ -76,6 +76,7 @@ def started(folder: Path, *options: str, **environment: str) -> Iterator[subproc
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=tools.heeds_ctrl_c,  # noqa: PLW1509 - no thread of ours holds a lock that it takes
     )
     with process:
         try:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import time
 import zipfile
 from collections.abc import Callable
@@ -146,3 +147,8 @@ def stack(aws: LocalAws, resources: dict[str, Any], **sections: Any) -> str:
         return "" if status.endswith("IN_PROGRESS") else status
 
     return str(eventually(settled))
+
+
+def heeds_ctrl_c() -> None:
+    """As in a terminal: a shell that runs the tests in the background has its children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
