@@ -55,6 +55,7 @@ class Scheduler:
     def __init__(self) -> None:
         self.hub = getcurrent()
         self.tasks: list[Task] = []
+        self.killed: list[Task] = []
         self.clock = 0.0
         self.steps = 0
 
@@ -68,6 +69,7 @@ class Scheduler:
         """The task never goes on: no handler of its own runs, as in a machine that loses its power."""
         if task in self.tasks:
             self.tasks.remove(task)
+            self.killed.append(task)
 
     def pause(self) -> None:
         """Called by a task: let others go first."""
@@ -114,7 +116,8 @@ class Scheduler:
             self.kill(task)
 
     def close(self) -> None:
-        """End what is left. Greenlets that are not ended keep their frames until the garbage collector finds them."""
-        for task in self.tasks:
+        """End what is left, and what was killed: who does not end keeps a frame, and all that it holds."""
+        for task in [*self.tasks, *self.killed]:
             task.throw(GreenletExit)
         self.tasks.clear()
+        self.killed.clear()
