@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -52,7 +54,7 @@ def test_sam_builds_and_deploys_the_template_and_the_stack_works(
     laptop.aws.client("s3").create_bucket(Bucket=BUCKET)
     _sam(["build", "--build-dir", str(tmp_path / "build"), "--cache-dir", str(tmp_path / "cache")], environment)
     compiled = CliRunner().invoke(bytecode, [str(tmp_path / "build")])
-    assert (compiled.exit_code, compiled.output.startswith("Compiled for 3.13.")) == (0, True), compiled.output
+    assert (compiled.exit_code, compiled.output.startswith("Compiled for Python 3.13.")) == (0, True), compiled.output
     _sam(
         [
             *("deploy", "--config-file", str(ROOT / "samconfig.toml")),
@@ -69,7 +71,19 @@ def test_sam_builds_and_deploys_the_template_and_the_stack_works(
         stateMachineArn=outputs["StateMachineArn"], input=f'{{"bucket": "{BUCKET}", "keys": ["index.html"]}}'
     )
     assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert "__pycache__/observed.cpython-313.pyc" in uploaded(laptop)
     assert ended(laptop.aws, answer["executionArn"], seconds=60)["status"] == "SUCCEEDED"
+
+
+def uploaded(laptop: Laptop) -> set[str]:
+    """The files of the packages that the SAM CLI has put into its own bucket."""
+    s3 = laptop.aws.client("s3")
+    (bucket,) = [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("aws-sam-cli-")]
+    bodies = [
+        s3.get_object(Bucket=bucket, Key=each["Key"])["Body"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]
+    ]
+    packages = [BytesIO(body.read()) for body in bodies]
+    return {name for each in packages if zipfile.is_zipfile(each) for name in zipfile.ZipFile(each).namelist()}
 
 
 def _sam(arguments: list[str], environment: dict[str, str]) -> None:
