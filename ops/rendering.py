@@ -46,6 +46,10 @@ _NOTHING: Any = object()
 Document = dict[str, Any]
 
 
+class NotUnderstood(Exception):
+    """The template uses more of CloudFormation's language than before: a guess would be looked at in its place."""
+
+
 def translated(path: Path) -> Document:
     """A template with SAM's resources translated; the files that it refers to are taken as uploaded.
 
@@ -94,7 +98,7 @@ class _Rendering:
                 return bool(self._resolved(one) == self._resolved(other))
             case {"Fn::Not": [negated]}:
                 return not self._holds(negated)
-        raise NotImplementedError(f"condition {condition}")
+        raise NotUnderstood(f"condition {condition}")
 
     def _resolved(self, value: Any) -> Any:
         match value:
@@ -129,7 +133,7 @@ class _Rendering:
             case "Fn::Sub", str(text):
                 found = self._substituted(text, {})
             case _:
-                raise NotImplementedError(f"{function} of {argument}")
+                raise NotUnderstood(f"{function} of {argument}")
         return found
 
     def _substituted(self, text: str, names: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 
 from ops import scan
-from ops.rendering import rendered, translated
+from ops.rendering import NotUnderstood, rendered, translated
 from ops.scan import TEMPLATES, Exemption, documents, exemptions, policies, summary, verdict
 from ops.scanners import Finding, Scanned, ScannerProblem, checkov, parliament, pip_audit, program
 from tests.definition import ROOT, template
@@ -156,3 +156,19 @@ def test_ruffs_security_rules_are_on_but_where_a_reason_stands_beside_them() -> 
 
 def test_each_scanned_file_is_there() -> None:
     assert all((ROOT / path).is_file() for path in (*scan.REQUIREMENTS, *(path for path, _ in TEMPLATES.values())))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Base64": "x"}}}}},
+        {
+            "Conditions": {"Either": {"Fn::Or": [True, False]}},
+            "Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Condition": "Either"}},
+        },
+    ],
+    ids=["function", "condition"],
+)
+def test_what_is_not_understood_is_never_guessed(template: dict[str, Any]) -> None:
+    with pytest.raises(NotUnderstood, match=r"Fn::(Base64|Or)"):
+        rendered(template, {})

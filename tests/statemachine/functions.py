@@ -20,6 +20,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.rendering import NotUnderstood
 from tests.definition import ACCOUNT, REGION, ROOT, template
 
 KEPT = ("PATH", "HOME", "TZ", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -73,7 +74,7 @@ def _resolved(value: Any, refs: Mapping[str, Any]) -> Any:
         case {"Fn::If": [condition, yes, no]}:
             return _resolved(yes if _holds(_template()["Conditions"][condition], refs) else no, refs)
         case dict():
-            raise NotImplementedError(f"the tests cannot resolve {value}")
+            raise NotUnderstood(f"the tests cannot resolve {value}")
     return value
 
 
@@ -85,7 +86,7 @@ def _holds(condition: Any, refs: Mapping[str, Any]) -> bool:
             return not _holds(negated, refs)
         case {"Condition": name}:
             return _holds(_template()["Conditions"][name], refs)
-    raise NotImplementedError(f"the tests cannot decide {condition}")
+    raise NotUnderstood(f"the tests cannot decide {condition}")
 
 
 def folder_of(logical_id: str) -> str:

@@ -18,8 +18,7 @@ from typing import Any, NamedTuple, Protocol
 Item = dict[str, Any]
 
 ATTEMPTS = 10
-"""Lost conditional writes in a row before giving up. A loser normally reads the winner's GATHERING and follows it, so
-that even two in a row are rare."""
+"""Lost conditional writes in a row before giving up. Who loses reads what the winner wrote, and seldom loses again."""
 
 
 class Key(NamedTuple):

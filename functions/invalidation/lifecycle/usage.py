@@ -14,7 +14,7 @@ from invalidation.lifecycle.table import ATTEMPTS, BatchTable
 
 
 def count_paths(table: BatchTable, paths: int, now: datetime) -> None:
-    """Add to the month's paths."""
+    """Add to the month's paths; left out when every attempt was overtaken."""
     key = keys.usage(now)
     for _ in range(ATTEMPTS):
         item = table.get(key)
