@@ -41,7 +41,7 @@ def _environment(endpoint: str) -> dict[str, str]:
 def environment(laptop: Laptop) -> dict[str, str]:
     environment = _environment(laptop.aws.endpoint)
     if not SAM.exists():
-        pytest.skip("the SAM CLI is not set up: `make test` does it")
+        pytest.fail("the SAM CLI is not set up: `make test` does it")
     found = shutil.which(PYTHON)
     if not found or subprocess.run([found, "-V"], capture_output=True, env=environment, check=False).returncode:
         pytest.skip(f"`sam build` needs {PYTHON} on the PATH, for the runtime of the functions")
