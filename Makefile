@@ -29,7 +29,7 @@ test: .venv/ready $(SAM)  ## Run all tests.
 
 build: .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
 	$(SAM) build
-	@$(BIN)/python -m ops.bytecode .aws-sam/build
+	@$(BIN)/python -m tools.package bytecode .aws-sam/build
 	@echo 'Now deploy it: $(SAM) deploy --guided'
 
 lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state machine.
@@ -37,11 +37,11 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
-	$(BIN)/python -m ops.diagram --check README.md
-	$(BIN)/python -m ops.parameters --check README.md
+	$(BIN)/python -m tools.diagram --check README.md
+	$(BIN)/python -m tools.parameters --check README.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
-	$(BIN)/python -m ops.scan
-	$(BIN)/python -m ops.contents
+	$(BIN)/python -m tools.scan
+	$(BIN)/python -m tools.package
 
 # The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
 $(SAM): requirements/sam.txt
@@ -60,8 +60,8 @@ $(SCAN): requirements/scan.txt
 fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m ops.diagram --write README.md
-	$(BIN)/python -m ops.parameters --write README.md
+	$(BIN)/python -m tools.diagram --write README.md
+	$(BIN)/python -m tools.parameters --write README.md
 
 soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol, and chaos on the local AWS.
 	$(BIN)/python -m tests.simulation.soak --schedules 1000000

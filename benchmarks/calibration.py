@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 from benchmarks.cloud.cloudfront import PAGE, summary
 from benchmarks.cloud.functions import Work, slower
 from benchmarks.cloud.services import CREDENTIALS
-from invalidation.batches import BATCH_WRITE
+from invalidation.batches.dynamodb import BATCH_WRITE
 
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
 MANY = 100

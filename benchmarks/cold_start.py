@@ -21,7 +21,7 @@ from statistics import median
 
 from benchmarks.cloud.functions import LOADED
 from benchmarks.verdicts import Verdict, at_most
-from ops.local.package import deployment_package, lambda_interpreter
+from invalidations_cli.local.package import deployment_package, lambda_interpreter
 from tests.definition import resources
 from tests.statemachine.functions import folder_of
 
@@ -89,7 +89,7 @@ def package() -> Package:
     with zipfile.ZipFile(deployment_package()) as archive:
         sizes = {each.filename: each.file_size for each in archive.infolist()}
     ours = tuple(f"{folder_of(function)}/" for function in FUNCTIONS)
-    own = sum(size for name, size in sizes.items() if name.startswith((*ours, "invalidation/", "observed.py")))
+    own = sum(size for name, size in sizes.items() if name.startswith((*ours, "invalidation/")))
     return Package(deployment_package().stat().st_size, sum(sizes.values()), own)
 
 

@@ -14,7 +14,7 @@ from benchmarks.prices import besides_paths, total
 from benchmarks.rivals import Handler, Rival
 from benchmarks.sites import SITES, Deploy, deploy
 from benchmarks.verdicts import Verdict, at_most
-from invalidation.settings import Settings
+from invalidation.config import Settings
 
 SIZES = (1, 100, 1_000, 10_000)
 RATES = (100, 1_000)

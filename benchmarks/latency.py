@@ -14,7 +14,7 @@ from benchmarks.calibration import Calibration
 from benchmarks.cloud.account import Account
 from benchmarks.rivals import Rival
 from benchmarks.verdicts import Verdict, at_most, below
-from invalidation.limits import DISTRIBUTIONS_CACHE_SECONDS
+from invalidation.cloudfront.limits import DISTRIBUTIONS_CACHE_SECONDS
 
 PAGES = (1, 5, 50)
 RECENT, LONG_AGO = 40.0, DISTRIBUTIONS_CACHE_SECONDS + 60

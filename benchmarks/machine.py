@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from ops.local.package import lambda_interpreter
+from invalidations_cli.local.package import lambda_interpreter
 
 PACKAGES = ("boto3", "botocore", "aws-lambda-powertools", "ministack", "moto")
 

@@ -25,7 +25,7 @@ from itertools import product
 from math import inf
 from os.path import commonprefix
 
-from invalidation.plan import Budget, Plan, plan
+from invalidation.cloudfront.plan import Budget, Plan, plan
 
 BUDGET = Budget()
 SECONDS_FOR_100_000 = 1.0

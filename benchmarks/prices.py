@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.cloud.usage import Meter, Usage
-from invalidation.limits import DOLLARS_PER_PATH
+from invalidation.cloudfront.limits import DOLLARS_PER_PATH
 
 
 @dataclass(frozen=True, slots=True)

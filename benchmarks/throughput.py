@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ops.local import laptop as laptops
-from ops.local import server
-from ops.local.laptop import Laptop
-from ops.local.settings import Settings
+from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local import server
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import Settings
 
 WRITERS = 4
 PATIENCE_SECONDS = 300.0

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from ops.local.aws import CONFIG, LocalAws
-from ops.report import Recording, collect, read, render
+from invalidations_cli.local.aws import CONFIG, LocalAws
+from invalidations_cli.report import Recording, collect, read, render
 
 FOLDER = Path(".build", "reports")
 """In the folder of pytest's configuration; within it a folder for each test."""

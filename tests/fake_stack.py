@@ -1,4 +1,4 @@
-"""A stack as `ops.owed.Reader` sees it, without AWS."""
+"""A stack as `invalidations_cli.backlog.Reader` sees it, without AWS."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from invalidation.batches.model import Batch
+from invalidation.batches.table import BatchTable
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle.records import Batch
-from invalidation.lifecycle.table import BatchTable
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 PREFIX = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"

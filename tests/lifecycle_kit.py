@@ -2,16 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from invalidation.changes import Change
-from invalidation.lifecycle.closing import close
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.finishing import finish
-from invalidation.lifecycle.joining import Window, join
-from invalidation.lifecycle.resolving import freeze_targets
-from invalidation.lifecycle.roles import Joined
-from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
-from invalidation.lifecycle.summaries import Finished
-from invalidation.lifecycle.table import BatchTable
+from invalidation.batches.close import close
+from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
+from invalidation.batches.head import Execution, Joined, Window
+from invalidation.batches.join import join
+from invalidation.batches.table import BatchTable
+from invalidation.batches.targets import freeze_targets
+from invalidation.events import Change
+from invalidation.outcome import Finished, finished
 
 START = datetime(2026, 11, 23, 6, 27, 19, tzinfo=UTC)
 WINDOW = Window(seconds=10, max_seconds=60, grace_seconds=120)
@@ -80,7 +78,8 @@ class Lives:
         failure: Failure | None = None,
         retry: RetryPolicy = RETRY,
     ) -> Finished:
-        return finish(self.table, batch_id, execution(name), results, failure, self.clock, retry, RETENTION)
+        settled = finish(self.table, batch_id, execution(name), results, failure, self.clock, retry, RETENTION)
+        return finished(self.table, settled, batch_id, failure)
 
 
 def invalidated(distribution: str) -> TargetResult:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from invalidation.lifecycle.items import VERSION
-from invalidation.lifecycle.table import Index, Item, Key, Page
+from invalidation.batches.table import VERSION, Index, Item, Key, Page
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.cloud.assumed import CREATE_BURST, CREATES_A_SECOND, SECONDS
 from benchmarks.cloud.clock import Clock
 from benchmarks.cloud.usage import Meter, Usage
-from invalidation.limits import MAX_PATHS_IN_PROGRESS, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.cloudfront.limits import MAX_PATHS_IN_PROGRESS, MAX_WILDCARDS_IN_PROGRESS
 
 PAGE = 100
 """Distributions in one answer of ListDistributions (CloudFront API Reference)."""

@@ -27,8 +27,8 @@ from benchmarks.cloud.assumed import CONCURRENCY, LOG_EVENT_BYTES, PROCESSOR_MEG
 from benchmarks.cloud.clock import Process
 from benchmarks.cloud.services import Invocation, Services, Switch
 from benchmarks.cloud.usage import Meter
-from invalidation.batches import DynamoBatchTable
-from invalidation.cloudfront import CloudFront
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.cloudfront.client import CloudFront
 from tests.definition import ROOT, template
 from tests.statemachine.functions import environment, folder_of, parameters
 
@@ -87,17 +87,21 @@ class Loaded:
             raise ImportError(folder)
         module = importlib.util.module_from_spec(spec)
         variables = environment(logical_id, {**parameters(), **REFS, "InvalidationStateMachine": MACHINE})
-        ours = {"observed": self._modules["observed"]} if "observed" in self._modules else {}
+        ours = (
+            {"invalidation.observability": self._modules["invalidation.observability"]}
+            if "invalidation.observability" in self._modules
+            else {}
+        )
         with (
             patch.dict(os.environ, {**variables, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}),
             patch.dict(sys.modules),
             patch.object(boto3, "client", self.switch.client),
             redirect_stdout(self.output),
         ):
-            sys.modules.pop("observed", None)  # reads its environment when it is imported
+            sys.modules.pop("invalidation.observability", None)  # reads its environment when it is imported
             sys.modules.update(ours)
             spec.loader.exec_module(module)
-            self._modules.setdefault("observed", sys.modules["observed"])
+            self._modules.setdefault("invalidation.observability", sys.modules["invalidation.observability"])
         return module
 
 

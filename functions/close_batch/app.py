@@ -14,11 +14,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.lifecycle.closing import close
-from invalidation.lifecycle.executions import Execution
-from invalidation.settings import Settings
-from observed import Event, observed
+from invalidation.batches.close import close
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.head import Execution
+from invalidation.config import Settings
+from invalidation.observability import Event, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)

@@ -16,25 +16,20 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.accounts import cloudfront_client
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.cloudfront import CloudFront, Target
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.model import Batch, InvalidationRecord, Kind, PlanSummary, read_batch
+from invalidation.batches.snapshot import frozen_changes, frozen_paths
+from invalidation.batches.targets import count_paths, invalidations, read_target, record_invalidation, record_plan
+from invalidation.cloudfront.client import CloudFront, Target, caller_reference, cloudfront_client
+from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
+from invalidation.cloudfront.plan import Budget, Plan
+from invalidation.cloudfront.progress import Pending, Progress, Status
+from invalidation.cloudfront.routing import Distribution
+from invalidation.cloudfront.tags import TagReader, with_tags
+from invalidation.cloudfront.tags import planned as planned_for
+from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
-from invalidation.lifecycle.freezing import frozen_changes, frozen_paths
-from invalidation.lifecycle.records import Batch, Kind, read_batch
-from invalidation.lifecycle.resolving import invalidations, record_invalidation, record_plan, target
-from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
-from invalidation.lifecycle.usage import count_paths
-from invalidation.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
-from invalidation.plan import Budget, Plan
-from invalidation.progress import Pending, Progress, Status
-from invalidation.references import caller_reference
-from invalidation.routing import Distribution
-from invalidation.rules import budget_of, rules_of
-from invalidation.settings import Settings
-from invalidation.tags import TagReader, with_tags
-from invalidation.tags import planned as planned_for
-from observed import Event, chart, observed
+from invalidation.observability import Event, chart, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -59,7 +54,7 @@ def now() -> datetime:
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
     batch = read_batch(TABLE, event["batchId"])
-    distribution = Distribution.from_document(target(TABLE, batch.batch_id, event["distributionId"]).document)
+    distribution = Distribution.from_document(read_target(TABLE, batch.batch_id, event["distributionId"]).document)
     planned = _planned(batch, distribution)
     status = _nothing_to_send(batch, planned)
     try:

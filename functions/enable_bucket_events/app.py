@@ -17,16 +17,16 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.bucket_events import BucketEvents
-from invalidation.errors import BucketNotReady, InvalidationError
-from invalidation.lifecycle.switching import (
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.bucket_events import (
+    BucketEvents,
     events_switched_on_here,
     forget_events_switched_on,
     remember_events_switched_on,
 )
-from invalidation.settings import Settings
-from observed import Event, logger, observed
+from invalidation.config import Settings
+from invalidation.errors import BucketNotReady, InvalidationError
+from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)

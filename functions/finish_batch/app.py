@@ -15,15 +15,14 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation import reports
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.finishing import finish
-from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
-from invalidation.lifecycle.summaries import Finished
-from invalidation.progress import Status
-from invalidation.settings import Settings
-from observed import Event, chart, observed
+from invalidation import outcome as reports
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
+from invalidation.batches.head import Execution
+from invalidation.cloudfront.progress import Status
+from invalidation.config import Settings
+from invalidation.observability import Event, chart, observed
+from invalidation.outcome import Finished, finished
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -41,8 +40,8 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     started = datetime.fromisoformat(event["startedAt"])
     failure = reports.failure_of(state)
     if "batchId" in state:
-        finished = _finish(state, Execution(event["execution"], started), failure)
-        report = reports.of_batch(finished, reports.Run(event["execution"], started, now()))
+        told = _finish(state, Execution(event["execution"], started), failure)
+        report = reports.of_batch(told, reports.Run(event["execution"], started, now()))
     else:
         nameless = failure or reports.Caught("Unknown", "the run ended without a batch and without a reason")
         report = reports.without_batch(nameless, reports.Run(event["execution"], started, now()))
@@ -51,16 +50,18 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
 
 
 def _finish(state: Mapping[str, Any], execution: Execution, failure: reports.Caught | None) -> Finished:
-    return finish(
+    why = Failure(failure.error, failure.message) if failure else None
+    settled = finish(
         TABLE,
         state["batchId"],
         execution,
         [_result(each) for each in state.get("results", [])],
-        Failure(failure.error, failure.message) if failure else None,
+        why,
         now,
         RetryPolicy(SETTINGS.max_tries),
         SETTINGS.audit_retention,
     )
+    return finished(TABLE, settled, state["batchId"], why)
 
 
 def _result(result: Mapping[str, Any]) -> TargetResult:

@@ -10,11 +10,10 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from invalidation.accounts import cloudfront_client
-from invalidation.cloudfront import CloudFront
-from invalidation.progress import Progress
-from invalidation.settings import Settings
-from observed import Event, chart, observed
+from invalidation.cloudfront.client import CloudFront, cloudfront_client
+from invalidation.cloudfront.progress import Progress
+from invalidation.config import Settings
+from invalidation.observability import Event, chart, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))

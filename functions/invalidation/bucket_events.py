@@ -3,6 +3,8 @@
 ``PutBucketNotificationConfiguration`` replaces the whole configuration (S3 API Reference), so this reads, merges,
 writes, and reads back. S3 offers no conditional write here: a concurrent change shows when what is read back differs
 from what was written, or when S3 refuses the write because of it, and then the merge is done again.
+
+What this stack switched on itself: EventBridge on a bucket has no owner, so only that may be undone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from invalidation.errors import BucketNotReady, ConcurrentBucketChange
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+from invalidation.batches.table import BatchTable, registry_key
 
 Configuration = dict[str, Any]
 
@@ -174,3 +177,21 @@ def _not_ready(bucket: str, error: ClientError) -> BucketNotReady:
             "or set EnableBucketEvents to false and turn EventBridge on yourself"
         )
     return BucketNotReady(f"bucket {bucket}: {error.operation_name} failed with {code}: {error}")
+
+
+_MARK = "eventsSwitchedOn"
+
+
+def remember_events_switched_on(table: BatchTable, bucket: str) -> None:
+    """Note that this stack, and nobody before it, let the bucket send its events."""
+    table.update(registry_key(bucket), {_MARK: True}, {})
+
+
+def forget_events_switched_on(table: BatchTable, bucket: str) -> None:
+    """Note that it was undone."""
+    table.update(registry_key(bucket), {_MARK: None}, {})
+
+
+def events_switched_on_here(table: BatchTable, bucket: str) -> bool:
+    """Whether it was this stack that let the bucket send its events."""
+    return bool((table.get(registry_key(bucket)) or {}).get(_MARK))

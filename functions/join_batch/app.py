@@ -16,17 +16,18 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.changes import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch, parse
+from invalidation.batches import join as joining
+from invalidation.batches import join as requesting
+from invalidation.batches import join as unchanged
+from invalidation.batches import targets as claiming
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.head import Execution, Joined, Window, batch_id, lead_name
+from invalidation.cloudfront.patterns import key_filter
+from invalidation.config import Settings
 from invalidation.errors import BatchNotFound, InvalidRequest
+from invalidation.events import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch, parse
 from invalidation.executions import Executions
-from invalidation.lifecycle import claiming, joining, requesting, unchanged
-from invalidation.lifecycle.executions import Execution, batch_id, lead_name
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.roles import Joined
-from invalidation.patterns import key_filter
-from invalidation.settings import Settings
-from observed import Event, chart, logger, observed
+from invalidation.observability import Event, chart, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)

@@ -16,11 +16,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from invalidation import reports
-from invalidation.chat import chat_message
+from invalidation import outcome as reports
+from invalidation.config import Settings
 from invalidation.errors import NotificationFailed
-from invalidation.settings import Settings
-from observed import Event, observed
+from invalidation.observability import Event, observed
+from invalidation.outcome import chat_message
 
 SETTINGS = Settings.from_environment(os.environ)
 SNS = boto3.client("sns", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}))

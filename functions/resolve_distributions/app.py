@@ -13,15 +13,14 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.accounts import cloudfront_client
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.cloudfront import CloudFront
-from invalidation.lifecycle.records import Batch, Kind, read_batch
-from invalidation.lifecycle.resolving import freeze_targets, owed_targets
-from invalidation.limits import MAX_TARGETS_AT_ONCE
-from invalidation.routing import Distribution
-from invalidation.settings import Settings
-from observed import Event, logger, observed
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.model import Batch, Kind, read_batch
+from invalidation.batches.targets import freeze_targets, owed_targets
+from invalidation.cloudfront.client import CloudFront, cloudfront_client
+from invalidation.cloudfront.limits import MAX_TARGETS_AT_ONCE
+from invalidation.cloudfront.routing import Distribution
+from invalidation.config import Settings
+from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)

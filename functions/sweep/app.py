@@ -14,13 +14,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.head import Window
+from invalidation.batches.sweep import sweep
+from invalidation.batches.targets import paths_of_month
+from invalidation.config import Settings
 from invalidation.executions import Executions
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.sweeping import sweep
-from invalidation.lifecycle.usage import paths_of_month
-from invalidation.settings import Settings
-from observed import HAS_DASHBOARD, Event, alarm, logger, observed
+from invalidation.observability import HAS_DASHBOARD, Event, alarm, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)

@@ -14,16 +14,16 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.edge import Looked, Verdict, look
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.model import Batch, Kind, read_batch
+from invalidation.batches.snapshot import frozen_changes
+from invalidation.batches.targets import read_target, record_looks
+from invalidation.cloudfront.edge import Looked, Verdict, look
+from invalidation.cloudfront.routing import Distribution, PathRules, served
+from invalidation.cloudfront.routing import Verdict as Routing
+from invalidation.config import Settings
 from invalidation.errors import EdgeStillStale
-from invalidation.lifecycle.freezing import frozen_changes
-from invalidation.lifecycle.records import Batch, Kind, read_batch
-from invalidation.lifecycle.resolving import record_looks, target
-from invalidation.routing import Distribution, PathRules, served
-from invalidation.routing import Verdict as Routing
-from invalidation.settings import Settings
-from observed import Event, observed
+from invalidation.observability import Event, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -37,7 +37,7 @@ MAX_KEYS = 100
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
     batch = read_batch(TABLE, event["batchId"])
-    distribution = Distribution.from_document(target(TABLE, batch.batch_id, event["distributionId"]).document)
+    distribution = Distribution.from_document(read_target(TABLE, batch.batch_id, event["distributionId"]).document)
     host = SETTINGS.verify_host or distribution.domain_name
     looks = [look(S3, batch.bucket, key, host, path) for key, path in islice(_paths(batch, distribution), MAX_LOOKS)]
     record_looks(TABLE, batch.batch_id, distribution.id, [each.to_document() for each in looks])

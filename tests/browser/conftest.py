@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from ops.report import Recording, load, read, render
-from ops.report.run import Status
+from invalidations_cli.report import Recording, load, read, render
+from invalidations_cli.report.run import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

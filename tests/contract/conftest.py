@@ -9,11 +9,11 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from invalidation.batches import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.lifecycle.table import BatchTable
-from ops.local import server
-from ops.local.aws import LocalAws
-from ops.local.settings import Settings
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.table import BatchTable
+from invalidations_cli.local import server
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.settings import Settings
 from tests.definition import resources
 from tests.memory_table import MemoryTable
 

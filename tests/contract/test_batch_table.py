@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from invalidation.lifecycle.table import BatchTable, Index, Item, Key, indexed, items
+from invalidation.batches.table import BatchTable, Index, Item, Key, indexed, items
 
 ODD_TEXT = 'ключ\x00\x1f\x7f \u2028"\\/%2B+🙂'
 

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.abandoning import abandon
-from invalidation.lifecycle.auditing import (
+from invalidation.batches.close import close
+from invalidation.batches.finish import abandon
+from invalidation.batches.head import Role, has_pending, pause, resume
+from invalidation.batches.join import join, open_paths_batch
+from invalidation.batches.model import InvalidationRecord, Outcome, PlanSummary, epoch_seconds, read_batch
+from invalidation.batches.queries import (
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
@@ -15,21 +18,18 @@ from invalidation.lifecycle.auditing import (
     parked_batches,
     unfinished_batches,
 )
-from invalidation.lifecycle.claiming import claim
-from invalidation.lifecycle.closing import close, has_pending
-from invalidation.lifecycle.freezing import frozen_changes
-from invalidation.lifecycle.joining import join
-from invalidation.lifecycle.pausing import pause, resume
-from invalidation.lifecycle.records import read_batch
-from invalidation.lifecycle.requesting import open_paths_batch
-from invalidation.lifecycle.resolving import freeze_targets, owed_targets, record_invalidation, record_plan, target
-from invalidation.lifecycle.roles import Role
-from invalidation.lifecycle.summaries import summarise
-from invalidation.lifecycle.sweeping import sweep
-from invalidation.lifecycle.table import BatchTable, items
-from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
-from invalidation.lifecycle.times import epoch_seconds
-from invalidation.outcomes import Outcome
+from invalidation.batches.snapshot import frozen_changes
+from invalidation.batches.sweep import sweep
+from invalidation.batches.table import BatchTable, batch_pk, items
+from invalidation.batches.targets import (
+    claim,
+    freeze_targets,
+    owed_targets,
+    read_target,
+    record_invalidation,
+    record_plan,
+)
+from invalidation.outcome import summarise
 from tests.lifecycle_kit import RETENTION, START, WINDOW, Clock, Lives, change, execution, failed, invalidated, skipped
 
 
@@ -81,7 +81,7 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
     record_plan(table, joined.batch_id, first, PlanSummary(2, 1, 1, (("/a*", 2),)))
     record = InvalidationRecord(0, f"I{name}", "reference", 2, 1, clock())
     record_invalidation(table, joined.batch_id, first, record)
-    assert target(table, joined.batch_id, first).document == {"rate": 0.5}
+    assert read_target(table, joined.batch_id, first).document == {"rate": 0.5}
 
     tried = lives.finish(joined.batch_id, name, invalidated(first), failed(second))
     assert (tried.outcome, tried.next_try_at) == (Outcome.PARTLY_FAILED, START + timedelta(minutes=5))
@@ -95,7 +95,7 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
     assert (ended.outcome, ended.seconds) == (Outcome.COMPLETED, 300)
     assert summarise(table, joined.batch_id) == ended
     assert joined.batch_id not in [each.batch_id for each in unfinished_batches(table)]
-    expiry = [item.get("expiresAt") for item in items(table, keys.batch(joined.batch_id), keys=True)]
+    expiry = [item.get("expiresAt") for item in items(table, batch_pk(joined.batch_id), keys=True)]
     assert len(expiry) == 5
     assert len(set(expiry)) == 1
 
@@ -117,7 +117,7 @@ def test_a_parked_batch_is_given_up_and_expires(table: BatchTable, clock: Clock,
     ended = abandon(table, joined.batch_id, "nobody needs it", clock, RETENTION)
     assert (ended.outcome, ended.ended) == (Outcome.ABANDONED, True)
     assert joined.batch_id not in [each.batch_id for each in parked_batches(table)]
-    expiry = {item.get("expiresAt") for item in items(table, keys.batch(joined.batch_id), keys=True)}
+    expiry = {item.get("expiresAt") for item in items(table, batch_pk(joined.batch_id), keys=True)}
     assert expiry == {epoch_seconds(START + RETENTION)}
 
 

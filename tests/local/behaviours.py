@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from ops.local.aws import LocalAws
+from invalidations_cli.local.aws import LocalAws
 from tests.local import tools
 
 OUTSIDE = "192.0.2.1"

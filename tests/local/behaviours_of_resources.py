@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
-from ops.local import site
-from ops.local.aws import LocalAws
+from invalidations_cli.local import site
+from invalidations_cli.local.aws import LocalAws
 from tests.local import tools
 
 TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}

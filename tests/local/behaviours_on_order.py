@@ -6,9 +6,9 @@ import urllib.error
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops.local import control, faults, site
-from ops.local.aws import LocalAws
-from ops.local.faults import Fault
+from invalidations_cli.local import control, faults, site
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.faults import Fault
 from tests.local import behaviours_of_resources, tools
 
 ASKS_SNS = """

@@ -22,11 +22,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops.local import faults, readings, server, site
-from ops.local import laptop as laptops
-from ops.local.faults import Fault
-from ops.local.laptop import Laptop
-from ops.local.settings import Settings
+from invalidations_cli.local import faults, readings, server, site
+from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local.faults import Fault
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import Settings
 from tests.local import fresh, tools
 from tests.local.disturbed import Changes, Repeated, Schedule, Stops, running_executions
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ops.local import deploy, server, site
-from ops.local import laptop as laptops
-from ops.local.aws import LocalAws
-from ops.local.laptop import Laptop
-from ops.local.package import deployment_package, lambda_interpreter
-from ops.local.settings import Settings
+from invalidations_cli.local import deploy, server, site
+from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.package import deployment_package, lambda_interpreter
+from invalidations_cli.local.settings import Settings
 from tests.local import tools
 
 QUICK = Settings(wait_scale=0.1, invalidation_seconds=0.5)

@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import uuid4
 
-from ops.local.aws import LocalAws
-from ops.local.settings import REGION
-from ops.local.site import CACHING_OPTIMIZED
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.settings import REGION
+from invalidations_cli.local.site import CACHING_OPTIMIZED
 
 ELSEWHERE = "app.example.com"
 CUSTOM = {

@@ -10,9 +10,9 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-from ops.local import control
-from ops.local.deploy import STACK
-from ops.local.laptop import Laptop
+from invalidations_cli.local import control
+from invalidations_cli.local.deploy import STACK
+from invalidations_cli.local.laptop import Laptop
 from tests.local import fresh, tools
 
 MOST_RUNNING = 40

@@ -10,13 +10,13 @@ from uuid import uuid4
 import boto3
 import botocore.session
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.auditing import parked_batches
-from ops.local import faults, site
-from ops.local.aws import SECRET, LocalAws, defaults_only
-from ops.local.faults import Fault
-from ops.local.server import ROOT
-from ops.local.settings import ACCOUNT, REGION
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.queries import parked_batches
+from invalidations_cli.local import faults, site
+from invalidations_cli.local.aws import SECRET, LocalAws, defaults_only
+from invalidations_cli.local.faults import Fault
+from invalidations_cli.local.server import ROOT
+from invalidations_cli.local.settings import ACCOUNT, REGION
 from tests.local import distributions, privileges, stacks, tools
 
 STACK = "everything"

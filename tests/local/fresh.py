@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from ops.local.aws import LocalAws
+from invalidations_cli.local.aws import LocalAws
 from tests.cloudfront_model import Reading, purged
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ops.local import control
-from ops.local.aws import LocalAws
+from invalidations_cli.local import control
+from invalidations_cli.local.aws import LocalAws
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from ops.cli import main
-from ops.local.laptop import Laptop
-from ops.stack import Stack, clients_for, find_stack
+from invalidations_cli.aws import Stack, clients_for, find_stack
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.main import main
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
 
-from ops.local import deploy
-from ops.local.aws import LocalAws
-from ops.local.deploy import DeployProblem, Template, failures
+from invalidations_cli.local import deploy
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.deploy import DeployProblem, Template, failures
 from tests.local import tools
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.auditing import batches_of_bucket
-from invalidation.lifecycle.records import Batch
-from ops.local import readings
-from ops.local.laptop import Laptop
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.model import Batch
+from invalidation.batches.queries import batches_of_bucket
+from invalidations_cli.local import readings
+from invalidations_cli.local.laptop import Laptop
 from tests.local import fresh, memory, tools
 
 CLIENTS = 16

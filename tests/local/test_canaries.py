@@ -5,8 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from ops.local import patches, server
-from ops.local.settings import ALL_PATCHES, Settings
+from invalidations_cli.local import patches, server
+from invalidations_cli.local.settings import ALL_PATCHES, Settings
 from tests.local import behaviours, behaviours_of_resources, behaviours_on_order
 from tests.local.conftest import Emulators
 
@@ -19,12 +19,14 @@ def test_ministack_needs_the_patch_and_the_patch_helps(name: str, emulators: Emu
     behaves = next(getattr(module, name) for module in told_of if hasattr(module, name))
     with ThreadPoolExecutor(2) as both:
         plain, patched = both.map(behaves, (emulators.plain, emulators.patched))
-    assert not plain, f"ministack does by itself what ops/local/patches/{name}.py is for: take the patch out"
-    assert patched, f"ops/local/patches/{name}.py does not do what it is for"
+    assert not plain, (
+        f"ministack does by itself what invalidations_cli/local/patches/{name}.py is for: take the patch out"
+    )
+    assert patched, f"invalidations_cli/local/patches/{name}.py does not do what it is for"
 
 
 def test_every_patch_is_a_module_and_every_module_a_patch() -> None:
-    modules = {path.stem for path in (server.ROOT / "ops/local/patches").glob("*.py")} - {"__init__"}
+    modules = {path.stem for path in (server.ROOT / "invalidations_cli/local/patches").glob("*.py")} - {"__init__"}
     assert modules == set(ALL_PATCHES)
 
 

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from invalidation.lifecycle.auditing import batches_of_bucket
-from invalidation.lifecycle.freezing import frozen_changes
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.pausing import pause, resume
-from invalidation.lifecycle.records import BatchState
-from ops.local import deploy, readings
-from ops.local.laptop import Laptop
+from invalidation.batches.head import Window, pause, resume
+from invalidation.batches.model import BatchState
+from invalidation.batches.queries import batches_of_bucket
+from invalidation.batches.snapshot import frozen_changes
+from invalidations_cli.local import deploy, readings
+from invalidations_cli.local.laptop import Laptop
 from tests.local import tools
 from tests.local.shell import Shell, last_line, put
 

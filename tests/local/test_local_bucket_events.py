@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from ops.local.aws import LocalAws
-from ops.local.deploy import DeployProblem
-from ops.local.laptop import Laptop
-from ops.local.settings import REGION
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.deploy import DeployProblem
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import REGION
 from tests.local import stacks, tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]

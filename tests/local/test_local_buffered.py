@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ops.local import laptop as laptops
-from ops.local import server
-from ops.local.deploy import STACK
-from ops.local.laptop import Laptop
-from ops.local.settings import Settings
+from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local import server
+from invalidations_cli.local.deploy import STACK
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import Settings
 from tests.local import fresh, stacks, storm, tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("buffered")]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ops.local import readings
-from ops.local.laptop import Laptop
+from invalidations_cli.local import readings
+from invalidations_cli.local.laptop import Laptop
 from tests.local import tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]

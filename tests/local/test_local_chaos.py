@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from ops.local import laptop as laptops
-from ops.local import server
+from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local import server
 from tests.execution_reports import reported_of
 from tests.local import chaos, fresh
 

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from ops.local import demo, readings
-from ops.local.laptop import Laptop
+from invalidations_cli.local import demo, readings
+from invalidations_cli.local.laptop import Laptop
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
 

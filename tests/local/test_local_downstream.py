@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ops.local import deploy, readings
-from ops.local.laptop import Laptop
+from invalidations_cli.local import deploy, readings
+from invalidations_cli.local.laptop import Laptop
 from tests.definition import ROOT
 from tests.local import tools
 from tests.local.shell import put

@@ -8,10 +8,10 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from ops.local import server
-from ops.local.aws import LocalAws
-from ops.local.package import lambda_interpreter
-from ops.local.settings import ACCOUNT, REGION, Settings
+from invalidations_cli.local import server
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.package import lambda_interpreter
+from invalidations_cli.local.settings import ACCOUNT, REGION, Settings
 from tests.definition import states
 from tests.local import privileges
 from tests.local.features import STACK, Everything

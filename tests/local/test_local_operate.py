@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from ops.cli import main
-from ops.local import readings
-from ops.local.laptop import Laptop
-from ops.local.server import ROOT
+from invalidations_cli.local import readings
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.server import ROOT
+from invalidations_cli.main import main
 from tests.local import tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
@@ -130,7 +130,7 @@ def test_watch_in_a_terminal_is_a_screen(laptop: Laptop) -> None:
     main_end, its_end = pty.openpty()
     arguments = ["watch", "--timeout", "60", "--endpoint-url", laptop.endpoint]
     with subprocess.Popen(
-        [sys.executable, "-m", "ops.cli", *arguments],
+        [sys.executable, "-m", "invalidations_cli.main", *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": "functions", "TERM": "xterm", "COLUMNS": "120", "LINES": "40"},
         stdout=its_end,

@@ -8,10 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.local import deploy
-from ops.local.aws import SECRET, LocalAws
-from ops.local.laptop import Laptop
-from ops.local.settings import ACCOUNT, REGION
+from invalidations_cli.local import deploy
+from invalidations_cli.local.aws import SECRET, LocalAws
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import ACCOUNT, REGION
 from tests.definition import ROOT
 from tests.local import distributions, fresh, stacks, tools
 

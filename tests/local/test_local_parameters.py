@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.records import Batch, read_batch
-from ops.explain import explain
-from ops.local import site
-from ops.local.aws import LocalAws
-from ops.local.laptop import Laptop
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.model import Batch, read_batch
+from invalidations_cli.commands.explain import explain
+from invalidations_cli.local import site
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.laptop import Laptop
 from tests.local import distributions, fresh, stacks, tools
 from tests.outcome_schemas import faults
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ops.bytecode import bytecode
-from ops.local.laptop import Laptop
-from ops.local.server import ROOT
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.server import ROOT
 from tests.local.tools import ended
+from tools.package import bytecode
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
 

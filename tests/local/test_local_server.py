@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.local import launcher, server
-from ops.local.aws import LocalAws, NotThisMachine
-from ops.local.settings import DIRECTORY_PREFIX, Settings
+from invalidations_cli.local import launcher, server
+from invalidations_cli.local.aws import LocalAws, NotThisMachine
+from invalidations_cli.local.settings import DIRECTORY_PREFIX, Settings
 from tests.local import tools
 
 pytestmark = pytest.mark.local
@@ -33,7 +33,7 @@ def launch(directory: Path) -> subprocess.Popen[bytes]:
 
 def test_when_the_starter_dies_the_emulator_ends_and_its_directory_goes(tmp_path: Path, neighbour: Path) -> None:
     starter = (
-        "import os, sys\nfrom ops.local.server import running\nfrom ops.local.settings import Settings\n"
+        "import os, sys\nfrom invalidations_cli.local.server import running\nfrom invalidations_cli.local.settings import Settings\n"
         "with running(Settings(patches=()), int(sys.argv[1])):\n    os._exit(9)\n"
     )
     port = server.free_port()

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from ops.local import laptop as laptops
-from ops.local import server
-from ops.local.laptop import Laptop
-from ops.local.settings import Settings
+from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local import server
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import Settings
 from tests.local import fresh, storm
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("storm")]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from ops.local import deploy, site
-from ops.local.aws import LocalAws
-from ops.local.laptop import Laptop
+from invalidations_cli.local import deploy, site
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.laptop import Laptop
 from tests.local import distributions, fresh, tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]

@@ -17,8 +17,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from ops.local import server
-from ops.local.aws import LocalAws
+from invalidations_cli.local import server
+from invalidations_cli.local.aws import LocalAws
 from tests.local import tools
 from tests.local.conftest import Emulators
 
@@ -70,7 +70,7 @@ def trap() -> Iterator[Trap]:
 def started(folder: Path, *options: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """The command as a person starts it; `folder` is where it puts its temporary files."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.cli", "local", "up", *options],
+        [sys.executable, "-m", "invalidations_cli.main", "local", "up", *options],
         cwd=server.ROOT,
         env=os.environ | {"TMPDIR": str(folder)} | environment,
         stdout=subprocess.PIPE,

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.resolving import target
-from ops.local import control, faults, site
-from ops.local.aws import LocalAws
-from ops.local.faults import Fault
-from ops.local.laptop import Laptop
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.targets import read_target
+from invalidations_cli.local import control, faults, site
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.faults import Fault
+from invalidations_cli.local.laptop import Laptop
 from tests.local import behaviours_of_resources, fresh, privileges, stacks, tools
 from tests.outcome_schemas import faults as faults_of_document
 
@@ -65,7 +65,7 @@ class Site:
     def looked(self, batch_id: str) -> list[dict[str, str]]:
         """What was seen at the edge, as the audit keeps it."""
         table = DynamoBatchTable(self.aws.client("dynamodb"), self.outputs["BatchTableName"])
-        return [dict(each) for each in target(table, batch_id, self.distribution.distribution_id).edge]
+        return [dict(each) for each in read_target(table, batch_id, self.distribution.distribution_id).edge]
 
     def sweep(self, ahead: timedelta) -> dict[str, Any]:
         function = privileges.resources(self.aws, self.name)["SweepFunction"]

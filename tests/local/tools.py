@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from ops.local.aws import LocalAws
+from invalidations_cli.local.aws import LocalAws
 
 TRUST = {
     "Version": "2012-10-17",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.report import read
-from ops.report.run import Run
+from invalidations_cli.report import read
+from invalidations_cli.report.run import Run
 
 START = 1_790_000_000.0
 """When every such history starts, in seconds since 1970; each event is one second after the one before it."""

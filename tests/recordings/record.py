@@ -23,7 +23,7 @@ import pytest
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 
-from ops.report import Recording, collect, dump
+from invalidations_cli.report import Recording, collect, dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def on_moto() -> Recording:
 
 
 def on_ministack(port: int = 14599) -> Recording:
-    """ministack as it comes, without the patches of `ops.local`: it calls whatever a function raises a HandlerError."""
+    """ministack as it comes, without the patches of `invalidations_cli.local`: it calls whatever a function raises a HandlerError."""
     definition = re.sub(
         '"(Throttled|NoSuchDistribution|AccessDenied)"', '"Runtime.HandlerError"', DEFINITION.read_text()
     )

@@ -39,11 +39,11 @@ def loaded(name: str, **environment: str) -> Iterator[ModuleType]:
         patch.setattr(boto3, "client", lambda *_, **__: client)
         for variable, value in names.items():
             patch.setenv(variable, value)
-        for each in ("observed", name):
+        for each in ("invalidation.observability", name):
             patch.delitem(sys.modules, each, raising=False)
         module = importlib.import_module(name)
         patch.delitem(sys.modules, name)
-        importlib.import_module("observed").logger.handlers[0].setStream(log)
+        importlib.import_module("invalidation.observability").logger.handlers[0].setStream(log)
         fakes: dict[str, Any] = {"log": log, "client": client, "count": lambda *_: None, "seconds": lambda *_: None}
         for attribute, fake in fakes.items():
             patch.setattr(module, attribute, fake, raising=False)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from invalidation.changes import Changes, parse
 from invalidation.errors import MAX_MESSAGE, InvalidRequest
+from invalidation.events import Changes, parse
 from tests.memory_table import MemoryTable
 from tests.security.mutations import AT_ONCE, SAMPLES, SECRET, SECRETIVE, documents, mended
 

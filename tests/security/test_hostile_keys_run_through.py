@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from invalidation.paths import covers, encode
+from invalidation.cloudfront.paths import covers, encode
 from tests.security.hostile import KEYS
 from tests.statemachine import stack as stacks
 from tests.statemachine.events import changed

@@ -12,23 +12,21 @@ from typing import Any
 import click
 import pytest
 
-from invalidation.distribution import Behavior, Distribution, Origin
+from invalidation.batches.finish import Failure
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.cloudfront.explain import explain
+from invalidation.cloudfront.routing import PathRules
 from invalidation.errors import InvalidRequest
-from invalidation.explain import explain
-from invalidation.lifecycle.settling import Failure
-from invalidation.lifecycle.summaries import summarise
-from invalidation.reports import Run, of_batch
-from invalidation.routing import PathRules
-from ops.audit import audit
-from ops.dead_letters import dead_letters
-from ops.explain import Answer, show_one
-from ops.follow import Ending
-from ops.outcome_lines import lines_of
-from ops.report import read, render
-from ops.request import request
-from ops.show import show
-from ops.shown import shown
-from ops.status import status
+from invalidation.outcome import Run, of_batch, summarise
+from invalidations_cli.commands.audit import audit
+from invalidations_cli.commands.dead_letters import dead_letters
+from invalidations_cli.commands.explain import Answer, show_one
+from invalidations_cli.commands.request import lines_of, request
+from invalidations_cli.commands.show import show
+from invalidations_cli.commands.status import status
+from invalidations_cli.history import Ending
+from invalidations_cli.output import escape
+from invalidations_cli.report import read, render
 from tests.security.hostile import KEYS
 from tests.unit.operated import EXECUTION, START, World
 from tests.unit.test_ops_dead_letters import FakeQueue, event
@@ -181,7 +179,7 @@ def test_the_story_of_a_batch_shows_the_key_and_obeys_nothing_of_it(key: str) ->
     batch = alone.batch([key, "index.html"])
     output = alone.run(show, batch).output
     assert harmless(output)
-    assert shown(key, 40).rstrip("…").strip() in _unwrapped(output)
+    assert escape(key, 40).rstrip("…").strip() in _unwrapped(output)
 
 
 def _unwrapped(output: str) -> str:

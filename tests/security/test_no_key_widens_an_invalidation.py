@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from invalidation.distribution import Behavior, Distribution, Origin
-from invalidation.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
-from invalidation.paths import covers, normalised
-from invalidation.plan import Budget, Plan, plan
-from invalidation.routing import PathRules, paths_for
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.cloudfront.paths import covers, normalised
+from invalidation.cloudfront.plan import Budget, Plan, plan
+from invalidation.cloudfront.routing import PathRules, paths_for
 from tests.security.hostile import KEYS, texts
 
 EXACT = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS)

@@ -12,11 +12,11 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ops import scan
-from ops.rendering import NotUnderstood, rendered, translated
-from ops.scan import TEMPLATES, Exemption, documents, exemptions, policies, summary, verdict
-from ops.scanners import Finding, Scanned, ScannerProblem, checkov, parliament, pip_audit, program
 from tests.definition import ROOT, template
+from tools import scan
+from tools.rendering import NotUnderstood, rendered, translated
+from tools.scan import TEMPLATES, Exemption, documents, exemptions, policies, summary, verdict
+from tools.scanners import Finding, Scanned, ScannerProblem, checkov, parliament, pip_audit, program
 
 FOUND = Finding("checkov", "CKV_1", "BatchTable", "it is not painted")
 ALLOWED = Exemption("checkov", "CKV_1", "BatchTable", "paint does not last on tables")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import contents
-from ops.local import package
+from invalidations_cli.local import package
 from tests.definition import ROOT
+from tools import package as contents
 
 REQUIREMENTS = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "functions" / "requirements.txt"]
 ENTRY = re.compile(

@@ -14,10 +14,9 @@ from typing import TypeVar
 
 from greenlet import getcurrent
 
+from invalidation.batches.snapshot import unpack
+from invalidation.batches.table import BUCKETS, Item, Key, chunk_key
 from invalidation.errors import InvalidationError
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.packing import unpack
-from invalidation.lifecycle.table import Item, Key
 from tests.memory_table import MemoryTable
 from tests.simulation.scheduler import Scheduler, Task
 
@@ -75,7 +74,7 @@ class ExploredTable(MemoryTable):
         found: list[str] = []
         for record in self._all("BATCH"):
             for number in range(1, record.get("chunks", 0) + 1):
-                chunk = self.find(keys.chunk(record["batchId"], record["attempt"], number))
+                chunk = self.find(chunk_key(record["batchId"], record["attempt"], number))
                 found += [row["eventId"] for row in unpack(chunk["rows"])] if chunk else []
         return found
 
@@ -91,7 +90,7 @@ class Stage:
     def __init__(self) -> None:
         self.scheduler = Scheduler()
         self.table = ExploredTable(self.scheduler)
-        self.table.put({"pk": keys.BUCKETS, "sk": BUCKET})
+        self.table.put({"pk": BUCKETS, "sk": BUCKET})
         self.cast: list[Task] = []
         self.failures: list[str] = []
 

@@ -9,27 +9,23 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from invalidation.changes import Change
+from invalidation import outcome as summaries
+from invalidation.batches import close as closing
+from invalidation.batches import finish as finishing
+from invalidation.batches import head as executions
+from invalidation.batches import join as joining
+from invalidation.batches import join as requesting
+from invalidation.batches import model as records
+from invalidation.batches import snapshot as freezing
+from invalidation.batches import sweep as sweeping
+from invalidation.batches import targets as claiming
+from invalidation.batches import targets as resolving
+from invalidation.batches.close import ClosedStatus
+from invalidation.batches.finish import Failure, RetryPolicy, TargetResult
+from invalidation.batches.head import Execution, Joined, Role, Window
+from invalidation.batches.model import InvalidationRecord, PlanSummary
 from invalidation.errors import CloudFrontUnavailable, InvalidationError, is_transient
-from invalidation.lifecycle import (
-    claiming,
-    closing,
-    executions,
-    finishing,
-    freezing,
-    joining,
-    records,
-    requesting,
-    resolving,
-    summaries,
-    sweeping,
-)
-from invalidation.lifecycle.closing import ClosedStatus
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.roles import Joined, Role
-from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
-from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
+from invalidation.events import Change
 from tests.simulation.faults import AT_A_REQUEST, Fault
 from tests.simulation.scheduler import Call, Task
 from tests.simulation.world import START, HandlerFailed, World
@@ -49,7 +45,7 @@ class Protocol:
     claim: Callable[..., Joined] = claiming.claim
     close: Callable[..., closing.Closed] = closing.close
     freeze_targets: Callable[..., Any] = resolving.freeze_targets
-    finish: Callable[..., summaries.Finished] = finishing.finish
+    finish: Callable[..., finishing.Settled] = finishing.finish
     sweep: Callable[..., sweeping.Swept] = sweeping.sweep
 
 
@@ -224,7 +220,7 @@ class StateMachine:
 
     def _create(self, batch_id: str, distribution: str) -> bool:
         table = self._world.table
-        target = resolving.target(table, batch_id, distribution)
+        target = resolving.read_target(table, batch_id, distribution)
         changes = freezing.frozen_changes(table, records.read_batch(table, batch_id))
         events = tuple(
             sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"]))
@@ -241,4 +237,5 @@ class StateMachine:
         self, execution: Execution, batch_id: str, results: Sequence[TargetResult], failure: Failure | None
     ) -> summaries.Finished:
         world = self._world
-        return self._protocol.finish(world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION)
+        settled = self._protocol.finish(world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION)
+        return summaries.finished(world.table, settled, batch_id, failure)

@@ -12,28 +12,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from invalidation.changes import Change
-from invalidation.lifecycle import (
-    closing,
-    executions,
-    finishing,
-    freezing,
-    joining,
-    keys,
-    records,
-    resolving,
-    settling,
-    sweeping,
+from invalidation.batches import close as closing
+from invalidation.batches import finish as finishing
+from invalidation.batches import finish as settling
+from invalidation.batches import head as executions
+from invalidation.batches import join as joining
+from invalidation.batches import model as records
+from invalidation.batches import snapshot as freezing
+from invalidation.batches import sweep as sweeping
+from invalidation.batches import targets as resolving
+from invalidation.batches.close import Closed, ClosedStatus
+from invalidation.batches.head import Execution, Head, HeadState, Joined, Window, gathers
+from invalidation.batches.model import Batch, Clock, Target
+from invalidation.batches.table import (
+    BatchTable,
+    Key,
+    batch_key,
+    batch_pk,
+    chunk_key,
+    digest,
+    pending_key,
+    pending_shard,
 )
-from invalidation.lifecycle.closing import Closed, ClosedStatus
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.heads import Head, HeadState
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.records import Batch
-from invalidation.lifecycle.roles import Joined
-from invalidation.lifecycle.table import BatchTable, Key
-from invalidation.lifecycle.targets import Target
-from invalidation.lifecycle.times import Clock
+from invalidation.events import Change
 from tests.simulation.faults import Fault
 
 
@@ -80,8 +81,8 @@ def follow_for_ever(head: Head, window: Window, now: datetime) -> bool:
 
 
 def one_item_for_a_key(change: Change, shards: int) -> Key:
-    key = keys.digest(change.key)
-    return Key(keys.pending_shard(change.bucket, int(key[0], 16) % shards), key)
+    key = digest(change.key)
+    return Key(pending_shard(change.bucket, int(key[0], 16) % shards), key)
 
 
 def open_regardless(head: Head) -> dict[str, Any]:
@@ -118,13 +119,13 @@ def read_then_close(  # noqa: PLR0917 -- the signature that it replaces
 
 def let_go_then_freeze(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
     read = list(changes)
-    table.delete_all(keys.pending(change, table.shards) for change in read)
+    table.delete_all(pending_key(change, table.shards) for change in read)
     return freezing.freeze_changes(table, drafted, read)
 
 
 def share_the_list_name(batch_id: str, attempt: str, number: int) -> Key:
     del attempt
-    return Key(keys.batch(batch_id), f"KEYS#{number:04d}")
+    return Key(batch_pk(batch_id), f"KEYS#{number:04d}")
 
 
 def overwrite(table: BatchTable, complete: Batch) -> Batch:
@@ -141,7 +142,7 @@ def throw_away_my_list_unlooked(table: BatchTable, complete: Batch) -> Batch:
     """Take a refusal for somebody else's doing, when it may be one's own first request that was carried out."""
     if table.put_new(complete.to_item()):
         return complete
-    table.delete_all(keys.chunk(complete.batch_id, complete.attempt, n) for n in range(1, complete.chunks + 1))
+    table.delete_all(chunk_key(complete.batch_id, complete.attempt, n) for n in range(1, complete.chunks + 1))
     return records.read_batch(table, complete.batch_id)
 
 
@@ -153,7 +154,7 @@ def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[
         break
     frozen = freezing.freeze_changes(table, drafted, read)
     if frozen is not None:
-        table.delete_all(keys.pending(change, table.shards) for change in changes)
+        table.delete_all(pending_key(change, table.shards) for change in changes)
     return frozen
 
 
@@ -161,7 +162,7 @@ def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[
 
 
 def name_then_write(table: BatchTable, batch_id: str, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
-    table.update(keys.meta(batch_id), {"resolved": list(routing)}, {"batchId": batch_id, "resolved": None})
+    table.update(batch_key(batch_id), {"resolved": list(routing)}, {"batchId": batch_id, "resolved": None})
     for distribution_id, document in routing.items():
         table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
     return resolving.targets_of(table, records.read_batch(table, batch_id))
@@ -188,7 +189,7 @@ def never_try_again(policy: settling.RetryPolicy, tries: int) -> timedelta:
 
 
 def trust_every_closed_head(head: Head, window: Window, now: datetime) -> bool:
-    return head.state is HeadState.GATHERING and not joining.gathers(head, window, now)
+    return head.state is HeadState.GATHERING and not gathers(head, window, now)
 
 
 def trust_every_gathering_head(head: Head, window: Window, now: datetime) -> bool:
@@ -208,9 +209,9 @@ MUTANTS = (
     ),
     Mutant("a busy bucket's next batch does not wait", (joining, "successor"), a_window_that_does_not_wait, calm=True),
     Mutant("a dead leader is followed for ever", (joining, "gathers"), follow_for_ever),
-    Mutant("a later change of a key shares the earlier one's item", (keys, "pending"), one_item_for_a_key),
+    Mutant("a later change of a key shares the earlier one's item", (closing, "pending_key"), one_item_for_a_key),
     Mutant("pending items are deleted before the batch owns them", (closing, "freeze_changes"), let_go_then_freeze),
-    Mutant("attempts of Close share one list name", (keys, "chunk"), share_the_list_name),
+    Mutant("attempts of Close share one list name", (freezing, "chunk_key"), share_the_list_name),
     Mutant(
         "an attempt throws its list away unlooked",
         (freezing, "_write_record"),

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from invalidation.changes import Change
-from invalidation.lifecycle import closing, joining
-from invalidation.lifecycle.executions import Execution, Executions
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.roles import Role
-from invalidation.lifecycle.sweeping import sweep
+from invalidation.batches import close as closing
+from invalidation.batches import join as joining
+from invalidation.batches.head import Execution, Executions, Role, Window
+from invalidation.batches.sweep import sweep
+from invalidation.events import Change
 from tests.simulation.exhaustive import BUCKET, START, Stage
 
 WINDOW = Window(seconds=10, max_seconds=60)

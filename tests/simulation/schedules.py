@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from invalidation.changes import Change
-from invalidation.lifecycle import abandoning, pausing
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.table import Item
-from invalidation.outcomes import Outcome as Ending
+from invalidation.batches import finish as abandoning
+from invalidation.batches import head as pausing
+from invalidation.batches.head import Window
+from invalidation.batches.model import Outcome as Ending
+from invalidation.batches.table import Item
+from invalidation.events import Change
 from tests.simulation import faults as trouble
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.machine import RETENTION, Protocol, StateMachine

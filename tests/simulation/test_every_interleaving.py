@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from invalidation.changes import Change
-from invalidation.lifecycle import closing, freezing, joining, keys
-from invalidation.lifecycle.heads import Head
+from invalidation.batches import close as closing
+from invalidation.batches import join as joining
+from invalidation.batches import snapshot as freezing
+from invalidation.batches.head import Head
+from invalidation.events import Change
 from tests.simulation import mutants
 from tests.simulation.exhaustive import Explored, Explorer, Stage
 from tests.simulation.scenarios import (
@@ -91,7 +93,11 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
             two_joiners_and_a_leader,
             "leader belongs to nobody",
         ),
-        (((keys, "chunk"), mutants.share_the_list_name), two_attempts_of_close_and_a_joiner, "first belongs to nobody"),
+        (
+            ((freezing, "chunk_key"), mutants.share_the_list_name),
+            two_attempts_of_close_and_a_joiner,
+            "first belongs to nobody",
+        ),
         (
             ((freezing, "_write_record"), mutants.overwrite),
             two_attempts_of_close_and_a_joiner,

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.records import Batch, read_batch
-from invalidation.lifecycle.table import BatchTable
-from invalidation.lifecycle.times import Clock, to_text
-from invalidation.outcomes import Outcome
+from invalidation.batches.model import Batch, Clock, Outcome, read_batch, to_text
+from invalidation.batches.table import BatchTable, batch_key
 from tests.simulation.faults import Fault
 from tests.simulation.schedules import given_up
 
@@ -30,7 +27,7 @@ def test_either_of_them_wins_and_only_what_was_given_up_stays_uncovered() -> Non
 def abandon_whatever_comes(table: BatchTable, batch_id: str, reason: str, now: Clock, retention: timedelta) -> Batch:
     del reason, retention
     ending = {"state": "ENDED", "outcome": Outcome.ABANDONED.value, "finished": to_text(now()), "unfinished": None}
-    table.update(keys.meta(batch_id), ending, {})
+    table.update(batch_key(batch_id), ending, {})
     return read_batch(table, batch_id)
 
 

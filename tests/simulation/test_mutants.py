@@ -2,7 +2,8 @@
 
 import pytest
 
-from invalidation.lifecycle import closing, resolving
+from invalidation.batches import close as closing
+from invalidation.batches import targets as resolving
 from tests.simulation.machine import Protocol
 from tests.simulation.mutants import MUTANTS, Mutant
 from tests.simulation.schedules import calm, stormy

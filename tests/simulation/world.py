@@ -14,14 +14,12 @@ from typing import TypeVar
 
 from greenlet import getcurrent
 
-from invalidation.changes import Change
+from invalidation.batches.head import HeadState
+from invalidation.batches.model import Outcome, from_text
+from invalidation.batches.snapshot import unpack
+from invalidation.batches.table import Index, Item, Key, Page, chunk_key
 from invalidation.errors import AccessDenied, BatchTableUnavailable, CloudFrontUnavailable
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.heads import HeadState
-from invalidation.lifecycle.packing import unpack
-from invalidation.lifecycle.table import Index, Item, Key, Page
-from invalidation.lifecycle.times import from_text
-from invalidation.outcomes import Outcome
+from invalidation.events import Change
 from tests.memory_table import MemoryTable
 from tests.simulation.faults import AT_A_REQUEST, AT_CLOUDFRONT, Fault, Faults
 from tests.simulation.scheduler import Scheduler, Task
@@ -102,7 +100,7 @@ class World:
         """The events on the frozen list that a batch record names, looked up without a request."""
         found: set[str] = set()
         for number in range(1, record["chunks"] + 1):
-            chunk = self.table.find(keys.chunk(record["batchId"], record["attempt"], number))
+            chunk = self.table.find(chunk_key(record["batchId"], record["attempt"], number))
             if chunk is not None:
                 found.update(row["eventId"] for row in unpack(chunk["rows"]))
         return found

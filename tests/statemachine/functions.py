@@ -20,8 +20,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.rendering import NotUnderstood
 from tests.definition import ACCOUNT, REGION, ROOT, template
+from tools.rendering import NotUnderstood
 
 KEPT = ("PATH", "HOME", "TZ", "LANG", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 LAMBDA = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
@@ -224,7 +224,9 @@ class Functions:
                 patch.delenv(name)
             for name, value in {**LAMBDA, **environment(logical_id, self._refs), **(variables or {})}.items():
                 patch.setenv(name, value)
-            patch.delitem(sys.modules, "observed", raising=False)  # reads its environment when it is imported
+            patch.delitem(
+                sys.modules, "invalidation.observability", raising=False
+            )  # reads its environment when it is imported
             patch.setattr(boto3, "client", self._recording(logical_id))
             spec.loader.exec_module(module)
         module.datetime = self._now  # type: ignore[attr-defined] # what the handlers ask for the time

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.records import Batch, read_batch
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.model import Batch, read_batch
 from tests.definition import REGION, resources
 from tests.statemachine import machine, moto_seams
 from tests.statemachine.edge import Edge, kept_by

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.pausing import pause, resume
+from invalidation.batches.head import Window, pause, resume
 from tests.statemachine.events import changed
 from tests.statemachine.ran import Ran
 from tests.statemachine.site import Site

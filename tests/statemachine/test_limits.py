@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from invalidation.cloudfront.limits import MAX_TARGETS_AT_ONCE
+from invalidation.cloudfront.progress import POLL_SECONDS
 from invalidation.errors import MAX_MESSAGE
-from invalidation.limits import MAX_TARGETS_AT_ONCE
-from invalidation.progress import POLL_SECONDS
 from tests.definition import rendered
 from tests.statemachine.machine import MockedMachine, responses_of
 

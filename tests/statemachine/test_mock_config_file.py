@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from invalidation import reports
+from invalidation import outcome as reports
+from invalidation.batches.close import Closed, ClosedStatus
+from invalidation.batches.head import Joined, Role
+from invalidation.batches.model import Outcome, TargetState
+from invalidation.cloudfront.progress import Progress, Status
 from invalidation.errors import ERRORS
-from invalidation.lifecycle.closing import Closed, ClosedStatus
-from invalidation.lifecycle.roles import Joined, Role
-from invalidation.lifecycle.summaries import Finished, TargetSummary
-from invalidation.lifecycle.targets import TargetState
-from invalidation.outcomes import Outcome
-from invalidation.progress import Progress, Status
+from invalidation.outcome import Finished, TargetSummary
 from tests.definition import rendered, states
 from tests.outcome_schemas import faults
 from tests.statemachine.machine import NAME, mock_config

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from invalidation.lifecycle.resolving import target as target_of
-from invalidation.limits import MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_IN_PROGRESS
-from ops.follow import Ending
-from ops.outcome_lines import lines_of
+from invalidation.batches.targets import read_target as target_of
+from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_IN_PROGRESS
+from invalidations_cli.commands.request import lines_of
+from invalidations_cli.history import Ending
 from tests.statemachine.ran import Ran
 from tests.statemachine.site import Site
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from invalidation.changes import parse
+from invalidation.events import parse
 from tests.definition import ROOT
 
 EXAMPLES = ROOT / "examples"

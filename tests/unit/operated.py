@@ -17,15 +17,14 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from invalidation.changes import Change
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.finishing import finish
-from invalidation.lifecycle.requesting import open_own_batch
-from invalidation.lifecycle.resolving import freeze_targets, record_invalidation, record_plan
-from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
-from invalidation.lifecycle.table import BatchTable
-from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary
-from ops.stack import Stack
+from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
+from invalidation.batches.head import Execution
+from invalidation.batches.join import open_own_batch
+from invalidation.batches.model import InvalidationRecord, PlanSummary
+from invalidation.batches.table import BatchTable
+from invalidation.batches.targets import freeze_targets, record_invalidation, record_plan
+from invalidation.events import Change
+from invalidations_cli.aws import Stack
 from tests.memory_table import MemoryTable
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:site-invalidation"

@@ -12,10 +12,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from invalidation.accounts import cloudfront_client
-from invalidation.cloudfront import CloudFront
+from invalidation.cloudfront.client import CloudFront, cloudfront_client, role_refusal
 from invalidation.errors import AccessDenied, CloudFrontThrottled, CloudFrontUnavailable, InvalidationError
-from invalidation.refusals import role_refusal
 
 ROLE = "arn:aws:iam::210987654321:role/theirs"
 OWN, THEIRS = "AKIAOWN0000000000000", "ASIATHEIRS0000000000"

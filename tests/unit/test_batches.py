@@ -9,9 +9,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.stub import ANY, Stubber
 
-from invalidation.batches import BATCH_WRITE, DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import BATCH_WRITE, DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.table import Index, Key
 from invalidation.errors import BatchTableUnavailable
-from invalidation.lifecycle.table import Index, Key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -12,8 +12,8 @@ from benchmarks.cloud.cloudfront import CloudFront
 from benchmarks.cloud.dynamodb import Table
 from benchmarks.cloud.services import Services, Switch
 from benchmarks.cloud.usage import Usage
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.table import BatchTable
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.table import BatchTable
 from tests.contract.test_batch_table import *  # noqa: F403 # all of its tests, with the fixtures below
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.changes import (
+from invalidation.errors import MAX_MESSAGE, InvalidRequest
+from invalidation.events import (
     MAX_KEY_BYTES,
     Change,
     Changes,
@@ -23,7 +24,6 @@ from invalidation.changes import (
     RetryBatch,
     parse,
 )
-from invalidation.errors import MAX_MESSAGE, InvalidRequest
 from tests.definition import ROOT
 
 SAMPLES = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}

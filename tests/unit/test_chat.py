@@ -12,13 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # jsonschema ships no types
 
-from invalidation import reports
-from invalidation.chat import MAX_TARGETS, chat_message
-from invalidation.lifecycle.summaries import Finished, TargetSummary
-from invalidation.lifecycle.targets import TargetState
-from invalidation.limits import price
-from invalidation.outcomes import Outcome
-from invalidation.reports import Run
+from invalidation import outcome as reports
+from invalidation.batches.model import Outcome, TargetState
+from invalidation.cloudfront.limits import price
+from invalidation.outcome import MAX_TARGETS, Finished, Run, TargetSummary, chat_message
 
 STARTED = datetime(2026, 11, 12, 9, 14, 1, tzinfo=UTC)
 RUN = Run("arn:aws:states:eu-central-1:123456789012:execution:site-invalidation:by-hand", STARTED, STARTED)

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from invalidation.cloudfront import CloudFront
+from invalidation.cloudfront.client import CloudFront
+from invalidation.cloudfront.routing import PathRules, served
 from invalidation.errors import NoSuchDistribution, NoSuchInvalidation
-from invalidation.routing import PathRules, served
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront import CloudFrontClient

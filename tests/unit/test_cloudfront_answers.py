@@ -17,8 +17,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from invalidation.cloudfront import CloudFront, Invalidation, Target
-from invalidation.distribution import Distribution
+from invalidation.cloudfront.client import CloudFront, Invalidation, Target
+from invalidation.cloudfront.distribution import Distribution
 from invalidation.errors import (
     AccessDenied,
     CloudFrontThrottled,

@@ -4,16 +4,18 @@ from typing import Any
 
 import pytest
 
-from invalidation.configuration import (
+from invalidation.cloudfront.distribution import (
     MANAGED_CACHE_POLICIES,
+    Behavior,
+    Distribution,
+    Origin,
     has_origin,
     outline,
     policy_caches_query_strings,
     presumed,
     read_distribution,
 )
-from invalidation.distribution import Behavior, Distribution, Origin
-from invalidation.routing import PathRules, served
+from invalidation.cloudfront.routing import PathRules, served
 from tests.unit.data import rows
 
 POLICIES = rows("cache_policies.csv")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ops.diagram import BEGIN, END, main, mermaid, replaced
+from tools.diagram import BEGIN, END, main, mermaid, replaced
 
 POLLING: dict[str, Any] = {
     "StartAt": "Get Invalidation",
@@ -107,7 +107,7 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_write_brings_the_block_up_to_date_and_check_is_content_afterwards(folder: Path) -> None:
     assert run("--check", "README.md") == (
         1,
-        "Error: README.md shows another state machine: run python -m ops.diagram --write README.md\n",
+        "Error: README.md shows another state machine: run python -m tools.diagram --write README.md\n",
     )
     assert run("--write", "README.md") == (0, "")
     assert (folder / "README.md").read_text() == (

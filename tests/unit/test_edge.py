@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from invalidation import edge
-from invalidation.edge import Answer, Looked, Verdict, ask_edge, look
+from invalidation.cloudfront import edge
+from invalidation.cloudfront.edge import Answer, Looked, Verdict, ask_edge, look
 
 OLD, NEW = '"0123456789abcdef"', '"fedcba9876543210"'
 ask_plainly = partial(ask_edge, connect=http.client.HTTPConnection)

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from invalidation.distribution import Behavior, Distribution, Origin
-from invalidation.explain import explain
-from invalidation.limits import price
-from invalidation.routing import PathRules
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.cloudfront.explain import explain
+from invalidation.cloudfront.limits import price
+from invalidation.cloudfront.routing import PathRules
 
 SITE = Distribution(
     "E1",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ops.flow import Edge, condition, flow
+from invalidations_cli.report.flow import Edge, condition, flow
 
 
 def test_edges_carry_the_choices_answers_and_the_errors_that_a_catch_names() -> None:

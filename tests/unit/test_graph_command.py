@@ -8,7 +8,7 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
-from ops.graph import graph
+from invalidations_cli.commands.graph import graph
 from tests.recordings.record import REGION, moto_running_workers, ran
 
 if TYPE_CHECKING:

@@ -3,19 +3,14 @@ from typing import Any
 
 import pytest
 
+from invalidation.batches.finish import abandon
+from invalidation.batches.head import Role
+from invalidation.batches.model import Batch, Outcome, TargetState, epoch_seconds, read_batch
+from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
+from invalidation.batches.table import Key, batch_key, batch_pk
+from invalidation.batches.targets import claim, targets_of
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.abandoning import abandon
-from invalidation.lifecycle.auditing import batches_of_bucket, parked_batches, unfinished_batches
-from invalidation.lifecycle.claiming import claim
-from invalidation.lifecycle.records import Batch, read_batch
-from invalidation.lifecycle.resolving import targets_of
-from invalidation.lifecycle.roles import Role
-from invalidation.lifecycle.summaries import summarise
-from invalidation.lifecycle.table import Key
-from invalidation.lifecycle.targets import TargetState
-from invalidation.lifecycle.times import epoch_seconds
-from invalidation.outcomes import Outcome
+from invalidation.outcome import summarise
 from tests.lifecycle_kit import BUCKET, RETENTION, START, Clock, Lives, execution, failed, invalidated
 from tests.memory_table import MemoryTable
 
@@ -63,7 +58,7 @@ def give_up(table: MemoryTable, batch_id: str, clock: Clock, reason: str = "the 
 
 
 def expiries(table: MemoryTable, batch_id: str) -> set[Any]:
-    return {item.get("expiresAt") for item in table.partitions[keys.batch(batch_id)].values()}
+    return {item.get("expiresAt") for item in table.partitions[batch_pk(batch_id)].values()}
 
 
 def test_a_parked_batch_ends_and_its_record_says_why(table: Overtaken, clock: Clock, parked: str) -> None:
@@ -97,7 +92,7 @@ def test_it_expires_as_every_ended_record_does(table: Overtaken, clock: Clock, p
 
 def test_a_batch_that_was_never_resolved_can_be_given_up(lives: Lives, table: Overtaken, clock: Clock) -> None:
     batch_id = lives.frozen("first", "a.html")
-    table.update(keys.meta(batch_id), {"state": "PARKED", "unfinished": "PARKED", "message": "x" * 1_000}, {})
+    table.update(batch_key(batch_id), {"state": "PARKED", "unfinished": "PARKED", "message": "x" * 1_000}, {})
     message = give_up(table, batch_id, clock).message
     assert message.startswith("the site is gone (it had failed: xxx")
     assert len(message) == 1_000
@@ -105,10 +100,10 @@ def test_a_batch_that_was_never_resolved_can_be_given_up(lives: Lives, table: Ov
 
 def test_a_second_time_changes_nothing(table: Overtaken, clock: Clock, parked: str) -> None:
     first = give_up(table, parked, clock)
-    before = {key: dict(item) for key, item in table.partitions[keys.batch(parked)].items()}
+    before = {key: dict(item) for key, item in table.partitions[batch_pk(parked)].items()}
     clock.seconds = 2 * HOUR
     assert give_up(table, parked, clock, "another reason") == first
-    assert table.partitions[keys.batch(parked)] == before
+    assert table.partitions[batch_pk(parked)] == before
 
 
 def test_whoever_repeats_what_died_half_way_marks_what_is_left(
@@ -138,9 +133,9 @@ def test_only_what_is_parked_is_given_up(lives: Lives, table: Overtaken, clock: 
     ended = lives.resolved("ended", "E1")
     lives.finish(ended, "ended", invalidated("E1"))
     for batch_id in (owed, ended):
-        before = {key: dict(item) for key, item in table.partitions[keys.batch(batch_id)].items()}
+        before = {key: dict(item) for key, item in table.partitions[batch_pk(batch_id)].items()}
         assert give_up(table, batch_id, clock).outcome is not Outcome.ABANDONED
-        assert table.partitions[keys.batch(batch_id)] == before
+        assert table.partitions[batch_pk(batch_id)] == before
 
 
 def test_a_retry_that_comes_first_wins_and_keeps_its_list(table: Overtaken, clock: Clock, parked: str) -> None:
@@ -167,9 +162,9 @@ def test_an_execution_that_comes_late_is_told_that_it_was_given_up(
 
 def test_a_record_that_changes_under_every_attempt_is_left_alone(table: Overtaken, clock: Clock, parked: str) -> None:
     def overtake() -> None:
-        item = table.find(keys.meta(parked))
+        item = table.find(batch_key(parked))
         assert item is not None
-        MemoryTable.update(table, keys.meta(parked), {"tries": item["tries"] + 1}, {})
+        MemoryTable.update(table, batch_key(parked), {"tries": item["tries"] + 1}, {})
 
     table.meanwhile = overtake  # type: ignore[method-assign]
     with pytest.raises(BatchContended, match="try again"):

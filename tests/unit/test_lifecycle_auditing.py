@@ -2,7 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle.auditing import (
+from invalidation.batches.head import Execution
+from invalidation.batches.join import open_own_batch, open_paths_batch
+from invalidation.batches.model import InvalidationRecord
+from invalidation.batches.queries import (
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
@@ -10,10 +13,7 @@ from invalidation.lifecycle.auditing import (
     parked_batches,
     unfinished_batches,
 )
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
-from invalidation.lifecycle.resolving import freeze_targets, record_invalidation
-from invalidation.lifecycle.targets import InvalidationRecord
+from invalidation.batches.targets import freeze_targets, record_invalidation
 from tests.lifecycle_kit import BUCKET, START, Clock, Lives, change, execution, failed, invalidated
 from tests.memory_table import MemoryTable
 

@@ -2,20 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from invalidation.changes import Change
+from invalidation.batches import snapshot as freezing
+from invalidation.batches.close import pending_changes
+from invalidation.batches.head import Execution, HeadState, Role, has_pending, pause, read_head, resume
+from invalidation.batches.join import open_own_batch, open_paths_batch
+from invalidation.batches.model import BatchState, Kind, find_batch, pending_to_item, read_batch
+from invalidation.batches.snapshot import SAMPLE, frozen_changes, frozen_paths
+from invalidation.batches.table import Item, batch_pk, chunk_key, head_key
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable, ChangesNotAccepted
-from invalidation.lifecycle import freezing, keys
-from invalidation.lifecycle.closing import has_pending, pending_changes
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.freezing import SAMPLE, frozen_changes, frozen_paths
-from invalidation.lifecycle.heads import HeadState
-from invalidation.lifecycle.joining import read_head
-from invalidation.lifecycle.pausing import pause, resume
-from invalidation.lifecycle.records import BatchState, Kind, find_batch, read_batch
-from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
-from invalidation.lifecycle.roles import Role
-from invalidation.lifecycle.rows import pending_to_item
-from invalidation.lifecycle.table import Item
+from invalidation.events import Change
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution
 from tests.memory_table import MemoryTable
 
@@ -36,7 +31,7 @@ def lives(table: MemoryTable, clock: Clock) -> Lives:
 
 
 def lists_of(table: MemoryTable, batch_id: str) -> list[str]:
-    return [sk for sk in table.partitions.get(keys.batch(batch_id), {}) if sk.startswith("KEYS")]
+    return [sk for sk in table.partitions.get(batch_pk(batch_id), {}) if sk.startswith("KEYS")]
 
 
 # --- Close ---
@@ -116,7 +111,7 @@ def test_a_repeated_close_deletes_what_its_dead_predecessor_left(lives: Lives, t
 
 def test_a_close_that_is_repeated_before_the_freeze_freezes(lives: Lives, table: MemoryTable) -> None:
     joined = lives.join("first", change("a"))
-    table.update(keys.head(BUCKET), {"state": "CLOSED"}, {})
+    table.update(head_key(BUCKET), {"state": "CLOSED"}, {})
     assert lives.close(joined) == ("FROZEN", 1)
 
 
@@ -200,7 +195,7 @@ def test_a_list_of_many_chunks_is_whole(lives: Lives, table: MemoryTable) -> Non
 
 def test_a_list_that_has_expired_is_said_to_have(lives: Lives, table: MemoryTable) -> None:
     batch = read_batch(table, lives.frozen("first", "a"))
-    table.delete_all([keys.chunk(batch.batch_id, batch.attempt, 1)])
+    table.delete_all([chunk_key(batch.batch_id, batch.attempt, 1)])
     with pytest.raises(BatchNotFound, match="has expired"):
         list(frozen_changes(table, batch))
 
@@ -254,7 +249,7 @@ def test_opening_a_batch_does_not_resume_a_bucket(lives: Lives, table: MemoryTab
     head = read_head(table, BUCKET)
     pause(table, BUCKET)
     opened = replace(head, batch_id="another", leader="another")
-    assert table.update(keys.head(BUCKET), opened.opening(), head.expectation())
+    assert table.update(head_key(BUCKET), opened.opening(), head.expectation())
     assert read_head(table, BUCKET).paused
 
 
@@ -315,7 +310,7 @@ def test_two_requests_never_share_a_batch_even_if_their_ids_should_collide(
     table: MemoryTable, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = open_own_batch(table, BUCKET, [change("a")], execution("person"), clock, "attempt1")
-    monkeypatch.setattr("invalidation.lifecycle.requesting.batch_id", lambda _: first.batch_id)
+    monkeypatch.setattr("invalidation.batches.join.batch_id", lambda _: first.batch_id)
     with pytest.raises(BatchContended, match="already taken"):
         open_own_batch(table, BUCKET, [change("b")], execution("another"), clock, "attempt2")
 

@@ -4,26 +4,23 @@ from typing import Any
 
 import pytest
 
-from invalidation.errors import BatchContended, BatchNotFound
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.claiming import claim
-from invalidation.lifecycle.records import BatchState, read_batch
-from invalidation.lifecycle.requesting import open_own_batch
-from invalidation.lifecycle.resolving import (
+from invalidation.batches.finish import Failure, RetryPolicy, TargetResult
+from invalidation.batches.head import Role
+from invalidation.batches.join import open_own_batch
+from invalidation.batches.model import BatchState, InvalidationRecord, Outcome, PlanSummary, TargetState, read_batch
+from invalidation.batches.table import ATTEMPTS, Item, Key, batch_pk, target_key
+from invalidation.batches.targets import (
+    claim,
     freeze_targets,
     invalidations,
     owed_targets,
+    read_target,
     record_invalidation,
     record_plan,
-    target,
 )
-from invalidation.lifecycle.roles import Role
-from invalidation.lifecycle.settling import Failure, RetryPolicy, TargetResult
-from invalidation.lifecycle.summaries import LONGEST_TARGETS, _as_many_as_fit, summarise
-from invalidation.lifecycle.table import ATTEMPTS, Item, Key
-from invalidation.lifecycle.targets import InvalidationRecord, PlanSummary, TargetState
-from invalidation.outcomes import Outcome
-from invalidation.plan import Budget, plan
+from invalidation.cloudfront.plan import Budget, plan
+from invalidation.errors import BatchContended, BatchNotFound
+from invalidation.outcome import LONGEST_TARGETS, _as_many_as_fit, summarise
 from tests.lifecycle_kit import (
     BUCKET,
     RETENTION,
@@ -100,7 +97,7 @@ def test_the_least_tried_targets_are_owed_first(lives: Lives, table: MemoryTable
 
 def test_a_target_that_is_not_there_is_said_not_to_be(lives: Lives, table: MemoryTable) -> None:
     with pytest.raises(BatchNotFound, match="E9"):
-        target(table, lives.resolved("first", "E1"), "E9")
+        read_target(table, lives.resolved("first", "E1"), "E9")
 
 
 def test_what_is_planned_and_created_is_in_the_record(lives: Lives, table: MemoryTable, clock: Clock) -> None:
@@ -109,7 +106,7 @@ def test_what_is_planned_and_created_is_in_the_record(lives: Lives, table: Memor
     for number in (1, 0, 1):
         record = InvalidationRecord(number, f"I{number}", f"ref{number}", 1, number, clock())
         record_invalidation(table, batch_id, "E1", record)
-    planned = target(table, batch_id, "E1").plan
+    planned = read_target(table, batch_id, "E1").plan
     assert planned is not None
     assert (planned.paths, planned.wildcards, planned.requests, planned.widened) == (2, 1, 1, ())
     assert [each.invalidation_id for each in invalidations(table, batch_id)] == ["I0", "I1"]
@@ -122,7 +119,7 @@ def test_what_is_planned_and_created_is_in_the_record(lives: Lives, table: Memor
 def test_a_plan_is_never_recorded_for_a_target_that_is_not_there(lives: Lives, table: MemoryTable) -> None:
     batch_id = lives.resolved("first", "E1")
     record_plan(table, batch_id, "E9", PlanSummary(1, 0, 1))
-    assert table.find(keys.target(batch_id, "E9")) is None
+    assert table.find(target_key(batch_id, "E9")) is None
 
 
 # --- What ends ---
@@ -143,7 +140,7 @@ def test_an_ended_batch_expires_with_all_that_belongs_to_it(lives: Lives, table:
     batch_id = lives.resolved("first", "E1")
     record_invalidation(table, batch_id, "E1", InvalidationRecord(0, "I0", "ref", 1, 0, clock()))
     lives.finish(batch_id, "first", invalidated("E1"))
-    partition = table.partitions[keys.batch(batch_id)]
+    partition = table.partitions[batch_pk(batch_id)]
     assert {sk.split("#")[0] for sk in partition} == {"META", "KEYS", "TARGET", "INVALIDATION"}
     expected = int((clock() + RETENTION).timestamp())
     assert {item.get("expiresAt") for item in partition.values()} == {expected}
@@ -152,7 +149,7 @@ def test_an_ended_batch_expires_with_all_that_belongs_to_it(lives: Lives, table:
 def test_a_batch_leaves_the_index_of_the_unfinished_when_it_ends(lives: Lives, table: MemoryTable) -> None:
     batch_id = lives.resolved("first", "E1")
     lives.finish(batch_id, "first", invalidated("E1"))
-    assert "unfinished" not in table.partitions[keys.batch(batch_id)]["META"]
+    assert "unfinished" not in table.partitions[batch_pk(batch_id)]["META"]
 
 
 def test_finishing_again_tells_the_same_and_changes_nothing(lives: Lives, clock: Clock) -> None:
@@ -233,7 +230,7 @@ def test_a_failure_is_parked_when_its_tries_are_used_up(lives: Lives, table: Mem
         finished = lives.finish(batch_id, name, failed("E1"))
     assert (finished.parked, finished.next_try_at) == (True, None)
     assert read_batch(table, batch_id).state is BatchState.PARKED
-    assert table.partitions[keys.batch(batch_id)]["META"]["unfinished"] == "PARKED"
+    assert table.partitions[batch_pk(batch_id)]["META"]["unfinished"] == "PARKED"
 
 
 def test_a_permanent_failure_is_parked_at_once(lives: Lives, table: MemoryTable) -> None:
@@ -257,7 +254,7 @@ def test_a_failure_outside_the_map_counts_for_every_distribution_without_a_resul
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", invalidated("E1"), failure=Failure("States.Timeout", "took too long"))
     assert (finished.outcome, finished.error) == (Outcome.PARTLY_FAILED, "States.Timeout")
-    assert target(table, batch_id, "E2").error == "States.Timeout"
+    assert read_target(table, batch_id, "E2").error == "States.Timeout"
 
 
 def test_a_distribution_that_was_not_reached_is_due_at_once_and_has_not_been_tried(
@@ -266,13 +263,13 @@ def test_a_distribution_that_was_not_reached_is_due_at_once_and_has_not_been_tri
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", invalidated("E1"))
     assert finished.next_try_at == clock()
-    assert (target(table, batch_id, "E2").tries, target(table, batch_id, "E2").state) == (0, TargetState.OWED)
+    assert (read_target(table, batch_id, "E2").tries, read_target(table, batch_id, "E2").state) == (0, TargetState.OWED)
 
 
 def test_an_execution_without_any_result_has_failed(lives: Lives, table: MemoryTable) -> None:
     batch_id = lives.resolved("first", "E1")
     finished = lives.finish(batch_id, "first")
-    assert (finished.error, target(table, batch_id, "E1").tries) == ("NotTried", 1)
+    assert (finished.error, read_target(table, batch_id, "E1").tries) == ("NotTried", 1)
 
 
 def test_a_batch_that_failed_before_it_was_resolved_owes_everything(
@@ -301,7 +298,7 @@ def test_a_failure_counts_once_however_often_it_is_recorded(lives: Lives, table:
     batch_id = lives.resolved("first", "E1")
     once = lives.finish(batch_id, "first", failed("E1"))
     assert lives.finish(batch_id, "first", failed("E1")) == once
-    assert (target(table, batch_id, "E1").tries, read_batch(table, batch_id).tries) == (1, 1)
+    assert (read_target(table, batch_id, "E1").tries, read_batch(table, batch_id).tries) == (1, 1)
 
 
 def test_a_failure_that_comes_after_a_success_is_no_failure(lives: Lives, table: MemoryTable) -> None:
@@ -319,7 +316,7 @@ def test_an_old_execution_does_not_use_up_the_tries_of_the_one_that_took_over(
     claim(table, batch_id, execution("second"), clock)
     told = lives.finish(batch_id, "first", failed("E1"))
     assert (told.outcome, told.next_try_at, told.tries) == (Outcome.FAILED, None, 0)
-    assert target(table, batch_id, "E1").tries == 0
+    assert read_target(table, batch_id, "E1").tries == 0
     assert read_batch(table, batch_id).owner == execution("second").arn
 
 
@@ -436,7 +433,7 @@ def test_a_person_who_retries_a_parked_batch_gives_it_all_its_tries_again(
     lives.finish(batch_id, "first", failed("E1", "AccessDenied"), invalidated("E2"))
     assert claim(table, batch_id, execution("person"), clock).role is Role.LEADER
     assert states(table, batch_id) == {"E1": "OWED", "E2": "COMPLETED"}
-    assert (target(table, batch_id, "E1").tries, read_batch(table, batch_id).tries) == (0, 0)
+    assert (read_target(table, batch_id, "E1").tries, read_batch(table, batch_id).tries) == (0, 0)
     assert read_batch(table, batch_id).state is BatchState.FROZEN
 
 

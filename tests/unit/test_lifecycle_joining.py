@@ -3,15 +3,23 @@ from datetime import timedelta
 
 import pytest
 
+from invalidation.batches.close import pending_changes
+from invalidation.batches.head import (
+    Role,
+    Window,
+    batch_id,
+    has_pending,
+    lead_name,
+    needs_leader,
+    pause,
+    read_head,
+    sweep_lead_name,
+    sweep_retry_name,
+)
+from invalidation.batches.join import join_each
+from invalidation.batches.model import read_batch
+from invalidation.batches.table import ATTEMPTS, Item, Key, registry_key
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.closing import has_pending, pending_changes
-from invalidation.lifecycle.executions import batch_id, lead_name, sweep_lead_name, sweep_retry_name
-from invalidation.lifecycle.joining import Window, join_each, needs_leader, read_head
-from invalidation.lifecycle.pausing import pause
-from invalidation.lifecycle.records import read_batch
-from invalidation.lifecycle.roles import Role
-from invalidation.lifecycle.table import ATTEMPTS, Item, Key
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution
 from tests.memory_table import MemoryTable
 
@@ -51,7 +59,7 @@ def test_a_change_is_written_before_anything_else_can_go_wrong(lives: Lives, tab
     lives.join("first", change("a"))
     lives.join("second", change("b"))
     assert pending_keys(table) == ["a", "b"]
-    assert table.find(keys.registry(BUCKET)) is not None
+    assert table.find(registry_key(BUCKET)) is not None
 
 
 def test_a_repeated_join_of_the_leader_leads_still(lives: Lives) -> None:

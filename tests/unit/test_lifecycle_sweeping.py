@@ -2,14 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.claiming import claim
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.pausing import pause
-from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
-from invalidation.lifecycle.rows import pending_to_item
-from invalidation.lifecycle.sweeping import Swept, sweep
-from invalidation.lifecycle.table import BatchTable
+from invalidation.batches.head import Window, pause
+from invalidation.batches.join import open_own_batch, open_paths_batch
+from invalidation.batches.model import pending_to_item
+from invalidation.batches.sweep import Swept, sweep
+from invalidation.batches.table import BatchTable, batch_key, head_key, registry_key
+from invalidation.batches.targets import claim
 from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution, failed, invalidated
 from tests.memory_table import MemoryTable
 
@@ -65,8 +63,8 @@ def test_a_bucket_that_only_ever_had_requests_has_no_head_and_nothing_for_the_sw
     joined = open_own_batch(table, "requested", changes, execution("by-hand"), clock, "1")
     executions.running.add(joined.leader_arn)
     clock.seconds = 100_000
-    assert table.find(keys.registry("requested")) is not None
-    assert table.find(keys.head("requested")) is None
+    assert table.find(registry_key("requested")) is not None
+    assert table.find(head_key("requested")) is None
     found = swept(table, executions, clock)
     assert (found.started, found.waiting, found.unfinished) == ((), (), 1)
 
@@ -94,7 +92,7 @@ def test_the_sweep_changes_nothing_itself(
 def test_changes_of_a_joiner_that_died_before_it_looked_for_a_leader_get_one(
     table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    table.ensure(keys.registry(BUCKET))
+    table.ensure(registry_key(BUCKET))
     table.put(pending_to_item(change("a"), table.shards))
     found = swept(table, executions, clock)
     assert orders(found) == [{"lead": BUCKET}]
@@ -127,7 +125,7 @@ def test_a_leader_that_lives_and_is_only_late_is_left_to_its_work(
 ) -> None:
     lives.join("slow", change("a"))
     if closed:
-        table.update(keys.head(BUCKET), {"state": "CLOSED"}, {})
+        table.update(head_key(BUCKET), {"state": "CLOSED"}, {})
     executions.running = {execution("slow").arn}
     clock.seconds = 1_000
     assert swept(table, executions, clock) == Swept()
@@ -204,7 +202,7 @@ def test_an_index_that_lags_behind_starts_nothing(
 ) -> None:
     batch_id = lives.resolved("first", "E1")
     lives.finish(batch_id, "first", invalidated("E1"))
-    table.update(keys.meta(batch_id), {"unfinished": "UNFINISHED"}, {})
+    table.update(batch_key(batch_id), {"unfinished": "UNFINISHED"}, {})
     assert swept(table, executions, clock) == Swept()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
-from invalidation.lifecycle.table import Item, Key
-from invalidation.lifecycle.usage import count_paths, paths_of_month
+from invalidation.batches.table import Item, Key
+from invalidation.batches.targets import count_paths, paths_of_month
 from tests.memory_table import MemoryTable
 
 NOW = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)

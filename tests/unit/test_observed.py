@@ -25,8 +25,8 @@ def observed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "CloudFrontAutoInvalidation")
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "INFO")
     monkeypatch.setenv("OBSERVABILITY", "Full")
-    monkeypatch.delitem(sys.modules, "observed", raising=False)
-    module = importlib.import_module("observed")
+    monkeypatch.delitem(sys.modules, "invalidation.observability", raising=False)
+    module = importlib.import_module("invalidation.observability")
     module.logger.handlers[0].setStream(stream := io.StringIO())
     module.written = stream  # type: ignore[attr-defined] # for these tests
     yield module

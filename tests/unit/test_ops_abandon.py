@@ -9,17 +9,15 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from invalidation.batches.finish import Failure
+from invalidation.batches.model import Outcome, epoch_seconds, read_batch
+from invalidation.batches.queries import unfinished_batches
 from invalidation.errors import MAX_MESSAGE
-from invalidation.lifecycle.auditing import unfinished_batches
-from invalidation.lifecycle.records import read_batch
-from invalidation.lifecycle.settling import Failure
-from invalidation.lifecycle.times import epoch_seconds
-from invalidation.outcomes import Outcome
-from ops.abandon import abandon, retention
-from ops.audit import audit
-from ops.retry import retry
-from ops.show import show
-from ops.standing import Standing
+from invalidations_cli.backlog import Standing
+from invalidations_cli.commands.abandon import abandon, retention
+from invalidations_cli.commands.audit import audit
+from invalidations_cli.commands.retry import retry
+from invalidations_cli.commands.show import show
 from tests.unit.operated import HOSTILE, SHOWN_HOSTILE, START, World
 
 DENIED = Failure("AccessDenied", "CloudFront refused it")

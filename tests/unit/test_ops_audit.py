@@ -10,16 +10,13 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from invalidation.changes import Change
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.finishing import finish
-from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
-from invalidation.lifecycle.resolving import freeze_targets
-from invalidation.lifecycle.settling import Failure, RetryPolicy
-from invalidation.lifecycle.table import Page
-from ops.audit import COLUMNS, audit
-from ops.entries import Question, ask, known_buckets
+from invalidation.batches.finish import Failure, RetryPolicy, finish
+from invalidation.batches.head import Execution
+from invalidation.batches.join import open_own_batch, open_paths_batch
+from invalidation.batches.table import Page, chunk_key, registry_key
+from invalidation.batches.targets import freeze_targets
+from invalidation.events import Change
+from invalidations_cli.commands.audit import COLUMNS, Question, ask, audit, known_buckets
 from tests.memory_table import MemoryTable
 from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 
@@ -61,12 +58,12 @@ def test_batches_of_all_buckets_come_newest_first(world: World) -> None:
 
 
 def test_buckets_are_those_that_are_watched_and_those_that_ever_had_a_change(world: World) -> None:
-    world.table.ensure(keys.registry("gone"))
+    world.table.ensure(registry_key("gone"))
     assert known_buckets(world.table, ("site", "blog")) == ("blog", "gone", "site")
 
 
 def test_a_bucket_that_is_not_watched_any_more_is_audited_still(world: World) -> None:
-    world.table.ensure(keys.registry("gone"))
+    world.table.ensure(registry_key("gone"))
     gone = world.batch(bucket="gone")
     assert ids(world) == [gone]
 
@@ -141,7 +138,7 @@ def test_a_key_is_found_in_the_list_where_the_sample_does_not_hold_it(world: Wor
 def test_a_list_that_has_expired_ends_nothing(world: World) -> None:
     expired = world.batch([f"{number}.html" for number in range(40)])
     older = world.batch(["37.html"], at=START - HOUR)
-    world.table.delete_all([keys.chunk(expired, "1", 1)])
+    world.table.delete_all([chunk_key(expired, "1", 1)])
     assert ids(world, "--bucket", "site", "--key", "37.html") == [older]
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from ops.board import board, short_name
-from ops.watching import Watcher
+from invalidations_cli.commands.watch import board, short_name
+from invalidations_cli.history import Watcher
 from tests.unit.operated import DEFINITION, EXECUTION, MACHINE, START, FakeStates, event, rendered
 
 SECOND = timedelta(seconds=1)

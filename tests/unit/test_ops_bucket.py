@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 from click.testing import CliRunner, Result
 
-from ops.bucket import bucket, difference
+from invalidations_cli.commands.bucket import bucket, difference
 
 EVENTS: dict[str, Any] = {"EventBridgeConfiguration": {}}
 OTHERS: dict[str, Any] = {
@@ -66,7 +66,7 @@ class FakeS3:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> FakeS3:
     fake = FakeS3()
-    monkeypatch.setattr("ops.account.clients_for", lambda *_where: {"s3": fake}.__getitem__)
+    monkeypatch.setattr("invalidations_cli.aws.clients_for", lambda *_where: {"s3": fake}.__getitem__)
     return fake
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.dead_letters import dead_letters
-from ops.letters import MAX_INPUT, Letter, execution_name, groups
+from invalidations_cli.commands.dead_letters import MAX_INPUT, Letter, dead_letters, execution_name, groups
 from tests.unit.operated import HOSTILE, SHOWN_HOSTILE, START, Refused, World
 
 RULE = "arn:aws:events:eu-west-1:123456789012:rule/site-ChangeRule"

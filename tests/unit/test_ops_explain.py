@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from invalidation.cloudfront import Target
-from invalidation.distribution import Behavior, Distribution, Origin
+from invalidation.cloudfront.client import Target
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.config import Settings
 from invalidation.errors import TooManyTenants
-from invalidation.settings import Settings
-from ops.explain import Asked, explain, show_one
-from ops.stack import Stack
+from invalidations_cli.aws import Stack
+from invalidations_cli.commands.explain import Asked, explain, show_one
 
 OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 ALIAS = "reader-abcdef-s3alias.s3.eu-west-1.amazonaws.com"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import click
 import pytest
 
-from ops.moments import Moment, clock, now, stamp, took
+from invalidations_cli.output import Moment, clock, now, stamp, took
 
 
 def read(text: str, *, end: bool = False) -> datetime:

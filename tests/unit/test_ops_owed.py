@@ -8,12 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from invalidation.batches.head import pause
+from invalidation.batches.model import BatchState, Outcome
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle.pausing import pause
-from invalidation.lifecycle.records import BatchState
-from invalidation.outcomes import Outcome
-from ops.owed import Facts, Reader
-from ops.stack import Stack
+from invalidations_cli.aws import Stack
+from invalidations_cli.backlog import Facts, Reader
 from tests.fake_stack import NOW, PREFIX, FakeAws, batch, event
 from tests.memory_table import MemoryTable
 

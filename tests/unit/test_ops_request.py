@@ -13,13 +13,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.changes import KeysRequest, PathsRequest, parse
-from invalidation.outcomes import Outcome
-from ops.follow import Ending, Follower
-from ops.outcome_lines import SAID, lines_of
-from ops.request import MAX_INPUT, request, split, start
-from ops.shown import count, shown
-from ops.stack import Stack
+from invalidation.batches.model import Outcome
+from invalidation.events import KeysRequest, PathsRequest, parse
+from invalidations_cli.aws import Stack
+from invalidations_cli.commands.request import MAX_INPUT, SAID, lines_of, request, split, start
+from invalidations_cli.history import Ending, Follower
+from invalidations_cli.output import count, escape
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"
 
@@ -266,11 +265,11 @@ def test_what_failed_is_told_with_its_error_and_nothing_in_it_is_obeyed() -> Non
 
 @given(st.text())
 def test_what_is_shown_holds_nothing_that_a_terminal_obeys(text: str) -> None:
-    assert shown(text).isprintable()
-    assert shown(text, 10_000) == text or not text.isprintable()
+    assert escape(text).isprintable()
+    assert escape(text, 10_000) == text or not text.isprintable()
 
 
 def test_what_is_shown_of_the_worst_keys() -> None:
-    assert shown("a\x1b[31mb\r\n\t\x00\u202e\ud800[bold]ü ") == r"a\x1b[31mb\r\n\t\x00\u202e\ud800[bold]ü "
-    assert shown("k" * 500) == "k" * 399 + "…"
+    assert escape("a\x1b[31mb\r\n\t\x00\u202e\ud800[bold]ü ") == r"a\x1b[31mb\r\n\t\x00\u202e\ud800[bold]ü "
+    assert escape("k" * 500) == "k" * 399 + "…"
     assert (count(1, "key"), count(1000, "key"), count(0, "batch", "batches")) == ("1 key", "1,000 keys", "0 batches")

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from invalidation.changes import Change
+from invalidation.batches.finish import Failure
+from invalidation.batches.head import Execution, Window, pause
+from invalidation.batches.join import join
+from invalidation.events import Change
 from invalidation.executions import Unaccepted
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.joining import Window, join
-from invalidation.lifecycle.pausing import pause
-from invalidation.lifecycle.settling import Failure
-from ops import request
-from ops.retry import retry
+from invalidations_cli.commands import request
+from invalidations_cli.commands.retry import retry
 from tests.unit.operated import EXECUTION, START, FakeStates, World, event
 
 DENIED = Failure("AccessDenied", "CloudFront refused it")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.requesting import open_paths_batch
-from invalidation.lifecycle.settling import Failure
-from ops.report import load, read
-from ops.show import show
+from invalidation.batches.finish import Failure
+from invalidation.batches.head import Execution
+from invalidation.batches.join import open_paths_batch
+from invalidation.batches.table import chunk_key
+from invalidations_cli.commands.show import show
+from invalidations_cli.report import load, read
 from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World, event
 
 SECOND = timedelta(seconds=1)
@@ -98,7 +98,7 @@ def test_after_90_days_the_batch_is_told_without_its_execution(world: World) -> 
 
 def test_a_list_that_has_expired_is_replaced_by_the_sample(world: World) -> None:
     identity = world.batch([f"{number}.html" for number in range(30)])
-    world.table.delete_all([keys.chunk(identity, "1", 1)])
+    world.table.delete_all([chunk_key(identity, "1", 1)])
     assert told(world, identity)["changes"][0] == {"path": "0.html"}
 
 

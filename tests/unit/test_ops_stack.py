@@ -11,8 +11,15 @@ from botocore import exceptions as boto
 from click.testing import CliRunner, Result
 
 from invalidation.errors import BatchTableUnavailable
-from ops.refusals import in_plain_words
-from ops.stack import OUTPUTS, Stack, clients_for, configured_endpoint, find_stack, with_stack
+from invalidations_cli.aws import (
+    OUTPUTS,
+    Stack,
+    clients_for,
+    configured_endpoint,
+    find_stack,
+    friendly_error,
+    with_stack,
+)
 from tests.unit.operated import EXECUTION, MACHINE, World
 from tests.unit.operated import OUTPUTS as VALUES
 
@@ -52,7 +59,7 @@ def asking(raised: Callable[[], Exception]) -> Result:
 
     @click.command()
     def command() -> None:
-        with in_plain_words("site"):
+        with friendly_error("site"):
             raise raised()
 
     result = CliRunner().invoke(command)

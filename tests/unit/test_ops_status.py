@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from invalidation.changes import Change
+from invalidation.batches.finish import Failure
+from invalidation.batches.head import Execution, Window, read_head
+from invalidation.batches.join import accept, join
+from invalidation.batches.table import head_key
+from invalidation.events import Change
 from invalidation.executions import MAX_REPLAYS, Unaccepted
-from invalidation.lifecycle import keys
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.joining import Window, accept, join, read_head
-from invalidation.lifecycle.settling import Failure
-from ops.moments import now
-from ops.pausing import pause, resume
-from ops.standing import look
-from ops.status import status
+from invalidations_cli.backlog import look
+from invalidations_cli.commands.pause import pause, resume
+from invalidations_cli.commands.status import status
+from invalidations_cli.output import now
 from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, World, event
 
 HOUR = timedelta(hours=1)
@@ -202,7 +202,7 @@ def test_a_mistyped_bucket_is_wrong_usage(world: World, command: Any) -> None:
     result = world.run(command, "siet")
     assert result.exit_code == 2
     assert "did you mean site?" in result.output
-    assert world.table.find(keys.head("siet")) is None
+    assert world.table.find(head_key("siet")) is None
     assert "it knows site" in world.run(command, HOSTILE).output
 
 

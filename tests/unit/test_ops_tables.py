@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from ops import tables
-from ops.tables import Form, with_forms
+from invalidations_cli import output as tables
+from invalidations_cli.output import Form, with_forms
 from tests.unit.operated import HOSTILE, SHOWN_HOSTILE
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "\uff1d1"]

@@ -10,11 +10,10 @@ from typing import Any, cast
 import click
 import pytest
 
-from invalidation.lifecycle.records import Batch, BatchState
-from ops.covered import Result, Watch, progress
-from ops.owed import Facts
-from ops.stack import Stack
-from ops.wait import check, document, told
+from invalidation.batches.model import Batch, BatchState
+from invalidations_cli.aws import Stack
+from invalidations_cli.backlog import Facts
+from invalidations_cli.commands.wait import Result, Watch, check, document, progress, told
 from tests.fake_stack import NOW, batch
 
 # ---------------------------------------------------------------- the decision

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, cast
 
-from invalidation.lifecycle.heads import Head
-from invalidation.lifecycle.joining import Window
-from ops.covered import Result, Watch
-from ops.owed import Facts, Reader
-from ops.stack import Stack
+from invalidation.batches.head import Head, Window
+from invalidations_cli.aws import Stack
+from invalidations_cli.backlog import Facts, Reader
+from invalidations_cli.commands.wait import Result, Watch
 from tests.fake_stack import FakeAws, event
 from tests.memory_table import MemoryTable
 from tests.simulation import schedules

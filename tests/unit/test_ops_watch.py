@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops import watch as command
-from ops.watch import Patience, Tally, document, screen, watch
-from ops.watching import AT_ONCE, Step, Watcher, reason, subject_of
+from invalidations_cli.commands import watch as command
+from invalidations_cli.commands.watch import Patience, Tally, document, screen, watch
+from invalidations_cli.history import AT_ONCE, Step, Watcher, reason, subject_of
 from tests.unit.operated import (
     DEFINITION,
     EXECUTION,
@@ -239,7 +239,7 @@ def test_json_is_a_line_for_each_change_of_state_and_nothing_else(monkeypatch: p
 
 
 def test_json_once_tells_what_those_that_run_have_done_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.watch.time.sleep", lambda _seconds: pytest.fail("it looks once"))
+    monkeypatch.setattr("invalidations_cli.commands.watch.time.sleep", lambda _seconds: pytest.fail("it looks once"))
     world = World()
     assert world.run(watch, "--once", "--json").output == ""
     world.states.add("a", event("a.html")).event("TaskStateEntered", START, name="Join Batch", input="{}")
@@ -267,7 +267,7 @@ def test_ctrl_c_ends_it_well(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ops.watch.time.sleep", interrupt)
+    monkeypatch.setattr("invalidations_cli.commands.watch.time.sleep", interrupt)
     result = World().run(watch)
     assert (result.exit_code, result.output) == (0, "0 executions ended meanwhile.\n")
 
@@ -275,7 +275,7 @@ def test_ctrl_c_ends_it_well(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_in_a_terminal_the_screen_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     screens = Console(file=out, force_terminal=True, width=120, height=40, markup=False, emoji=False, highlight=False)
-    monkeypatch.setattr("ops.watch.tables.console", lambda: screens)
+    monkeypatch.setattr("invalidations_cli.commands.watch.tables.console", lambda: screens)
     monkeypatch.setattr(command, "POLL_SECONDS", 0.0)
     world = World()
     world.states.add("a", event(HOSTILE)).event("TaskStateEntered", START, name="Join Batch", input="{}")

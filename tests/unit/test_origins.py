@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.origins import Match, is_endpoint, is_origin_of, is_website, match
+from invalidation.cloudfront.distribution import Match, is_endpoint, is_origin_of, is_website, match
 from tests.unit.data import rows
 
 DOMAINS = rows("origin_domains.csv")

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # jsonschema ships no types
 
-from invalidation import reports
-from invalidation.lifecycle.summaries import Finished, TargetSummary
-from invalidation.lifecycle.targets import TargetState
-from invalidation.outcomes import Outcome
+from invalidation import outcome as reports
+from invalidation.batches.model import Outcome, TargetState
+from invalidation.outcome import Finished, TargetSummary
 from tests.outcome_schemas import faults, schema
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:name"

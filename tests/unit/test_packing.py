@@ -4,7 +4,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.lifecycle.packing import RAW_CHUNK_BYTES, pack, unpack
+from invalidation.batches.snapshot import RAW_CHUNK_BYTES, pack, unpack
 
 ROWS = st.lists(st.dictionaries(st.text(max_size=5), st.text() | st.booleans(), max_size=3) | st.text())
 

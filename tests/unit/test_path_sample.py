@@ -10,22 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.lifecycle.auditing import batches_of_bucket
-from invalidation.lifecycle.claiming import claim
-from invalidation.lifecycle.records import read_batch
-from invalidation.lifecycle.resolving import record_invalidation, record_plan, target
-from invalidation.lifecycle.settling import Failure, TargetResult
-from invalidation.lifecycle.summaries import LONGEST_TARGETS, Finished, TargetSummary, summarise
-from invalidation.lifecycle.targets import (
+from invalidation.batches.finish import Failure, TargetResult
+from invalidation.batches.model import (
     MAX_SAMPLE_CHARACTERS,
     MAX_SAMPLE_PATHS,
     InvalidationRecord,
+    Outcome,
     PlanSummary,
     TargetState,
+    read_batch,
 )
-from invalidation.limits import price
-from invalidation.outcomes import Outcome
-from invalidation.plan import Budget, Plan, plan
+from invalidation.batches.queries import batches_of_bucket
+from invalidation.batches.targets import claim, read_target, record_invalidation, record_plan
+from invalidation.cloudfront.limits import price
+from invalidation.cloudfront.plan import Budget, Plan, plan
+from invalidation.outcome import LONGEST_TARGETS, Finished, TargetSummary, summarise
 from tests.lifecycle_kit import BUCKET, Clock, Lives, execution
 from tests.memory_table import MemoryTable
 
@@ -110,7 +109,7 @@ def test_the_audit_keeps_the_sample(lives: Lives, table: MemoryTable) -> None:
     record_plan(table, batch_id, "E1", _planned("/a"))
     lives.finish(batch_id, "first", TargetResult("E1", seconds=3))
     (kept,) = batches_of_bucket(table, BUCKET).batches
-    planned = target(table, kept.batch_id, "E1").plan
+    planned = read_target(table, kept.batch_id, "E1").plan
     assert planned is not None
     assert planned.sample == ("/a",)
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from invalidation.errors import InvalidRequest
-from invalidation.limits import MAX_PATH_LENGTH
-from invalidation.paths import (
+from invalidation.cloudfront.limits import MAX_PATH_LENGTH
+from invalidation.cloudfront.paths import (
     covers,
     encode,
     invalidation_paths,
@@ -21,6 +20,7 @@ from invalidation.paths import (
     valid_path,
     with_query_strings,
 )
+from invalidation.errors import InvalidRequest
 from tests.unit.data import cases, rows
 
 SPELLED = cases("invalidation_paths.json")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.patterns import PathPattern, matched_forms
+from invalidation.cloudfront.patterns import PathPattern, matched_forms
 from tests.unit.data import rows
 
 PATTERNS = rows("path_patterns.csv")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from invalidation.cover import narrowest_cover
+from invalidation.cloudfront.cover import narrowest_cover
+from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND
+from invalidation.cloudfront.plan import Budget, Plan, Widening, plan
 from invalidation.errors import InvalidRequest
-from invalidation.limits import MAX_WILDCARDS_BY_HAND
-from invalidation.plan import Budget, Plan, Widening, plan
 
 
 def many(pattern: str, number: int) -> list[str]:

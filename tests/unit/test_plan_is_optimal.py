@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.plan import Budget, Plan, plan
+from invalidation.cloudfront.plan import Budget, Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

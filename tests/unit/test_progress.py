@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from invalidation.cloudfront.progress import Pending, Progress, Status
 from invalidation.errors import InvalidationTimedOut, is_transient
-from invalidation.progress import Pending, Progress, Status
 
 CREATED = datetime(2026, 11, 12, 9, 14, 3, tzinfo=UTC)
 ONE, OTHER = Pending("E1", "I1"), Pending("E1/dt_2", "I2")

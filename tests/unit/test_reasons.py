@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from invalidation.distribution import Behavior, Distribution, Origin
-from invalidation.explain import explain
-from invalidation.plan import Budget
-from invalidation.routing import InvalidateBy, PathRules
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.cloudfront.explain import explain
+from invalidation.cloudfront.plan import Budget
+from invalidation.cloudfront.routing import InvalidateBy, PathRules
 
 SITE = Distribution(
     "E1",

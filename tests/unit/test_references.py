@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.references import caller_reference
+from invalidation.cloudfront.client import caller_reference
 
 BATCH = "20261112T091401Z-5f2b8c41d0"
 paths = st.lists(st.text(min_size=1).filter(lambda path: "\n" not in path), min_size=1, unique=True)

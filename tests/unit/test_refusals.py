@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from invalidation.cloudfront.client import refusal
 from invalidation.errors import ERRORS, is_transient
-from invalidation.refusals import refusal
 from tests.unit.data import rows
 
 CODES = rows("error_codes.csv")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ops.report import load, read
+from invalidations_cli.report import load, read
 from tests.recordings.history import by_state
 from tests.recordings.record import on_moto
 
 if TYPE_CHECKING:
-    from ops.report.run import Run
+    from invalidations_cli.report.run import Run
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 OUTCOMES_ON_MOTO = {

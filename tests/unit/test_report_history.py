@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.report import read
+from invalidations_cli.report import read
 from tests.recordings.history import START, History, by_state, machine, run_of
 
 FAMILIES = ["Task", "LambdaFunction", "Activity"]

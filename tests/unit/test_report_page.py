@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import ops.report
-from ops.report import load, read, render
-from ops.report.page import LIBRARY, SCRIPTS, STYLES
+import invalidations_cli.report
+from invalidations_cli.report import load, read, render
+from invalidations_cli.report.page import LIBRARY, SCRIPTS, STYLES
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
-PAGE = Path(ops.report.__file__).parent / "page"
+PAGE = Path(invalidations_cli.report.__file__).parent / "page"
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\"><!--<script>{{data}}&\u2028\ud800"
 
 

@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation import reports
+from invalidation import outcome as reports
+from invalidation.batches.model import Outcome, TargetState
 from invalidation.errors import MAX_MESSAGE
-from invalidation.lifecycle.summaries import Finished, TargetSummary
-from invalidation.lifecycle.targets import TargetState
-from invalidation.outcomes import Outcome
-from invalidation.reports import Caught, Run, caught, failure_of, subject
+from invalidation.outcome import Caught, Finished, Run, TargetSummary, caught, failure_of, subject
 from tests.outcome_schemas import faults
 
 ARN = "arn:aws:states:eu-central-1:123456789012:execution:site-invalidation:by-hand"

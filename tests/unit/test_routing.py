@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from invalidation.routing import (
+from invalidation.cloudfront.routing import (
     Behavior,
     Distribution,
     InvalidateBy,

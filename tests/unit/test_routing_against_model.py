@@ -10,9 +10,8 @@ from urllib.parse import quote
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from invalidation.configuration import read_distribution
-from invalidation.distribution import Distribution
-from invalidation.routing import PathRules, served
+from invalidation.cloudfront.distribution import Distribution, read_distribution
+from invalidation.cloudfront.routing import PathRules, served
 from tests.cloudfront_model import (
     Answer,
     CacheBehavior,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from invalidation.settings import Settings
+from invalidation.config import Settings
 from tests.definition import ROOT, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -102,10 +102,10 @@ def test_a_settings_default_is_the_parameters(variable: str, parameter: str) -> 
 
 
 def _read_by(app: Path) -> set[str]:
-    """The settings that an app reads: the attributes of its ``SETTINGS``, by itself or through ``rules.py``."""
+    """The settings that an app reads: the attributes of its ``SETTINGS``, by itself or through ``config.py``."""
     tree = ast.parse(app.read_text())
     called = {each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
-    rules = ast.parse((ROOT / "functions" / "invalidation" / "rules.py").read_text())
+    rules = ast.parse((ROOT / "functions" / "invalidation" / "config.py").read_text())
     helpers = [each for each in rules.body if isinstance(each, ast.FunctionDef) and each.name in called]
     return _attributes(tree, "SETTINGS").union(*(_attributes(each, "settings") for each in helpers))
 

@@ -13,13 +13,13 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
-from invalidation.changes import Change
-from invalidation.lifecycle.executions import Execution
-from invalidation.lifecycle.requesting import open_own_batch, open_paths_batch
-from invalidation.lifecycle.resolving import freeze_targets, target
-from invalidation.plan import Budget
-from invalidation.routing import InvalidateBy
-from invalidation.tags import TagReader, too_many_tags, with_tags
+from invalidation.batches.head import Execution
+from invalidation.batches.join import open_own_batch, open_paths_batch
+from invalidation.batches.targets import freeze_targets, read_target
+from invalidation.cloudfront.plan import Budget
+from invalidation.cloudfront.routing import InvalidateBy
+from invalidation.cloudfront.tags import TagReader, too_many_tags, with_tags
+from invalidation.events import Change
 from tests.memory_table import MemoryTable
 from tests.statemachine.functions import Functions, parameters
 
@@ -167,7 +167,7 @@ class Site:
         freeze_targets(self.table, batch_id, {TAGGED: DOCUMENT})
         event = {"execution": "x", "batchId": batch_id, "bucket": BUCKET, "distributionId": TAGGED}
         self.app.handler({**event, "roomUntil": "2999-01-01T00:00:00+00:00"}, None)
-        planned = target(self.table, batch_id, TAGGED).plan
+        planned = read_target(self.table, batch_id, TAGGED).plan
         assert planned is not None
         assert list(planned.sample) == self.cloudfront.sent[0][:30]
         return self.cloudfront.sent

@@ -9,8 +9,8 @@ from itertools import permutations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from invalidation.changes import Change
-from invalidation.lifecycle.unchanged import without_unchanged
+from invalidation.batches.join import without_unchanged
+from invalidation.events import Change
 from tests.memory_table import MemoryTable
 
 NOW = datetime(2026, 11, 12, tzinfo=UTC)

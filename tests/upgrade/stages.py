@@ -15,12 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from invalidation.batches.head import pause
+from invalidation.batches.table import VERSION, Item
+from invalidation.bucket_events import remember_events_switched_on
+from invalidation.config import Settings
 from invalidation.errors import AccessDenied, CloudFrontUnavailable
-from invalidation.lifecycle.items import VERSION
-from invalidation.lifecycle.pausing import pause
-from invalidation.lifecycle.switching import remember_events_switched_on
-from invalidation.lifecycle.table import Item
-from invalidation.settings import Settings
 from tests.upgrade.world import DISTRIBUTIONS, Died, Edge, MortalTable, World, worlds
 
 RECORDS = Path(__file__).parent / "records"

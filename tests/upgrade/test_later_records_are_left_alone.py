@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from invalidation.batches.table import VERSION
 from invalidation.errors import RecordsOfLaterRelease
-from invalidation.lifecycle.items import VERSION
 from tests.upgrade.stages import KEYS, STAGES, Golden, event, load
 from tests.upgrade.test_old_records_are_continued import Make
 from tests.upgrade.world import DISTRIBUTIONS, World, worlds

@@ -8,18 +8,15 @@ from typing import Any
 
 import pytest
 
-from invalidation.lifecycle.auditing import batches_of_distribution, unfinished_batches
-from invalidation.lifecycle.items import VERSION
-from invalidation.lifecycle.joining import Window
-from invalidation.lifecycle.packing import unpack
-from invalidation.lifecycle.pausing import resume
-from invalidation.lifecycle.records import Batch
-from invalidation.lifecycle.summaries import summarise
-from invalidation.lifecycle.switching import events_switched_on_here
-from invalidation.lifecycle.targets import TargetState
-from invalidation.outcomes import Outcome
-from invalidation.settings import Settings
-from ops.entries import entry
+from invalidation.batches.head import Window, resume
+from invalidation.batches.model import Batch, Outcome, TargetState
+from invalidation.batches.queries import batches_of_distribution, unfinished_batches
+from invalidation.batches.snapshot import unpack
+from invalidation.batches.table import VERSION
+from invalidation.bucket_events import events_switched_on_here
+from invalidation.config import Settings
+from invalidation.outcome import summarise
+from invalidations_cli.commands.audit import entry
 from tests.upgrade.stages import KEYS, RECORDS, STAGES, Golden, event, load, record
 from tests.upgrade.world import DISTRIBUTIONS, Edge, MortalTable, World, worlds
 

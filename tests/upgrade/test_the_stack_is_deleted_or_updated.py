@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.lifecycle.auditing import batches_of_bucket
-from ops.local import server, site
-from ops.local.aws import LocalAws
-from ops.local.package import lambda_interpreter
-from ops.local.settings import Settings
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.queries import batches_of_bucket
+from invalidations_cli.local import server, site
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.package import lambda_interpreter
+from invalidations_cli.local.settings import Settings
 from tests.definition import template
 from tests.local import fresh, stacks
 from tests.local.tools import eventually, executions

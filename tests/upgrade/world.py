@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
-from invalidation.batches import DynamoBatchTable
-from invalidation.cloudfront import Invalidation, Target
-from invalidation.distribution import Behavior, Distribution, Origin
+from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.table import Item, Key
+from invalidation.cloudfront.client import Invalidation, Target
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.config import Settings
 from invalidation.errors import InvalidationError
-from invalidation.lifecycle.table import Item, Key
-from invalidation.settings import Settings
 from tests.memory_table import MemoryTable
 from tests.security.handlers import loaded
 

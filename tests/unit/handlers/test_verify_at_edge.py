@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from invalidation.edge import Answer, look
+from invalidation.batches.targets import read_target
+from invalidation.cloudfront.edge import Answer, look
 from invalidation.errors import EdgeStillStale
-from invalidation.lifecycle.resolving import target
 from tests.statemachine.site import Site
 from tests.unit.handlers.invoking import Invoke
 
@@ -56,7 +56,7 @@ def _verify(
     try:
         return module.handler({**invoke.run(joined["leader"]), **event}, None)
     finally:
-        recorded = target(site.stack.table, joined["batchId"], site.distribution)
+        recorded = read_target(site.stack.table, joined["batchId"], site.distribution)
         assert [each["path"] for each in recorded.edge] == [path for _, path in edge.asked]
 
 

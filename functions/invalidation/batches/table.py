@@ -1,0 +1,253 @@
+"""What the lifecycle asks of its table: eight operations with DynamoDB's guarantees, and no more than those.
+
+The protocol's safety rests on four of them, which the contract tests check on every implementation: reads and queries
+are strongly consistent, a conditional write is atomic, an update touches only the attributes that it names, and
+nothing is promised across two items.
+
+An item is a dict with ``pk`` and ``sk`` and values of str, int, bool, bytes, and lists and dicts of those. There are no
+floats (DynamoDB has none), and an attribute that is unknown is absent, never null.
+
+Where each kind of item lives in the table.
+
+============================  =======================================  ============================================
+pk                            sk                                       what
+============================  =======================================  ============================================
+``BUCKETS``                   ``<bucket>``                             a bucket that has had a change or a request
+``PENDING#<bucket>#<shard>``  ``<sha-256 of the key>#<event id>``      an accepted change that no batch owns yet
+``BUCKET#<bucket>``           ``HEAD``                                 the bucket's current batch
+``BATCH#<id>``                ``META``                                 the batch record, which is the audit record
+``BATCH#<id>``                ``KEYS#<attempt>#<number>``              a chunk of the frozen list of what it owns
+``BATCH#<id>``                ``TARGET#<distribution>``                what it owes to one distribution
+``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
+``USAGE``                     ``<year>-<month>``                       how many paths that month has taken
+============================  =======================================  ============================================
+
+What every item has in common.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from invalidation.events import Change
+from invalidation.errors import RecordsOfLaterRelease
+
+Item = dict[str, Any]
+
+ATTEMPTS = 10
+"""Lost conditional writes in a row before giving up. Who loses reads what the winner wrote, and seldom loses again."""
+
+
+class Key(NamedTuple):
+    """An item's primary key."""
+
+    pk: str
+    sk: str
+
+
+class Index(StrEnum):
+    """The two sparse indexes. Each holds keys only, ordered by ``pk``, which for a batch begins with its time."""
+
+    UNFINISHED = "unfinished"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer to a query; ``after`` is where the next page begins, None when this is the last."""
+
+    items: tuple[Item, ...]
+    after: Key | None
+
+
+class BatchTable(Protocol):
+    """Every method is one request, or a loop of requests of which each may succeed or fail by itself.
+
+    All raise ``BatchTableUnavailable`` when DynamoDB throttles, fails or does not answer. The request may then have
+    been carried out all the same: an answer can be lost after the write.
+    """
+
+    @property
+    def shards(self) -> int:
+        """Over how many partitions a bucket's pending items are spread; 1 to 16."""
+
+    def get(self, key: Key) -> Item | None:
+        """The item, strongly consistent."""
+
+    def put(self, item: Item) -> None:
+        """Write the item whether or not it is there."""
+
+    def ensure(self, key: Key) -> None:
+        """Create the item if it is missing; may be skipped when this very process has done so before."""
+
+    def put_new(self, item: Item) -> bool:
+        """Write the item unless there is one with its key.
+
+        False does not prove that somebody else wrote it: an answer may have been lost and the request sent again.
+        """
+
+    def put_all(self, items: Iterable[Item]) -> None:
+        """``put`` for each; some may have been written when this raises."""
+
+    def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        """Set the named attributes (None removes one) if those in ``expect`` have these values (None: is absent).
+
+        The item is created if it is missing and ``expect`` allows that. Returns the whole item as it is afterwards, or
+        None when the expectation does not hold; what ``put_new`` says of False is true of None here.
+        """
+
+    def delete_all(self, keys: Iterable[Key]) -> None:
+        """Delete each, whether or not it is there; some may be gone when this raises."""
+
+    def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
+        """Items of one partition whose ``sk`` begins with the prefix, in its order, strongly consistent.
+
+        ``keys`` asks for ``pk``, ``sk``, ``v`` and ``expiresAt`` only. A page can be empty and not the last.
+        """
+
+    def index_page(
+        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+    ) -> Page:
+        """Keys of the items whose index attribute is the value, newest first, **eventually** consistent.
+
+        ``since`` and ``until`` bound ``pk``, both inclusive; empty means no bound.
+        """
+
+
+def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False) -> Iterator[Item]:
+    """All pages of a partition, one at a time: not a snapshot, but nothing that was there before is missed."""
+    page = table.page(pk, prefix, keys=keys)
+    yield from page.items
+    while page.after is not None:
+        page = table.page(pk, prefix, after=page.after, keys=keys)
+        yield from page.items
+
+
+def indexed(table: BatchTable, index: Index, value: str, *, since: str = "", until: str = "") -> Iterator[Key]:
+    """All pages of an index."""
+    after: Key | None = None
+    while True:
+        page = table.index_page(index, value, since=since, until=until, after=after)
+        yield from (Key(item["pk"], item["sk"]) for item in page.items)
+        after = page.after
+        if after is None:
+            return
+
+
+BUCKETS = "BUCKETS"
+TARGETS = "TARGET#"
+INVALIDATIONS = "INVALIDATION#"
+
+_LONGEST_EVENT_ID = 512
+"""ASCII characters. EventBridge's ids have 36; a hand-made event's must not push ``sk`` past DynamoDB's 1,024 bytes."""
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex. Lone surrogates, which JSON can carry and UTF-8 cannot, are hashed rather than refused."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def registry_key(bucket: str) -> Key:
+    return Key(BUCKETS, bucket)
+
+
+def head_key(bucket: str) -> Key:
+    return Key(f"BUCKET#{bucket}", "HEAD")
+
+
+def pending_shard(bucket: str, shard: int) -> str:
+    return f"PENDING#{bucket}#{shard:x}"
+
+
+def pending_key(change: Change, shards: int) -> Key:
+    """Two changes of one key have two items: the later one must not vanish with the earlier one's batch."""
+    key = digest(change.key)
+    event = change.event_id
+    if len(event) > _LONGEST_EVENT_ID or not event.isascii():
+        event = digest(event)
+    return Key(pending_shard(change.bucket, int(key[0], 16) % shards), f"{key}#{event}")
+
+
+def content_key(bucket: str, key: str) -> Key:
+    """What is remembered of an object's content; one partition for each key, since any key may be hot."""
+    return Key(f"CONTENT#{bucket}#{digest(key)}", "ETAG")
+
+
+def batch_pk(batch_id: str) -> str:
+    return f"BATCH#{batch_id}"
+
+
+def batch_id_of(pk: str) -> str:
+    return pk.removeprefix("BATCH#")
+
+
+def batch_key(batch_id: str) -> Key:
+    return Key(batch_pk(batch_id), "META")
+
+
+def chunk_key(batch_id: str, attempt: str, number: int) -> Key:
+    return Key(batch_pk(batch_id), f"KEYS#{attempt}#{number:04d}")
+
+
+def target_key(batch_id: str, distribution_id: str) -> Key:
+    return Key(batch_pk(batch_id), f"{TARGETS}{distribution_id}")
+
+
+def invalidation_key(batch_id: str, distribution_id: str, invalidation_id: str) -> Key:
+    """By its id: a retry with other parameters plans other requests, and must not hide what was created before."""
+    return Key(batch_pk(batch_id), f"{INVALIDATIONS}{distribution_id}#{invalidation_id}")
+
+
+def usage_key(moment: datetime) -> Key:
+    return Key("USAGE", moment.astimezone(UTC).strftime("%Y-%m"))
+
+
+def audit_of_bucket(bucket: str) -> str:
+    """Without a bucket: of requests by paths, which the audit has to find before it is known whom they owe."""
+    return f"BUCKET#{bucket}"
+
+
+def audit_of_distribution(distribution_id: str) -> str:
+    return f"DISTRIBUTION#{distribution_id}"
+
+
+def audit_of_invalidation(invalidation_id: str) -> str:
+    return f"INVALIDATION#{invalidation_id}"
+
+
+VERSION = 1
+"""Of the items' form, in every item as ``v``: a later release can tell what an earlier one wrote.
+
+It is raised only where an earlier release would misread what a later one writes; what is added beside the rest, and may
+be absent, needs no new number. Earlier numbers are read for as long as such items can be in a table.
+"""
+
+
+def blank(key: Key) -> Item:
+    return {"pk": key.pk, "sk": key.sk, "v": VERSION}
+
+
+def readable(item: Item) -> Item:
+    """The item, if this release knows its form: any that it or an earlier one wrote.
+
+    Raises:
+        RecordsOfLaterRelease: it does not, for the stack was set back to an earlier release.
+    """
+    version = item.get("v", VERSION)
+    if version > VERSION:
+        raise RecordsOfLaterRelease(
+            f"{item['pk']} / {item['sk']} in the batch table has form {version}, and this release knows {VERSION} at "
+            "most: a later release wrote it. It is left as it is; deploy that one again, or a later one, to continue it"
+        )
+    return item
+
+
+def known(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is unknown or empty: an absent attribute costs nothing and reads back as its default."""
+    return {name: value for name, value in document.items() if value not in (None, "", False, (), [], {})}

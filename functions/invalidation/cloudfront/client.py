@@ -1,0 +1,412 @@
+"""The only module that talks to CloudFront.
+
+| call | IAM action (``cloudfront:``) | on |
+| --- | --- | --- |
+| ``distributions_serving``, ``distributions`` | ListDistributions (not with ``named``) | ``*`` |
+| those, ``distribution`` | GetDistributionConfig | ``distribution/*`` |
+| those, for custom cache policies | GetCachePolicy (denied: query strings count as cached) | ``cache-policy/*`` |
+| ``targets`` of a multi-tenant distribution | ListDistributionTenants | ``*`` |
+| ``create_invalidation``, ``get_invalidation`` | CreateInvalidation, GetInvalidation | ``distribution/*`` |
+| the same for a tenant | CreateInvalidationForDistributionTenant, GetInvalidationFor… | ``distribution-tenant/*`` |
+
+Adapter: a CloudFront client for this account's distributions, or for those of another account.
+
+Buckets and distributions often live apart. Where ``DistributionRoleArn`` names a role of the distributions' account,
+the functions that talk to CloudFront, and only those, assume it; the temporary credentials renew themselves.
+
+What CloudFront's error codes mean here: the named error, and what to do about it.
+
+Codes: BC, and CFD/API reference "Common errors". Unknown ones go by their HTTP status.
+
+Caller references: they make a repeated request find its first invalidation instead of creating a second.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
+
+from invalidation.cloudfront import distribution as configuration
+from invalidation.cloudfront.distribution import Distribution
+from invalidation.cloudfront.limits import DISTRIBUTIONS_CACHE_SECONDS, MAX_TENANTS
+from invalidation.errors import AccessDenied, NoSuchDistribution, TooManyTenants
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_cloudfront import CloudFrontClient
+    from mypy_boto3_cloudfront.type_defs import DistributionSummaryTypeDef, InvalidationBatchTypeDef
+from functools import partial
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.session import get_session
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudfront import CloudFrontClient
+import hashlib
+from collections.abc import Sequence
+
+from invalidation.errors import (
+    CloudFrontThrottled,
+    CloudFrontUnavailable,
+    InvalidationError,
+    InvalidationRefused,
+    NoSuchInvalidation,
+    TooManyInvalidationsInProgress,
+)
+
+CLOUDFRONT_CONFIG: Final[dict[str, Any]] = {
+    "connect_timeout": 5,
+    "read_timeout": 15,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
+"""For botocore's ``Config``: two quick tries more, then the state machine's Retry, which people can see, takes over."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+_STATUS_OF_BOTOCORE_ERRORS: Final = (
+    (ParamValidationError, 400),
+    (NoCredentialsError, 403),
+    (PartialCredentialsError, 403),
+)
+"""What botocore refuses before it asks. The rest are connections and timeouts, which may go better later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an invalidation is created on: a distribution, or one tenant of it. As text: ``E123`` or ``E123/dt_abc``."""
+
+    distribution_id: str
+    tenant_id: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        distribution_id, _, tenant_id = text.partition("/")
+        return cls(distribution_id, tenant_id)
+
+    def __str__(self) -> str:
+        return f"{self.distribution_id}/{self.tenant_id}" if self.tenant_id else self.distribution_id
+
+    @property
+    def resource(self) -> str:
+        """The resource part of its ARN."""
+        return f"distribution-tenant/{self.tenant_id}" if self.tenant_id else f"distribution/{self.distribution_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidation:
+    """``status`` is CloudFront's own word, ``InProgress`` or ``Completed``."""
+
+    id: str
+    status: str
+    create_time: datetime
+
+    @property
+    def completed(self) -> bool:
+        return self.status.lower() == "completed"
+
+
+class CloudFront:
+    """CloudFront through a boto3 client.
+
+    What it reads about distributions and cache policies is kept for ``cache_seconds`` of ``clock`` (monotonic seconds).
+    Every method raises the classes of ``errors.py``: AccessDenied, NoSuchDistribution, NoSuchInvalidation,
+    InvalidationRefused, TooManyTenants; CloudFrontThrottled, CloudFrontUnavailable and TooManyInvalidationsInProgress
+    for what may succeed later.
+    """
+
+    def __init__(
+        self,
+        client: CloudFrontClient,
+        *,
+        cache_seconds: float = DISTRIBUTIONS_CACHE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        max_tenants: int = MAX_TENANTS,
+    ) -> None:
+        self._client = client
+        self._max_tenants = max_tenants
+        self._serving = _Recent[tuple[str, ...], list[Distribution]](cache_seconds, clock)
+        self._policies = _Recent[str, bool](cache_seconds, clock)
+
+    def distributions_serving(
+        self, bucket: str, *, fresh: bool = False, named: Sequence[str] = ()
+    ) -> list[Distribution]:
+        """The distributions with an origin that is the bucket, disabled and staging ones included.
+
+        That there is none is never concluded from the cache; ``fresh`` does not look there at all. With ``named``
+        distribution ids ListDistributions is not called: those serve the bucket, whatever their domain names say. One
+        that does not exist is presumed, so that its own invalidation, and no other, fails with NoSuchDistribution.
+        """
+        asked = (bucket, *named)
+        found = None if fresh else self._serving.get(asked)
+        if not found:
+            found = [self._named(each, bucket) for each in dict.fromkeys(named)] if named else self._listed(bucket)
+            self._serving.put(asked, found)
+        return list(found)
+
+    def distributions(self, bucket: str) -> list[Distribution]:
+        """Every distribution of the account, those that do not serve the bucket as outlines: for explaining."""
+        found: list[Distribution] = []
+        for summary in self._summaries():
+            if not configuration.has_origin(summary, bucket):
+                found.append(configuration.outline(summary["Id"], bucket, summary))
+                continue
+            with suppress(NoSuchDistribution):  # deleted since it was listed
+                found.append(replace(self._read(summary["Id"], bucket), domain_name=summary["DomainName"]))
+        return found
+
+    def distribution(self, distribution_id: str, bucket: str = "") -> Distribution:
+        """One distribution. Without a bucket it has no origins: for requests that bring their own paths."""
+        return self._read(distribution_id, bucket)
+
+    def targets(self, distribution: Distribution) -> tuple[Target, ...]:
+        """What to invalidate for a distribution: itself, or each enabled tenant of a multi-tenant one, by id.
+
+        Raises:
+            TooManyTenants: more enabled tenants than ``max_tenants``.
+        """
+        if not distribution.tenant_only:
+            return (Target(distribution.id),)
+        found: list[str] = []
+        for tenant_id in self._tenants(distribution.id):
+            if len(found) == self._max_tenants:
+                raise TooManyTenants(
+                    f"Distribution {distribution.id} has more than {self._max_tenants} enabled tenants, and each costs "
+                    "every path again. Invalidate those that matter with CreateInvalidationForDistributionTenant, or "
+                    "raise the parameter MaxTenants."
+                )
+            found.append(tenant_id)
+        return tuple(Target(distribution.id, tenant_id) for tenant_id in sorted(found))
+
+    def create_invalidation(self, target: Target | str, paths: Sequence[str], caller_reference: str) -> Invalidation:
+        """Invalidate the paths. The same caller reference with the same paths gives the invalidation that exists."""
+        target = Target.parse(target) if isinstance(target, str) else target
+        batch: InvalidationBatchTypeDef = {
+            "Paths": {"Quantity": len(paths), "Items": list(paths)},
+            "CallerReference": caller_reference,
+        }
+        if target.tenant_id:
+            with _named_errors("CreateInvalidationForDistributionTenant", target.resource):
+                created = self._client.create_invalidation_for_distribution_tenant(
+                    Id=target.tenant_id, InvalidationBatch=batch
+                )["Invalidation"]
+        else:
+            with _named_errors("CreateInvalidation", target.resource):
+                created = self._client.create_invalidation(
+                    DistributionId=target.distribution_id, InvalidationBatch=batch
+                )["Invalidation"]
+        return Invalidation(created["Id"], created["Status"], created["CreateTime"])
+
+    def get_invalidation(self, target: Target | str, invalidation_id: str) -> Invalidation:
+        """How the invalidation stands."""
+        target = Target.parse(target) if isinstance(target, str) else target
+        if target.tenant_id:
+            with _named_errors("GetInvalidationForDistributionTenant", target.resource):
+                found = self._client.get_invalidation_for_distribution_tenant(
+                    DistributionTenantId=target.tenant_id, Id=invalidation_id
+                )["Invalidation"]
+        else:
+            with _named_errors("GetInvalidation", target.resource):
+                found = self._client.get_invalidation(DistributionId=target.distribution_id, Id=invalidation_id)[
+                    "Invalidation"
+                ]
+        return Invalidation(found["Id"], found["Status"], found["CreateTime"])
+
+    def _listed(self, bucket: str) -> list[Distribution]:
+        return [each for each in self.distributions(bucket) if each.origins]
+
+    def _named(self, distribution_id: str, bucket: str) -> Distribution:
+        try:
+            return self._read(distribution_id, bucket, named=True)
+        except NoSuchDistribution:
+            return configuration.presumed(distribution_id, bucket)
+
+    def _read(self, distribution_id: str, bucket: str, *, named: bool = False) -> Distribution:
+        with _named_errors("GetDistributionConfig", f"distribution/{distribution_id}"):
+            document = self._client.get_distribution_config(Id=distribution_id)["DistributionConfig"]
+        return configuration.read_distribution(
+            distribution_id, bucket, document, self._caches_query_strings, named=named
+        )
+
+    def _caches_query_strings(self, policy_id: str) -> bool:
+        """Of a custom cache policy; yes, if that may not be read: it costs wildcards, the contrary stale answers."""
+        known = self._policies.get(policy_id)
+        if known is None:
+            try:
+                with _named_errors("GetCachePolicy", f"cache-policy/{policy_id}"):
+                    policy = self._client.get_cache_policy(Id=policy_id)["CachePolicy"]
+                known = configuration.policy_caches_query_strings(policy)
+            except (AccessDenied, NoSuchDistribution):
+                known = True
+            self._policies.put(policy_id, known)
+        return known
+
+    def _summaries(self) -> Iterator[DistributionSummaryTypeDef]:
+        with _named_errors("ListDistributions", "*"):
+            for page in self._client.get_paginator("list_distributions").paginate():
+                yield from page["DistributionList"].get("Items") or []
+
+    def _tenants(self, distribution_id: str) -> Iterator[str]:
+        pages = self._client.get_paginator("list_distribution_tenants").paginate(
+            AssociationFilter={"DistributionId": distribution_id}
+        )
+        with _named_errors("ListDistributionTenants", "*"):
+            for page in pages:
+                for tenant in page.get("DistributionTenantList") or []:
+                    if tenant.get("Enabled", True):
+                        yield tenant["Id"]
+
+
+@contextmanager
+def _named_errors(call: str, resource: str) -> Iterator[None]:
+    """What botocore raises, as the classes of ``errors.py``; unchained, as the traceback ends up in the console."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "Unknown")
+        message = error.response.get("Error", {}).get("Message", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        refused = role_refusal if error.operation_name == "AssumeRole" else refusal
+        raise refused(call, resource, code, status, message) from None
+    except BotoCoreError as error:
+        status = next((status for kind, status in _STATUS_OF_BOTOCORE_ERRORS if isinstance(error, kind)), 500)
+        raise refusal(call, resource, type(error).__name__, status, str(error)) from None
+
+
+class _Recent(Generic[K, V]):
+    """Values by key, forgotten after some seconds."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._values: dict[K, tuple[float, V]] = {}
+
+    def get(self, key: K) -> V | None:
+        until, value = self._values.get(key, (self._clock(), None))
+        return value if self._clock() < until else None
+
+    def put(self, key: K, value: V) -> None:
+        self._values[key] = (self._clock() + self._seconds, value)
+
+
+SESSION_NAME = "cloudfront-auto-invalidation"
+"""What the other account's CloudTrail shows as the caller."""
+
+
+def cloudfront_client(role_arn: str = "", external_id: str = "") -> CloudFrontClient:
+    """A client with the function's own credentials, or with those of the role, which the first call assumes."""
+    config = Config(**CLOUDFRONT_CONFIG)
+    if not role_arn:
+        return boto3.client("cloudfront", config=config)
+    extra = {"RoleSessionName": SESSION_NAME} | ({"ExternalId": external_id} if external_id else {})
+    own = get_session()
+    create_client = partial(own.create_client, config=config)
+    fetcher = AssumeRoleCredentialFetcher(create_client, own.get_credentials(), role_arn, extra_args=extra)
+    assumed = get_session()
+    renewed = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
+    assumed._credentials = renewed  # type: ignore[attr-defined] # noqa: SLF001 # botocore has no public way in
+    return boto3.Session(botocore_session=assumed).client("cloudfront", config=config)
+
+
+_BY_CODE: Final[dict[str, type[InvalidationError]]] = {
+    "AccessDenied": AccessDenied,
+    "AccessDeniedException": AccessDenied,
+    "InvalidClientTokenId": AccessDenied,
+    "NotAuthorized": AccessDenied,
+    "OptInRequired": AccessDenied,
+    "UnrecognizedClientException": AccessDenied,
+    "NoSuchDistribution": NoSuchDistribution,
+    "EntityNotFound": NoSuchDistribution,
+    "NoSuchInvalidation": NoSuchInvalidation,
+    "TooManyInvalidationsInProgress": TooManyInvalidationsInProgress,
+    "RequestLimitExceeded": CloudFrontThrottled,
+    "RequestThrottled": CloudFrontThrottled,
+    "RequestThrottledException": CloudFrontThrottled,
+    "SlowDown": CloudFrontThrottled,
+    "Throttling": CloudFrontThrottled,
+    "ThrottlingException": CloudFrontThrottled,
+    "ThrottledException": CloudFrontThrottled,
+    "TooManyRequests": CloudFrontThrottled,
+    "TooManyRequestsException": CloudFrontThrottled,
+    # Credentials that expired, or a clock that is off: the role's next ones are likely to work.
+    "ExpiredToken": CloudFrontUnavailable,
+    "ExpiredTokenException": CloudFrontUnavailable,
+    "RequestExpired": CloudFrontUnavailable,
+    "RequestTimeout": CloudFrontUnavailable,
+    "RequestTimeoutException": CloudFrontUnavailable,
+    "RequestTimeTooSkewed": CloudFrontUnavailable,
+}
+
+_ADVICE: Final[dict[type[InvalidationError], str]] = {
+    NoSuchDistribution: "It was deleted, or its id is mistyped: correct the DistributionIds parameter or the request.",
+    NoSuchInvalidation: "It belongs to another distribution, or its id is mistyped.",
+    InvalidationRefused: "The same request would be refused again: its paths or its caller reference are wrong.",
+    TooManyInvalidationsInProgress: "At most 3,000 paths and 15 wildcards may be in progress: try again as they end.",
+    CloudFrontThrottled: "The account's request rate is used up: try again later.",
+    CloudFrontUnavailable: "Try again later.",
+}
+
+
+_ROLE_ADVICE: Final = (
+    "See that the role in DistributionRoleArn exists, that it trusts this function's role, and that its external id is "
+    "the one in DistributionRoleExternalId: examples/distribution-account-role.yaml makes such a role."
+)
+
+
+def refusal(call: str, resource: str, code: str, status: int, message: str) -> InvalidationError:
+    """The named error for a failed call, ``CreateInvalidation`` on ``distribution/E123``."""
+    kind = _BY_CODE.get(code) or _by_status(status)
+    if kind is AccessDenied:
+        advice = f"Grant cloudfront:{call} on {_arn(resource)} to the role that makes the call."
+    else:
+        advice = _ADVICE[kind]
+    return kind(f"{call} on {resource}: {code} ({message}). {advice}")
+
+
+def role_refusal(call: str, resource: str, code: str, status: int, message: str) -> InvalidationError:
+    """The named error for a call that was not made, because STS did not let the other account's role be assumed."""
+    kind = _BY_CODE.get(code) or _by_status(status)
+    kind = kind if kind.transient else AccessDenied
+    advice = _ADVICE[kind] if kind.transient else _ROLE_ADVICE
+    return kind(f"AssumeRole for {call} on {resource}: {code} ({message}). {advice}")
+
+
+def _by_status(status: int) -> type[InvalidationError]:
+    if status == 403:
+        return AccessDenied
+    if status == 404:
+        return NoSuchDistribution
+    if status == 429:
+        return CloudFrontThrottled
+    return InvalidationRefused if 400 <= status < 500 else CloudFrontUnavailable
+
+
+def _arn(resource: str) -> str:
+    return "*" if resource == "*" else f"arn:aws:cloudfront::<account>:{resource}"
+
+
+def caller_reference(batch_id: str, target: str, number: int, paths: Sequence[str]) -> str:
+    """``<batch id>.<distribution>.<request number>.<hash of the sorted paths>``.
+
+    The same reference with the same paths returns the first invalidation; with other paths it is refused
+    (CloudFront API Reference, InvalidationBatch). The hash keeps a changed plan from being refused, and the batch id
+    lets whoever sees the reference in the CloudFront console find the execution.
+    """
+    digest = hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:12]
+    return f"{batch_id}.{target}.{number}.{digest}"

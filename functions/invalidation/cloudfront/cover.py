@@ -1,0 +1,180 @@
+"""The narrowest cover: few paths, few of them wildcards, that together match every path that was asked for.
+
+**What "widens as little as possible" means.** Only a wildcard that nobody asked for widens. Of two such wildcards the
+*wider* is the one that
+
+1. names fewer directories in full: ``/b*`` is wider than ``/blog/*``, and that is wider than ``/blog/2026/p*``;
+2. or, naming as many, lies in a directory with fewer of the asked-for paths: ``/blog/*`` for 12 of them is wider than
+   ``/docs/*`` for 5,000, for more of what it matches is likely to be something that nobody asked for;
+3. or, alike in that too, has fewer characters: ``/img/photo-*`` is wider than ``/img/photo-1*``;
+4. or, alike in all this, sorts first, so that no two are equally wide.
+
+A cover is *narrower* than another if its widest wildcard is narrower; if they share that one, the next widest decides,
+and so on; a cover that has no next one is the narrower. So the widest wildcard is as narrow as the budget allows, then
+the next, and best is to introduce none. Wildcards differ in width, so exactly one cover is the narrowest, and the
+order in which the paths came cannot matter.
+
+**How it is found.** The wildcards that can be worth introducing are the longest common prefixes of asked-for paths:
+any other matches the same asked-for paths as a longer one. They form a tree, in which a parent is wider than its
+children. Start from its root and take the widest undecided wildcard, again and again: if the paths below its children
+can still be covered within the budget without it, replace it by its children; otherwise keep it.
+
+**Why that is the optimum.** Covers that agree so far on every wider wildcard differ next in whether they have this one,
+and by the definition each that does without it is narrower than each that has it: so it must go wherever any cover
+without it is left. Whether one is left is decided exactly (``_fits``): the children match disjoint sets of paths, each
+is covered either by one wildcard or path by path, and wildcards save most where most paths are.
+
+**What it costs.** Nothing but sorting, which the caller does, looks at every path. Each replacement adds a path to the
+cover, so there are fewer of them than ``max_paths``; each wildcard that is kept uses up one of ``max_wildcards``.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from array import array
+from bisect import bisect_left
+from itertools import islice
+from os.path import commonprefix
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+_AFTER_ASCII = "\x7f"
+"""Sorts after every character of an encoded path, so ``prefix + _AFTER_ASCII`` sorts after all that begin with it."""
+
+_OCTET = "(?:[^%]|%..)"
+_CHARACTER = rf"(?:[^%]|%[^c-f].|%[cd].{_OCTET}|%e.{_OCTET}{{2}}|%f.{_OCTET}{{3}})"
+"""One character as people know it: ``ü`` is ``%C3%BC``, and no wildcard may end between the two (RFC 3629).
+
+How many octets a character has, follows from the first of them, even where they are not UTF-8 at all: so no character
+is the beginning of another one.
+"""
+_one_character = re.compile(_CHARACTER, re.IGNORECASE)
+_whole_characters = re.compile(f"{_CHARACTER}*+", re.IGNORECASE)
+
+
+class Part(NamedTuple):
+    """Neighbours among the sorted asked-for paths: those from ``low`` up to, and without, ``high``."""
+
+    low: int
+    high: int
+    has_wildcard: bool
+
+
+class Wildcard(NamedTuple):
+    """A wildcard that may be introduced. The fields are in the order that defines width: the widest compares least."""
+
+    directories: int
+    asked_in_directory: int
+    characters: int
+    prefix: str
+    part: Part
+
+
+class Cover(NamedTuple):
+    """What covers the asked-for paths: wildcards (without their ``*``) that are introduced, and paths that stay."""
+
+    introduced: list[str]
+    unchanged: list[str]
+
+
+def begins_within_character(prefix: str) -> bool:
+    """Whether what follows ``prefix`` would be the rest of a character that it cuts in two."""
+    return len(_whole_prefix(prefix)) < len(prefix)
+
+
+def span(prefix: str, paths: Sequence[str]) -> tuple[int, int]:
+    """From where, and up to where, the sorted, encoded ``paths`` begin with ``prefix``."""
+    low = bisect_left(paths, prefix)
+    return low, bisect_left(paths, prefix + _AFTER_ASCII, low)
+
+
+def count(prefix: str, paths: Sequence[str]) -> int:
+    """How many of the sorted, encoded ``paths`` begin with ``prefix``."""
+    low, high = span(prefix, paths)
+    return high - low
+
+
+def narrowest_cover(asked: Sequence[str], *, max_paths: int, max_wildcards: int) -> Cover:
+    """The narrowest cover of ``asked``, as this module defines it.
+
+    Args:
+        asked: encoded paths, sorted, distinct, none of them matched by a wildcard among the others.
+        max_paths: how many paths the cover may have, at least 1.
+        max_wildcards: how many of these may be wildcards, asked-for ones included, at least 1.
+    """
+    return _Search(asked, max_paths, max_wildcards).run()
+
+
+class _Search:
+    """One run of the search. Of the tree there is only what has been looked at."""
+
+    def __init__(self, asked: Sequence[str], max_paths: int, max_wildcards: int) -> None:
+        self._asked = asked
+        self._asked_wildcards = array("Q", (at for at, path in enumerate(asked) if path.endswith("*")))
+        self._max_paths = max_paths
+        self._max_wildcards = max_wildcards
+        self._undecided: list[Wildcard] = []  # a heap
+        self._introduced: list[str] = []
+        self._unchanged: list[Part] = []  # each of one path
+
+    def run(self) -> Cover:
+        if self._asked:
+            self._add(self._part(0, len(self._asked)))
+        while self._undecided:
+            widest = heapq.heappop(self._undecided)
+            instead = list(islice(self._children(widest), self._max_paths + 1))
+            if self._fits(instead):
+                for part in instead:
+                    self._add(part)
+            else:
+                self._introduced.append(widest.prefix)
+        return Cover(sorted(self._introduced), sorted(self._asked[part.low] for part in self._unchanged))
+
+    def _add(self, part: Part) -> None:
+        if part.high - part.low == 1:
+            self._unchanged.append(part)
+            return
+        ends = (self._asked[part.low], self._asked[part.high - 1])
+        prefix = _whole_prefix(commonprefix(ends))  # noqa: RUF071 - by character, not by directory, is what is meant
+        directory = prefix[: prefix.rindex("/") + 1]
+        beside = count(directory, self._asked)
+        heapq.heappush(self._undecided, Wildcard(directory.count("/"), beside, len(prefix), prefix, part))
+
+    def _children(self, parent: Wildcard) -> Iterator[Part]:
+        """The parent's paths, divided by the character that follows its prefix: always two parts at least."""
+        low, end = parent.part.low, parent.part.high
+        while low < end:
+            path = self._asked[low]
+            character = _one_character.match(path, parent.characters)
+            # A path that ends here, or within a character, shares what follows with no other.
+            high = bisect_left(self._asked, path[: character.end()] + _AFTER_ASCII, low, end) if character else low + 1
+            yield self._part(low, high)
+            low = high
+
+    def _part(self, low: int, high: int) -> Part:
+        at = bisect_left(self._asked_wildcards, low)
+        return Part(low, high, at < len(self._asked_wildcards) and self._asked_wildcards[at] < high)
+
+    def _fits(self, instead: list[Part]) -> bool:
+        """Whether a cover within the budget is left when the widest undecided wildcard gives way to its children.
+
+        A part that holds an asked-for wildcard needs a wildcard in any case, and with one it needs nothing else. The
+        wildcards that are left then go to the largest of the other parts, and what remains is covered path by path.
+        """
+        parts = [*instead, *self._unchanged, *(each.part for each in self._undecided)]
+        introduced = len(self._introduced)
+        left = self._max_wildcards - introduced - sum(part.has_wildcard for part in parts)
+        if left < 0 or introduced + len(parts) > self._max_paths:
+            return False
+        sizes = sorted((1 if part.has_wildcard else part.high - part.low for part in parts), reverse=True)
+        return introduced + len(sizes[:left]) + sum(sizes[left:]) <= self._max_paths
+
+
+def _whole_prefix(prefix: str) -> str:
+    """The prefix without the beginning of a character at its end."""
+    whole = _whole_characters.match(prefix)
+    return whole[0] if whole else ""

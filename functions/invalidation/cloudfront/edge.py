@@ -1,0 +1,150 @@
+"""Adapter: what viewers get. Asks a distribution for a few paths, and S3 for what they should be.
+
+It sees one edge location only, the one nearest to the function: that this is fresh does not prove that all are, but a
+stale answer proves that something is wrong. It never follows a redirect, reads no bodies, and gives up after seconds,
+however slowly an answer trickles in.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+USER_AGENT = "cloudfront-auto-invalidation"
+SECONDS = 5.0
+"""For one answer of the edge."""
+GONE = frozenset({http.client.FORBIDDEN, http.client.NOT_FOUND})
+"""What an origin without the object answers; S3 tells only those that may list the bucket that it is not there."""
+
+
+class Verdict(StrEnum):
+    """What a look at the edge has shown."""
+
+    FRESH = "Fresh"
+    STALE = "Stale"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One path: what S3 has, what the edge gave (an ETag, or a status code), and the verdict."""
+
+    path: str
+    verdict: Verdict
+    stored: str
+    served: str
+
+    def to_document(self) -> dict[str, str]:
+        """``{"path", "verdict", "stored", "served"}``."""
+        return {"path": self.path, "verdict": self.verdict.value, "stored": self.stored, "served": self.served}
+
+
+class Answer(NamedTuple):
+    """A status code and an ETag, "" when there is none.
+
+    ``error_page``: the origin answered with an error, whatever the status code says. A distribution may give a page and
+    a 200 for it; that it was one stays visible (CFD, "Change response codes returned by CloudFront").
+    """
+
+    status: int
+    etag: str
+    error_page: bool = False
+
+
+def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPConnection] | None = None) -> Answer:
+    """HEAD of a path, without compression, which would weaken the ETag; redirects are answers like any other.
+
+    Raises:
+        OSError, http.client.HTTPException: the edge did not answer in time, or not in HTTP.
+    """
+    connection = (connect or http.client.HTTPSConnection)(host, timeout=SECONDS)
+    try:
+        connection.connect()
+        with _ended_in_time(connection.sock):
+            connection.request("HEAD", path, headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT})
+            response = connection.getresponse()
+        from_origin = response.headers.get("X-Cache", "").lower()
+        return Answer(response.status, response.headers.get("ETag", ""), from_origin.startswith("error"))
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _ended_in_time(connected: socket.socket) -> Iterator[None]:
+    """The socket's own time-out is for each piece of an answer; this is for the whole of it.
+
+    Raises:
+        TimeoutError: it was ended, and what was read may be half an answer.
+    """
+    too_late = threading.Event()
+
+    def end() -> None:
+        too_late.set()
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(SECONDS, end)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if too_late.is_set():
+            raise TimeoutError(f"no whole answer within {SECONDS:g} s")
+
+
+def look(
+    s3: S3Client, bucket: str, key: str, host: str, path: str, *, ask: Callable[[str, str], Answer] = ask_edge
+) -> Looked:
+    """Compare what the edge gives for a path with what the bucket holds under the key.
+
+    Anything but a clear difference is Unknown: a page that needs a signature, an error page, a redirect, an object that
+    changed again meanwhile. An object that is gone and still served is a clear difference.
+    """
+    before = _stored(s3, bucket, key)
+    try:
+        answer = ask(host, path)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return Looked(path, Verdict.UNKNOWN, before or "none", type(error).__name__)
+    after = _stored(s3, bucket, key)
+    stored = after if before == after else None
+    served = answer.etag if answer.status == http.client.OK else str(answer.status)
+    return Looked(path, _verdict(stored, answer), after or "none", served or "no ETag")
+
+
+def _verdict(stored: str | None, answer: Answer) -> Verdict:
+    """``stored`` is None when it is not known what should be served."""
+    if stored is None:
+        return Verdict.UNKNOWN
+    if answer.status != http.client.OK:
+        return Verdict.FRESH if not stored and answer.status in GONE else Verdict.UNKNOWN
+    if answer.error_page:
+        return Verdict.UNKNOWN if stored else Verdict.FRESH
+    if not stored:
+        return Verdict.STALE
+    if not answer.etag:
+        return Verdict.UNKNOWN
+    return Verdict.FRESH if answer.etag.removeprefix("W/") == stored else Verdict.STALE
+
+
+def _stored(s3: S3Client, bucket: str, key: str) -> str | None:
+    """The object's ETag, "" where there is no object, None where S3 does not tell."""
+    try:
+        answer: dict[str, Any] = dict(s3.head_object(Bucket=bucket, Key=key))
+    except ClientError as error:
+        return "" if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound"} else None
+    except BotoCoreError:
+        return None
+    return str(answer["ETag"])

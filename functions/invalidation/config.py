@@ -1,0 +1,118 @@
+"""What the template's parameters decide, typed. Every default is the template's own; a test keeps them equal.
+
+What the template's parameters decide about paths and what they may cost, as the domain takes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from invalidation.cloudfront.plan import Budget
+from invalidation.cloudfront.routing import InvalidateBy, PathRules
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment of a function. A function reads only what its part of the template sets."""
+
+    batch_table_name: str = ""
+    notification_topic_arn: str = ""
+    chat_topic_arn: str = ""
+    notify_on: str = "All"
+    state_machine_arn: str = ""
+    distribution_ids: tuple[str, ...] = ()
+    distribution_role_arn: str = ""
+    distribution_role_external_id: str = ""
+    batch_window_seconds: int = 10
+    max_batch_window_seconds: int = 60
+    max_exact_paths: int = 30
+    max_cover_paths: int = 10
+    max_wildcards: int = 5
+    widest_path: str = "/*"
+    directory_index: str = ""
+    other_spellings: bool = True
+    edge_rewrites: str = "Keys"
+    max_tenants: int = 20
+    include_keys: tuple[str, ...] = ("*",)
+    skip_unchanged: bool = False
+    invalidate_by: str = "Paths"
+    dry_run: bool = False
+    completion_timeout: timedelta = timedelta(minutes=30)
+    room_timeout: timedelta = timedelta(minutes=60)
+    max_tries: int = 5
+    verify_at_edge: bool = False
+    verify_host: str = ""
+    audit_retention: timedelta = timedelta(days=400)
+    observability: str = "Basic"
+    monthly_path_budget: int = 1_000
+    no_completion_seconds: int = 3_600
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the variables that are set; names are those of the template's parameters in upper case.
+
+        Raises:
+            ValueError: a number is none. The template's own bounds should have refused it.
+        """
+        default = cls()
+
+        def number(name: str, otherwise: int) -> int:
+            return int(environment.get(name, otherwise))
+
+        return cls(
+            batch_table_name=environment.get("BATCH_TABLE_NAME", ""),
+            notification_topic_arn=environment.get("NOTIFICATION_TOPIC_ARN", ""),
+            chat_topic_arn=environment.get("CHAT_TOPIC_ARN", ""),
+            notify_on=environment.get("NOTIFY_ON", default.notify_on),
+            state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
+            distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),
+            distribution_role_arn=environment.get("DISTRIBUTION_ROLE_ARN", ""),
+            distribution_role_external_id=environment.get("DISTRIBUTION_ROLE_EXTERNAL_ID", ""),
+            batch_window_seconds=number("BATCH_WINDOW_SECONDS", default.batch_window_seconds),
+            max_batch_window_seconds=number("MAX_BATCH_WINDOW_SECONDS", default.max_batch_window_seconds),
+            max_exact_paths=number("MAX_EXACT_PATHS", default.max_exact_paths),
+            max_cover_paths=number("MAX_COVER_PATHS", default.max_cover_paths),
+            max_wildcards=number("MAX_WILDCARDS", default.max_wildcards),
+            widest_path=environment.get("WIDEST_PATH", default.widest_path),
+            directory_index=environment.get("DIRECTORY_INDEX", ""),
+            other_spellings=environment.get("OTHER_SPELLINGS", "true") == "true",
+            edge_rewrites=environment.get("EDGE_REWRITES", default.edge_rewrites),
+            max_tenants=number("MAX_TENANTS", default.max_tenants),
+            include_keys=_listed(environment.get("INCLUDE_KEYS", "*")),
+            skip_unchanged=environment.get("SKIP_UNCHANGED", "false") == "true",
+            invalidate_by=environment.get("INVALIDATE_BY", default.invalidate_by),
+            dry_run=environment.get("DRY_RUN", "false") == "true",
+            completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),
+            room_timeout=timedelta(minutes=number("ROOM_TIMEOUT_MINUTES", 60)),
+            verify_at_edge=environment.get("VERIFY_AT_EDGE", "false") == "true",
+            verify_host=environment.get("VERIFY_HOST", ""),
+            max_tries=number("MAX_TRIES", default.max_tries),
+            audit_retention=timedelta(days=number("AUDIT_RETENTION_DAYS", 400)),
+            observability=environment.get("OBSERVABILITY", default.observability),
+            monthly_path_budget=number("MONTHLY_PATH_BUDGET", default.monthly_path_budget),
+            no_completion_seconds=number("NO_COMPLETION_SECONDS", default.no_completion_seconds),
+        )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def rules_of(settings: Settings) -> PathRules:
+    return PathRules(
+        directory_index=settings.directory_index,
+        spellings=settings.other_spellings,
+        whole_behaviors=settings.edge_rewrites == "WholeBehavior",
+        invalidate_by=InvalidateBy(settings.invalidate_by),
+    )
+
+
+def budget_of(settings: Settings) -> Budget:
+    """For the changes of a batch.
+
+    Raises:
+        ValueError: a number is out of its range. The template's own bounds should have refused it.
+    """
+    return Budget(settings.max_exact_paths, settings.max_cover_paths, settings.max_wildcards, settings.widest_path)

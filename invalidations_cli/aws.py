@@ -1,0 +1,282 @@
+"""Which deployed stack a command is about: its names, read from CloudFormation, and clients that reach it.
+
+A command gets it from one decorator, nearest to the function, which also turns what AWS answers into plain words:
+
+    @click.command()
+    @with_stack
+    def status(stack: Stack) -> None: ...
+
+Commands that ask AWS for one thing and need no stack: which account, region and endpoint they talk to.
+
+How long changes gather in a stack, for the questions of `invalidation.lifecycle` that depend on it.
+
+What AWS answers when it does not do what was asked, in plain words: what is wrong, and what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import click
+from botocore import exceptions as boto
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
+
+from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.head import Window
+from invalidation.batches.table import BatchTable
+from invalidation.errors import MAX_MESSAGE as LONGEST
+from invalidation.errors import InvalidationError
+from invalidation.executions import Executions
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.loopback import is_loopback
+from invalidations_cli.local.settings import REGION as LOCAL_REGION
+from invalidations_cli.output import escape
+
+DEFAULT_STACK = "cloudfront-auto-invalidation"
+OUTPUTS = ("StateMachineArn", "BatchTableName", "NotificationTopicArn", "DeadLetterQueueUrl", "IntakeQueueUrl")
+CONFIG = Config(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": 5})
+
+Clients = Callable[[str], Any]
+"""The name of a service → its boto3 client, the same one each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed stack of this application.
+
+    Attributes:
+        name: The stack's name.
+        client: `client("stepfunctions")` is a boto3 client in the stack's account and region.
+        outputs: CloudFormation's outputs of the stack, by key.
+        parameters: The values of the template's parameters, defaults included.
+    """
+
+    name: str
+    client: Clients
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def state_machine_arn(self) -> str:
+        return self.outputs["StateMachineArn"]
+
+    @property
+    def batch_table_name(self) -> str:
+        return self.outputs["BatchTableName"]
+
+    @property
+    def topic_arn(self) -> str:
+        return self.outputs["NotificationTopicArn"]
+
+    @property
+    def dead_letter_queue_url(self) -> str:
+        return self.outputs["DeadLetterQueueUrl"]
+
+    @property
+    def intake_queue_url(self) -> str:
+        return self.outputs["IntakeQueueUrl"]
+
+    @property
+    def bucket_names(self) -> tuple[str, ...]:
+        """The buckets that the stack watches."""
+        return tuple(name.strip() for name in self.parameters.get("BucketNames", "").split(",") if name.strip())
+
+    def table(self) -> BatchTable:
+        """The batch table, for the functions of `invalidation.lifecycle`."""
+        return DynamoBatchTable(self.client("dynamodb"), self.batch_table_name)
+
+    def executions(self) -> Executions:
+        """Starts executions of the state machine, and asks what became of them."""
+        return Executions(self.client("stepfunctions"), self.state_machine_arn)
+
+    def execution_arn(self, name: str) -> str:
+        """The ARN of the execution of this name: `…:execution:<state machine>:<name>`."""
+        prefix, _, machine = self.state_machine_arn.rpartition(":stateMachine:")
+        return f"{prefix}:execution:{machine}:{name}"
+
+
+def find_stack(name: str, clients: Clients) -> Stack:
+    """Read a stack's outputs and parameters.
+
+    Raises:
+        click.ClickException: there is no such stack, or it is another application's.
+        botocore.exceptions.ClientError, BotoCoreError: as `friendly_error` puts in plain words.
+    """
+    (described,) = clients("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+    missing = [output for output in OUTPUTS if output not in outputs]
+    if missing:
+        state = described["StackStatus"]
+        raise click.ClickException(
+            f"the stack {name} ({state}) is none of this application, or is not deployed completely: "
+            f"it lacks the output {missing[0]}. Name another with --stack"
+        )
+    parameters = {each["ParameterKey"]: each.get("ParameterValue", "") for each in described.get("Parameters", [])}
+    return Stack(name, clients, outputs, parameters)
+
+
+def clients_for(endpoint_url: str | None, region: str | None, profile: str | None) -> Clients:
+    """Clients for AWS, or for an emulator on this machine, to which nobody's real credentials go.
+
+    Raises:
+        click.UsageError: what was asked of a local endpoint makes no sense there.
+    """
+    if endpoint_url and is_local(endpoint_url):
+        if profile or region not in {None, LOCAL_REGION}:
+            raise click.UsageError(f"a local endpoint has no profiles, and {LOCAL_REGION} as its only region")
+        local: Clients = LocalAws(endpoint_url).client
+        return local
+    session = boto3.Session(profile_name=profile, region_name=region)
+
+    @functools.cache
+    def client(service: str) -> Any:
+        config = CONFIG.merge(Config(**DYNAMODB_CONFIG)) if service == "dynamodb" else CONFIG
+        return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload] # any service
+
+    return client
+
+
+def configured_endpoint() -> str | None:
+    """The emulator on this machine that AWS_ENDPOINT_URL names; any other endpoint is boto3's own business."""
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    endpoint_url = os.environ.get("AWS_ENDPOINT_URL", "")
+    return endpoint_url if is_local(endpoint_url) else None
+
+
+def is_local(endpoint_url: str) -> bool:
+    """Whether an endpoint is on this machine."""
+    host = urlsplit(endpoint_url).hostname
+    return host is not None and is_loopback(host)
+
+
+def knock(endpoint_url: str) -> None:
+    """Raise EndpointConnectionError at once where nothing listens, which boto3 would try again and again."""
+    where = urlsplit(endpoint_url)
+    try:
+        socket.create_connection((where.hostname, where.port or 80), timeout=5).close()
+    except OSError as error:
+        raise EndpointConnectionError(endpoint_url=endpoint_url, error=error) from None
+
+
+def open_stack(name: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Stack:
+    """What the options ask for; raises what `find_stack` and `clients_for` raise."""
+    clients = clients_for(endpoint_url, region, profile)
+    if endpoint_url and is_local(endpoint_url):
+        knock(endpoint_url)
+    return find_stack(name, clients)
+
+
+def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options.
+
+    A `Stack` that is the click context's object is taken as it is, so that a test can bring its own.
+    """
+
+    @click.option(
+        "--stack",
+        "stack_name",
+        metavar="NAME",
+        envvar="INVALIDATIONS_STACK",
+        default=DEFAULT_STACK,
+        show_default=True,
+        show_envvar=True,
+        help="The deployed stack.",
+    )
+    @click.option("--endpoint-url", metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints.")
+    @click.option("--region", metavar="REGION", help="The stack's region.  [default: that of your AWS set-up]")
+    @click.option("--profile", metavar="NAME", help="A profile of your AWS set-up.")
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any,
+        stack_name: str,
+        endpoint_url: str | None,
+        region: str | None,
+        profile: str | None,
+        **options: Any,
+    ) -> Any:
+        given = click.get_current_context().find_object(Stack)
+        with friendly_error(stack_name):
+            stack = given or open_stack(stack_name, endpoint_url or configured_endpoint(), region, profile)
+            return command(*arguments, stack=stack, **options)
+
+    return with_options
+
+
+def with_account(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where AWS is; it is called with `clients`, a `Clients`, and its others."""
+
+    @click.option("--endpoint-url", metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints.")
+    @click.option("--region", metavar="REGION", help="Which region.  [default: that of your AWS set-up]")
+    @click.option("--profile", metavar="NAME", help="A profile of your AWS set-up.")
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any, endpoint_url: str | None, region: str | None, profile: str | None, **options: Any
+    ) -> Any:
+        with friendly_error("none"):
+            clients = clients_for(endpoint_url or configured_endpoint(), region, profile)
+            return command(*arguments, clients=clients, **options)
+
+    return with_options
+
+
+def window_of(stack: Stack) -> Window:
+    """As the template's parameters have it, and as its functions read them."""
+    default = Window()
+    seconds = int(stack.parameters.get("BatchWindowSeconds", default.seconds))
+    return Window(seconds, max(int(stack.parameters.get("MaxBatchWindowSeconds", default.max_seconds)), seconds))
+
+
+SIGN_IN = "no AWS credentials: sign in (aws sso login), name a --profile, or set AWS_PROFILE"
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+UNKNOWN_KEYS = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"}
+THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+NO_STACK = re.compile(r"stack.*does not exist", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def friendly_error(stack: str) -> Iterator[None]:
+    """Turn what boto3 and the domain raise into a `click.ClickException`, which ends the command with exit code 1."""
+    try:
+        yield
+    except boto.ClientError as error:
+        raise click.ClickException(escape(refusal(error, stack), LONGEST)) from None
+    except (boto.NoCredentialsError, boto.PartialCredentialsError):
+        raise click.ClickException(SIGN_IN) from None
+    except boto.NoRegionError:
+        raise click.ClickException("no AWS region: name one with --region, or set AWS_REGION") from None
+    except boto.EndpointConnectionError as error:
+        endpoint = error.kwargs.get("endpoint_url", "the endpoint")
+        raise click.ClickException(f"{endpoint} does not answer; is --endpoint-url right, and is it running?") from None
+    except (boto.BotoCoreError, InvalidationError) as error:
+        raise click.ClickException(escape(error, LONGEST)) from None
+
+
+def refusal(error: boto.ClientError, stack: str) -> str:
+    """A ClientError in one line."""
+    code = error.response.get("Error", {}).get("Code", "")
+    message = error.response.get("Error", {}).get("Message", "")
+    if code == "ValidationError" and NO_STACK.search(message):
+        return (
+            f"there is no stack {stack} in this account and region; name it with --stack, and see --region, --profile"
+        )
+    if code in EXPIRED:
+        return "your AWS session has expired: sign in again (aws sso login)"
+    if code in UNKNOWN_KEYS:
+        return f"AWS does not know these credentials ({code}): sign in, or name another --profile"
+    if code in DENIED:
+        return f"you may not do this ({error.operation_name}): {message}"
+    if code in THROTTLED:
+        return f"AWS was asked too often ({error.operation_name}); try again in a minute"
+    return f"{error.operation_name} failed with {code}: {message}"

@@ -1,0 +1,378 @@
+"""What the application still owes to one bucket: the facts that `invalidations wait` decides on.
+
+A change goes from the intake queue into an execution's input, from there into the batch table as pending, then into a
+batch record. The facts are read in that order, so that a change which moves on meanwhile is seen twice, never missed.
+
+How things stand in a stack: what waits, what is owed, what runs, and what needs a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from invalidation.batches.head import Head, Window, gathers, read_head
+from invalidation.batches.model import Batch, BatchState, pending_from_item, read_batch
+from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
+from invalidation.batches.table import BatchTable, items, pending_shard
+from invalidation.errors import BatchNotFound, InvalidRequest
+from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
+from invalidation.executions import MAX_REPLAYS, Unaccepted
+from invalidations_cli.aws import Stack, window_of
+from invalidations_cli.commands.audit import known_buckets
+from invalidations_cli.commands.dead_letters import Queue
+from invalidations_cli.output import count, escape
+
+COUNTED = 100
+"""Pending changes that are counted in each of the table's shards: more are only for people to see."""
+DESCRIBED = 25
+"""Executions whose input is read at one look; until it has been, an execution counts as one of the bucket."""
+LOOK_BACK = timedelta(hours=1)
+"""How long before the command began an execution may have started that failed before its change was accepted."""
+MESSAGES = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One look at everything in which a change of the bucket can be.
+
+    Attributes:
+        paused: Somebody paused the bucket.
+        head: The id of the batch that gathers, or gathered last.
+        pending: Accepted changes that no batch owns yet.
+        unfinished: Batches that owe something, and are worked on or tried again.
+        parked: Batches that owe something, and wait for somebody to mend the cause.
+        running: ARNs of executions that are about the bucket, or may be.
+        lost: Names of executions that failed before their changes were accepted, and have not been replayed.
+        queued: Messages in the intake queue, of any bucket.
+        dead_letters: Messages in the dead-letter queue, of any bucket.
+    """
+
+    paused: bool = False
+    head: str = ""
+    pending: int = 0
+    unfinished: tuple[Batch, ...] = ()
+    parked: tuple[Batch, ...] = ()
+    running: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    queued: int = 0
+    dead_letters: int = 0
+
+    @property
+    def clear(self) -> bool:
+        """Whether nothing is on its way or worked on, as far as one look can tell; what is parked is not."""
+        return not (self.pending or self.unfinished or self.running or self.lost or self.queued)
+
+
+class Reader:
+    """Takes looks at one bucket of a stack.
+
+    Args:
+        stack: which.
+        bucket: the bucket.
+        began: when the command began.
+    """
+
+    def __init__(self, stack: Stack, bucket: str, began: datetime) -> None:
+        self._stack = stack
+        self._bucket = bucket
+        self._began = began
+        self._table: BatchTable = stack.table()
+        self._executions = stack.executions()
+        self._concerned: dict[str, bool] = {}
+
+    def look(self) -> Facts:
+        """All facts, upstream first."""
+        dead_letters = self._messages(self._stack.dead_letter_queue_url)
+        queued = self._messages(self._stack.intake_queue_url)
+        running = self._running()
+        pending = self._pending()
+        head = read_head(self._table, self._bucket)
+        unfinished, parked = self._batches(head)
+        in_table = bool(pending or unfinished)
+        return Facts(
+            paused=head.paused,
+            head=head.batch_id,
+            pending=pending,
+            unfinished=unfinished,
+            parked=parked,
+            # Whose execution it is costs a request each, and matters only where the table owes nothing.
+            running=() if in_table else tuple(self._concerning(running)),
+            lost=() if in_table or queued else tuple(self._lost()),
+            queued=queued,
+            dead_letters=dead_letters,
+        )
+
+    def opened(self) -> dict[str, Batch]:
+        """Batches that were opened since the command began, those included that ended between two looks."""
+        page = batches_of_bucket(self._table, self._bucket, since=self._began, limit=COUNTED)
+        return {each.batch_id: each for each in page.batches if not each.dry_run}
+
+    def _messages(self, url: str) -> int:
+        answer = self._stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(MESSAGES))
+        return sum(int(answer["Attributes"].get(name, 0)) for name in MESSAGES)
+
+    def _running(self) -> list[str]:
+        pages = (
+            self._stack.client("stepfunctions")
+            .get_paginator("list_executions")
+            .paginate(stateMachineArn=self._stack.state_machine_arn, statusFilter="RUNNING")
+        )
+        return [execution["executionArn"] for page in pages for execution in page["executions"]]
+
+    def _pending(self) -> int:
+        shards = (pending_shard(self._bucket, shard) for shard in range(self._table.shards))
+        return sum(len(self._table.page(shard, limit=COUNTED, keys=True).items) for shard in shards)
+
+    def _batches(self, head: Head) -> tuple[tuple[Batch, ...], tuple[Batch, ...]]:
+        """Unfinished and parked ones. The index lags behind a little; the head's own batch is read for certain."""
+        found = {each.batch_id: each for each in self._of_bucket(unfinished_batches)}
+        if head.batch_id and head.batch_id not in found:
+            found |= {each.batch_id: each for each in self._batch(head.batch_id) if each.state is BatchState.FROZEN}
+        parked = {each.batch_id: each for each in self._of_bucket(parked_batches)}
+        return tuple(found.values()), tuple(parked.values())
+
+    def _of_bucket(self, batches: Callable[[BatchTable], Iterator[Batch]]) -> Iterator[Batch]:
+        return (each for each in batches(self._table) if each.bucket == self._bucket and not each.dry_run)
+
+    def _batch(self, batch_id: str) -> Iterator[Batch]:
+        """The record, where there is one: a batch that still gathers has none."""
+        try:
+            yield read_batch(self._table, batch_id)
+        except BatchNotFound:
+            return
+
+    def _concerning(self, arns: list[str]) -> Iterator[str]:
+        unknown = [arn for arn in arns if arn not in self._concerned]
+        for arn in unknown[:DESCRIBED]:
+            self._concerned[arn] = self._is_about_the_bucket(self._executions.input_of(arn))
+        return (arn for arn in arns if self._concerned.get(arn, True))
+
+    def _is_about_the_bucket(self, document: Any) -> bool:
+        try:
+            wanted = parse(document)
+        except InvalidRequest:
+            return False
+        match wanted:
+            case Changes(changes):
+                return any(change.bucket == self._bucket for change in changes)
+            case KeysRequest(bucket) | Lead(bucket):
+                return bucket == self._bucket
+            case RetryBatch(batch_id):
+                return any(batch.bucket == self._bucket for batch in self._batch(batch_id))
+            case _:
+                return False
+
+    def _lost(self) -> Iterator[str]:
+        for each in self._executions.unaccepted(self._began - LOOK_BACK):
+            if self._is_about_the_bucket(self._executions.input_of(each.arn)) and not self._exists(each.replay_name):
+                yield each.name
+
+    def _exists(self, name: str) -> bool:
+        client = self._stack.client("stepfunctions")
+        try:
+            client.describe_execution(executionArn=self._stack.execution_arn(name))
+        except client.exceptions.ExecutionDoesNotExist:
+            return False
+        return True
+
+
+COUNTED_WAITING = 1_000
+"""Waiting changes of one bucket that are counted; more are "1,000 or more"."""
+LISTED = 50
+"""Batches, and lost executions, that are listed of each kind."""
+LOOK_BACK_STATUS = timedelta(days=1)
+"""How far back executions are looked at that ended before their changes were accepted: as far as the sweep looks."""
+SWEEP = "look at the logs of the stack's SweepFunction"
+FORGOTTEN = timedelta(days=1)
+"""When a paused bucket in which changes wait may have been forgotten."""
+OVERDUE = timedelta(minutes=15)
+"""When the sweep, which comes every five minutes, should long have found somebody to work on what waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One bucket.
+
+    Attributes:
+        waiting: Changes that no batch owns yet.
+        oldest: When the oldest of them was made, of those that were counted.
+        gathering: Whether an execution leads a batch that they will be in.
+        leaderless: Whether nobody has led one for longer than the sweep should have let be.
+    """
+
+    name: str
+    watched: bool = True
+    paused: bool = False
+    gathering: bool = False
+    waiting: int = 0
+    oldest: datetime | None = None
+    leaderless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that a person should see to: what it is, and the command that helps."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One look at everything. Counts of queues are SQS's own, and approximate."""
+
+    at: datetime
+    buckets: tuple[Bucket, ...]
+    unfinished: tuple[Batch, ...]
+    parked: tuple[Batch, ...]
+    unaccepted: tuple[Unaccepted, ...]
+    running: int
+    dead_letters: int
+    intake: int
+
+    def needs(self) -> Iterator[Need]:
+        """What no sweep and no retry mends."""
+        for batch in self.parked:
+            need = _retry(f"batch {batch.batch_id} is parked: {escape(batch.error)}", batch.batch_id)
+            yield replace(need, do=f"{need.do}; or give it up: invalidations abandon {batch.batch_id}")
+        if self.dead_letters:
+            what = f"{count(self.dead_letters, 'event')} never started an execution"
+            yield Need(what, "invalidations dead-letters; mend the cause; invalidations dead-letters --replay")
+        for lost in self.unaccepted:
+            if lost.replays >= MAX_REPLAYS:
+                what = f"the change of execution {escape(lost.name)} was not accepted, and the sweep has given up"
+                yield _retry(what, escape(lost.name))
+        yield from self._left_alone()
+
+    def _left_alone(self) -> Iterator[Need]:
+        for bucket in self.buckets:
+            name, waited = escape(bucket.name), self.at - bucket.oldest if bucket.oldest else timedelta()
+            since = f"{bucket.oldest:%Y-%m-%d %H:%M} UTC" if bucket.oldest else ""
+            if bucket.paused and waited > FORGOTTEN:
+                yield Need(f"{name} is paused, and changes of it wait since {since}", f"invalidations resume {name}")
+            elif bucket.leaderless and not bucket.paused and waited > OVERDUE:
+                yield Need(f"changes of {name} wait since {since}: does the sweep run?", SWEEP)
+        for batch in self.unfinished:
+            if batch.next_try_at and self.at - batch.next_try_at > OVERDUE and not self._is_paused(batch.bucket):
+                what = f"batch {batch.batch_id} was due at {batch.next_try_at:%Y-%m-%d %H:%M} UTC: does the sweep run?"
+                yield Need(what, SWEEP)
+
+    def _is_paused(self, bucket: str) -> bool:
+        return any(each.paused for each in self.buckets if each.name == bucket)
+
+    def to_document(self) -> dict[str, Any]:
+        needs = list(self.needs())
+        return {
+            "at": self.at.isoformat(timespec="seconds"),
+            "ok": not needs,
+            "needs": [asdict(need) for need in needs],
+            "buckets": [
+                {
+                    "bucket": each.name,
+                    "watched": each.watched,
+                    "paused": each.paused,
+                    "gathering": each.gathering,
+                    "waiting": each.waiting,
+                    "oldest": each.oldest.isoformat() if each.oldest else None,
+                }
+                for each in self.buckets
+            ],
+            "unfinished": [_batch(each) for each in self.unfinished],
+            "parked": [_batch(each) for each in self.parked],
+            "unaccepted": [{"execution": each.arn, "replays": each.replays} for each in self.unaccepted],
+            "running": self.running,
+            "deadLetters": self.dead_letters,
+            "intakeQueue": self.intake,
+        }
+
+
+def _retry(what: str, name: str) -> Need:
+    return Need(what, f"invalidations show {name}; mend the cause; invalidations retry {name}")
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "batchId": batch.batch_id,
+        "bucket": batch.bucket or None,
+        "distributionId": batch.distribution_id or None,
+        "changes": batch.changes,
+        "tries": batch.tries,
+        "nextTryAt": batch.next_try_at.isoformat() if batch.next_try_at else None,
+        "error": batch.error or None,
+        "message": batch.message or None,
+        "execution": batch.owner,
+    }
+
+
+def look(stack: Stack, at: datetime) -> Standing:
+    """Ask the table, Step Functions and SQS."""
+    table, sqs = stack.table(), stack.client("sqs")
+    watched, window = stack.bucket_names, window_of(stack)
+    names = known_buckets(table, watched)
+    return Standing(
+        at=at,
+        buckets=tuple(_bucket(table, name, window, at, watched=name in watched) for name in names),
+        unfinished=tuple(islice(unfinished_batches(table), LISTED)),
+        parked=tuple(islice(parked_batches(table), LISTED)),
+        unaccepted=tuple(islice(_unaccepted(stack, at - LOOK_BACK_STATUS), LISTED)),
+        running=_running(stack),
+        dead_letters=Queue(sqs, stack.dead_letter_queue_url).count(),
+        intake=Queue(sqs, stack.intake_queue_url).count(),
+    )
+
+
+def _bucket(table: BatchTable, name: str, window: Window, at: datetime, *, watched: bool) -> Bucket:
+    head = read_head(table, name)
+    waiting = list(islice(_waiting(table, name), COUNTED_WAITING))
+    led = gathers(head, window, at)
+    return Bucket(
+        name=name,
+        watched=watched,
+        paused=head.paused,
+        gathering=led,
+        waiting=len(waiting),
+        oldest=min((moment for moment in waiting if moment), default=None),
+        leaderless=not led and abs(at - head.closed_at) > OVERDUE,
+    )
+
+
+def _waiting(table: BatchTable, bucket: str) -> Iterator[datetime | None]:
+    """When each change that waits was made, where its event said so."""
+    for shard in range(table.shards):
+        for item in items(table, pending_shard(bucket, shard)):
+            try:
+                moment = datetime.fromisoformat(pending_from_item(item).time)
+            except ValueError:
+                yield None
+            else:
+                yield moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _running(stack: Stack) -> int:
+    pages = stack.client("stepfunctions").get_paginator("list_executions")
+    found = pages.paginate(stateMachineArn=stack.state_machine_arn, statusFilter="RUNNING")
+    return sum(len(page["executions"]) for page in found)
+
+
+def _unaccepted(stack: Stack, since: datetime) -> Iterator[Unaccepted]:
+    """Executions that ended before their changes were accepted, and that no replay has followed yet."""
+    for lost in stack.executions().unaccepted(since):
+        if not _exists(stack, lost.replay_name):
+            yield lost
+
+
+def _exists(stack: Stack, name: str) -> bool:
+    client = stack.client("stepfunctions")
+    try:
+        client.describe_execution(executionArn=stack.execution_arn(name))
+    except client.exceptions.ExecutionDoesNotExist:
+        return False
+    return True

@@ -1,0 +1,129 @@
+"""`invalidations abandon`: a parked batch is given up, by name, and the record says who did it and why."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+import click
+
+from invalidation.batches import finish as abandoning
+from invalidation.batches.model import Batch, BatchState, Kind, Outcome
+from invalidation.config import Settings
+from invalidation.errors import MAX_MESSAGE
+from invalidations_cli import output as tables
+from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.commands.audit import entry
+from invalidations_cli.commands.show import batch_named, unknown
+from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
+
+UNSURE = 2
+LONGEST_REASON = MAX_MESSAGE // 2
+EXAMPLES = """\b
+Examples:
+  invalidations abandon 20261123T062719Z-0123456789 --reason "the site was taken down"
+  invalidations abandon 20261123T062719Z-0123456789 --reason "INC-4711: distribution deleted" --yes --json
+
+\b
+Exit codes:
+  0    the batch is abandoned, or was already
+  1    there is no such batch, or it is not parked: nothing was changed
+  2    wrong usage, or it was not confirmed: nothing was changed
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("what", metavar="BATCH")
+@click.option(
+    "--reason", required=True, metavar="TEXT", help="Why. It stays in the record, with who you are, for the audit."
+)
+@click.option("--yes", is_flag=True, help="Do not ask: viewers may go on seeing what it did not invalidate.")
+@with_forms(csv_too=False)
+@with_stack
+def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> None:
+    """Give up a parked batch: nothing is invalidated for it, and nothing waits for you any more.
+
+    For what nobody needs any more: the distribution is gone, or the site was taken down. Where viewers may still see
+    old content, mend the cause and retry it instead. The record ends as Abandoned, stays in the audit as long as any
+    other, and cannot be retried. --json prints it as `audit --json` does.
+    """
+    reason = checked(reason)
+    batch = batch_named(stack.table(), what)
+    if batch is None:
+        raise click.ClickException(unknown(stack, what))
+    if batch.state is BatchState.PARKED:
+        if not yes:
+            confirm(batch)
+        ended = abandoning.abandon(
+            stack.table(), batch.batch_id, f"abandoned by {caller(stack)}: {reason}", now, retention(stack)
+        )
+    else:
+        ended = batch
+    if ended.outcome is not Outcome.ABANDONED:
+        raise click.ClickException(not_parked(ended))
+    if form is Form.JSON:
+        tables.json_line(entry(stack.table(), ended).to_document())
+    elif batch.outcome is Outcome.ABANDONED:
+        click.echo(f"{about(ended)} was abandoned already, {stamp(ended.finished)} UTC: {escape(ended.message, 1_000)}")
+    else:
+        click.echo(f"{about(ended)} is abandoned: nothing is owed by it any more.")
+
+
+def checked(reason: str) -> str:
+    if not reason.strip():
+        raise click.UsageError("--reason says nothing: the audit is to tell why the batch was given up")
+    if len(reason) > LONGEST_REASON:
+        raise click.UsageError(f"--reason has {len(reason):,} characters, and the record has room for {LONGEST_REASON}")
+    return reason.strip()
+
+
+def confirm(batch: Batch) -> None:
+    """Say what is given up, and ask. No answer is a no."""
+    click.echo(f"{about(batch)} is parked: {escape(batch.error)}", err=True)
+    for name in batch.sample:
+        click.echo(f"  {escape(name)}", err=True)
+    more = batch.changes - len(batch.sample)
+    if more > 0:
+        click.echo(f"  and {more:,} more", err=True)
+    click.secho("Viewers may go on seeing what the edge holds of these.", fg="yellow", err=True)
+    try:
+        sure = click.confirm("Give it up for good?", err=True)
+    except click.Abort:
+        sure = False
+        click.echo(err=True)
+    if not sure:
+        click.echo("Nothing was changed; add --yes where nobody can be asked.", err=True)
+        sys.exit(UNSURE)
+
+
+def about(batch: Batch) -> str:
+    noun = "path" if batch.kind is Kind.PATHS else "change"
+    return f"Batch {batch.batch_id} ({count(batch.changes, noun)} of {escape(batch.bucket or batch.distribution_id)})"
+
+
+def not_parked(batch: Batch) -> str:
+    """What state it is in, and what to do instead."""
+    name = batch.batch_id
+    if batch.ended:
+        outcome = batch.outcome.value if batch.outcome else "ended"
+        return f"{about(batch)} is not parked but ended, {outcome} at {stamp(batch.finished)} UTC: it owes nothing"
+    if batch.next_try_at:
+        return (
+            f"{about(batch)} is not parked but owed, and tried again at {stamp(batch.next_try_at)} UTC. Only a "
+            f"batch that is parked can be abandoned. See what comes of it: invalidations show {name}"
+        )
+    return (
+        f"{about(batch)} is not parked: {batch.owner.rpartition(':')[2]} works on it, or the sweep goes on with it "
+        f"within minutes. See what comes of it: invalidations show {name}"
+    )
+
+
+def caller(stack: Stack) -> str:
+    """Who asks: the ARN of the user or of the role's session. Everybody may ask that of themselves."""
+    return str(stack.client("sts").get_caller_identity()["Arn"])
+
+
+def retention(stack: Stack) -> timedelta:
+    """As long as the stack's functions keep the record of any batch that has ended."""
+    days = stack.parameters.get("AuditRetentionDays")
+    return timedelta(days=int(days)) if days else Settings().audit_retention

@@ -1,0 +1,489 @@
+"""`invalidations audit`: who changed what, what was invalidated where, when, how long it took, and what it cost.
+
+The audit's entries: a batch with what it owed, what was created for it, and what that can have cost.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from itertools import groupby, islice
+from typing import Any
+
+import click
+from rich.text import Text
+
+from invalidation.batches.model import (
+    Batch,
+    BatchState,
+    InvalidationRecord,
+    Kind,
+    Outcome,
+    Target,
+    TargetState,
+    to_text,
+)
+from invalidation.batches.queries import BatchPage, batches_of_bucket, batches_of_distribution
+from invalidation.batches.snapshot import SAMPLE, frozen_changes
+from invalidation.batches.table import BUCKETS, BatchTable, items
+from invalidation.batches.targets import invalidations_of_each, targets_of
+from invalidation.cloudfront.limits import price
+from invalidation.errors import BatchNotFound
+from invalidations_cli import output as tables
+from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.output import Form, Moment, count, stamp, took, with_forms
+
+SHOWN = 3
+"""Keys, requesters, distributions and widened paths that a cell of the table shows of each."""
+ROOMY = 100
+"""Columns of a terminal from which on a batch's id need not be folded."""
+LONGEST = 60
+"""Characters of a key that the table shows; JSON has all of them."""
+CHUNK = 50
+"""Entries that are read before they are shown: a long audit is shown as it is read."""
+STYLES = {"Completed": "green", "Failed": "red", "PartlyFailed": "red", "InProgress": "yellow", "Abandoned": "yellow"}
+
+
+HEADINGS = ("batch, started (UTC)", "what changed", "by", "invalidated", "outcome")
+COLUMNS = (
+    "batch",
+    "opened_utc",
+    "finished_utc",
+    "seconds",
+    "outcome",
+    "state",
+    "bucket",
+    "changes",
+    "deleted",
+    "sample",
+    "requesters",
+    "distributions",
+    "invalidations",
+    "paths",
+    "wildcards",
+    "widened",
+    "max_dollars",
+    "tries",
+    "error",
+    "message",
+    "execution",
+)
+"""The columns of --csv."""
+IN_PROGRESS = "InProgress"
+"""Shown for a batch that no execution has finished yet. It is not an outcome."""
+OUTCOMES = (*(outcome.value for outcome in Outcome if outcome is not Outcome.REJECTED), IN_PROGRESS)
+"""What a batch can show. A rejected request has none."""
+NO_BUCKET = ""
+"""Under this name the audit keeps requests of paths, which are of a distribution and of no bucket."""
+PAGE = 25
+EXAMPLES = """\b
+Examples:
+  invalidations audit --bucket my-site --since 7d --outcome Failed
+  invalidations audit --bucket my-site --key index.html --since 2026-11-01 --until 2026-11-07
+  invalidations audit --since 30d --limit 0 --csv > november.csv
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--bucket", metavar="BUCKET", help="Batches of this bucket.")
+@click.option(
+    "--key", metavar="KEY", help="Batches with a change of this object of the --bucket; slow without --since."
+)
+@click.option("--distribution", metavar="ID", help="Batches that owed this distribution an invalidation.")
+@click.option("--since", type=Moment(), help="A date, a time (UTC), or how long ago: 2026-11-01, 24h, 7d.")
+@click.option("--until", type=Moment(end=True), help="The same; a date means the end of that day.")
+@click.option(
+    "--outcome",
+    type=click.Choice(OUTCOMES, case_sensitive=False),
+    metavar="OUTCOME",
+    help=f"What became of it: {', '.join(OUTCOMES)}.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    default=50,
+    show_default=True,
+    help="Most batches shown; 0: all.",
+)
+@with_forms()
+@with_stack
+def audit(stack: Stack, form: Form, limit: int, **filters: Any) -> None:
+    """Show who changed what, and what was invalidated because of it: a row for each batch, newest first.
+
+    The records are kept for the stack's AuditRetentionDays, far longer than Step Functions keeps executions. Costs are
+    upper bounds: they count every path as if the month's 1,000 free ones were used up.
+    """
+    question = question_of(**filters)
+    table = stack.table()
+    reading = Reading()
+    found = ask(table, question, known_buckets(table, stack.bucket_names), reading.looked_at)
+    chunks = reading.chunks(islice(found, limit) if limit else found)
+    if form is Form.PEOPLE:
+        show(chunks, limit)
+        return
+    if form is Form.CSV:
+        tables.csv_line(COLUMNS)
+    for entry in (entry for chunk in chunks for entry in chunk):
+        if form is Form.CSV:
+            tables.csv_line(csv_row(entry))
+        else:
+            tables.json_line(entry.to_document())
+
+
+def question_of(
+    *,
+    bucket: str | None,
+    key: str | None,
+    distribution: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    outcome: str | None,
+) -> Question:
+    if key and not bucket:
+        raise click.UsageError("--key needs --bucket: a key names an object only within its bucket")
+    if since and until and since > until:
+        raise click.UsageError(f"--since ({stamp(since)}) is later than --until ({stamp(until)})")
+    return Question(bucket or "", key or "", distribution or "", since, until, outcome or "")
+
+
+class Reading:
+    """Tells on standard error, while a chunk is read, how far the reading has come."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.status = tables.console(stderr=True).status("Reading the audit …")
+
+    def looked_at(self, batch: Batch) -> None:
+        self.batches += 1
+        if self.batches % 10 == 0:
+            self.status.update(f"Reading the audit … {self.batches} batches, back to {stamp(batch.opened)}")
+
+    def chunks(self, found: Iterator[Entry]) -> Iterator[list[Entry]]:
+        """The entries in lists, so that nothing else is printed where the progress is."""
+        while True:
+            with self.status:
+                chunk = list(islice(found, CHUNK))
+            if not chunk:
+                return
+            yield chunk
+
+
+def show(chunks: Iterator[list[Entry]], limit: int) -> None:
+    """A table for each chunk, and a line that sums up."""
+    out = tables.console()
+    batches = paths = 0
+    last: Entry | None = None
+    for chunk in chunks:
+        made = tables.table(*HEADINGS, whole=HEADINGS[:1] if out.width >= ROOMY else (), leading=1)
+        for entry in chunk:
+            made.add_row(*row(entry))
+        out.print(made)
+        batches += len(chunk)
+        paths += sum(entry.paths for entry in chunk)
+        last = chunk[-1]
+    if last is None:
+        out.print("No batch matches.")
+        return
+    out.print(
+        f"{count(batches, 'batch', 'batches')}, {count(paths, 'path')}: at most ${price(paths)}, "
+        "as if the month's 1,000 free paths were used up."
+    )
+    if batches == limit:
+        until = last.batch.opened.strftime("%Y-%m-%dT%H:%M:%SZ")
+        out.print(f"There may be more: go on with --until {until}, or see all with --limit 0.", style="dim")
+
+
+def row(entry: Entry) -> tuple[Text, ...]:
+    batch = entry.batch
+    return (
+        tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim")),
+        what_changed(batch),
+        by_whom(batch),
+        where(entry),
+        what_became(entry),
+    )
+
+
+def what_changed(batch: Batch) -> Text:
+    head = batch.bucket or f"paths of {batch.distribution_id}"
+    keys = [short(key) for key in batch.sample[:SHOWN]]
+    more = batch.changes - len(keys)
+    deleted = f"{batch.deleted} of {batch.changes} deleted" if batch.deleted else ""
+    return tables.lines(Text(tables.plain(head), "bold"), *keys, f"and {more} more" if more > 0 else "", deleted)
+
+
+def by_whom(batch: Batch) -> Text:
+    """Account and address, those with the most changes first. Requests by hand are not told of by S3."""
+    if batch.by_hand:
+        return tables.text("a request")
+    shown = [
+        line
+        for each in batch.requesters[:SHOWN]
+        for line in (each.get("requester") or "unknown account", f"  {each.get('sourceIp') or 'no address'}")
+    ]
+    more = len(batch.requesters) - SHOWN
+    return tables.lines(*shown, f"and {more} more" if more > 0 else "")
+
+
+def where(entry: Entry) -> Text:
+    shown = [line for target in entry.targets[:SHOWN] for line in of_target(entry, target)]
+    more = len(entry.targets) - SHOWN
+    return tables.lines(*shown, f"and {count(more, 'distribution')} more" if more > 0 else "")
+
+
+def of_target(entry: Entry, target: Target) -> Iterator[str | Text]:
+    created = entry.created_for(target.distribution_id)
+    told = count(sum(record.paths for record in created), "path") if created else SENT_NOTHING[target.state]
+    if entry.gave_up(target):
+        told = f"{told}, given up" if created else "given up"
+    if not created and target.plan and (target.only_planned or entry.batch.dry_run):
+        told = f"{count(target.plan.paid, 'path')} planned"
+    yield target.distribution_id
+    yield f"  {told}"
+    for record in created[:SHOWN]:
+        yield f"  {record.invalidation_id}"
+    for path, asked in (target.plan.widened if target.plan and created else ())[:SHOWN]:
+        yield f"  {short(path)} for {asked}"
+
+
+SENT_NOTHING = {
+    TargetState.OWED: "owed",
+    TargetState.PARKED: "parked",
+    TargetState.COMPLETED: "nothing sent",
+    TargetState.SKIPPED: "nothing sent",
+}
+"""What is said of a distribution for which no invalidation was created."""
+
+
+def what_became(entry: Entry) -> Text:
+    batch = entry.batch
+    again = f"again at {stamp(batch.next_try_at)}" if batch.next_try_at else ""
+    parked = "parked" if batch.state is BatchState.PARKED else ""
+    abandoned = batch.message if batch.outcome is Outcome.ABANDONED else ""
+    return tables.lines(
+        Text(entry.outcome, STYLES.get(entry.outcome, "")),
+        "dry run" if batch.dry_run else "",
+        batch.error,
+        parked or again or abandoned,
+        took(entry.seconds),
+        f"≤ ${entry.dollars}" if entry.paths else "",
+    )
+
+
+def short(key: str) -> str:
+    return key if len(key) <= LONGEST else f"{key[: LONGEST - 1]}…"
+
+
+def csv_row(entry: Entry) -> Sequence[object]:
+    batch = entry.batch
+    widened = [each for target in entry.targets if target.plan for each in target.plan.widened]
+    return (
+        batch.batch_id,
+        stamp(batch.opened),
+        stamp(batch.finished),
+        entry.seconds,
+        entry.outcome,
+        batch.state.value,
+        batch.bucket,
+        batch.changes,
+        batch.deleted,
+        " | ".join(batch.sample),
+        " | ".join(f"{each.get('requester')} {each.get('sourceIp')} ({each['changes']})" for each in batch.requesters),
+        " | ".join(target.distribution_id for target in entry.targets) or batch.distribution_id,
+        " | ".join(record.invalidation_id for _, record in entry.created),
+        entry.paths,
+        entry.wildcards,
+        " | ".join(f"{path} for {asked}" for path, asked in widened),
+        entry.dollars,
+        batch.tries,
+        batch.error,
+        batch.message,
+        batch.owner,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A batch as an auditor sees it. `created` pairs each invalidation with its distribution."""
+
+    batch: Batch
+    targets: tuple[Target, ...]
+    created: tuple[tuple[str, InvalidationRecord], ...]
+
+    @property
+    def outcome(self) -> str:
+        return self.batch.outcome.value if self.batch.outcome else IN_PROGRESS
+
+    @property
+    def paths(self) -> int:
+        """Paths of all requests that CloudFront has taken: what it charges for."""
+        return sum(record.paths for _, record in self.created)
+
+    @property
+    def wildcards(self) -> int:
+        return sum(record.wildcards for _, record in self.created)
+
+    @property
+    def dollars(self) -> Decimal:
+        """The most that it can have cost: as if the month's free paths were used up."""
+        return price(self.paths)
+
+    @property
+    def seconds(self) -> float | None:
+        """From the start of the execution that opened it to its end; None while it has not ended."""
+        finished = self.batch.finished
+        return None if finished is None else round((finished - self.batch.opened).total_seconds(), 1)
+
+    def gave_up(self, target: Target) -> bool:
+        """Whether the distribution was still owed its invalidation when somebody abandoned the batch."""
+        return self.batch.outcome is Outcome.ABANDONED and not target.state.final
+
+    def created_for(self, distribution_id: str) -> tuple[InvalidationRecord, ...]:
+        return tuple(record for owner, record in self.created if owner == distribution_id)
+
+    def to_document(self) -> dict[str, Any]:
+        """For machines. Moments are ISO 8601 in UTC, what is unknown is null, `maxDollars` is an upper bound."""
+        batch = self.batch
+        return {
+            "batchId": batch.batch_id,
+            "kind": batch.kind.value,
+            "bucket": batch.bucket or None,
+            "outcome": self.outcome,
+            "state": batch.state.value,
+            "byHand": batch.by_hand,
+            "dryRun": batch.dry_run,
+            "opened": to_text(batch.opened),
+            "closed": to_text(batch.closed),
+            "finished": _text(batch.finished),
+            "seconds": self.seconds,
+            "changes": batch.changes,
+            "deleted": batch.deleted,
+            "sample": list(batch.sample),
+            "requesters": list(batch.requesters),
+            "paths": self.paths,
+            "wildcards": self.wildcards,
+            "maxDollars": float(self.dollars),
+            "targets": [self._target(target) for target in self.targets],
+            "tries": batch.tries,
+            "nextTryAt": _text(batch.next_try_at),
+            "error": batch.error or None,
+            "message": batch.message or None,
+            "execution": batch.owner,
+            "executions": list(batch.executions),
+        }
+
+    def _target(self, target: Target) -> dict[str, Any]:
+        plan = target.plan
+        return {
+            "distributionId": target.distribution_id,
+            "state": target.state.value,
+            "seconds": target.seconds,
+            "tries": target.tries,
+            "error": target.error or None,
+            "message": target.message or None,
+            "planned": plan.to_document() if plan else None,
+            "invalidations": [_invalidation(record) for record in self.created_for(target.distribution_id)],
+        }
+
+
+def _invalidation(record: InvalidationRecord) -> dict[str, Any]:
+    return {
+        "invalidationId": record.invalidation_id,
+        "callerReference": record.caller_reference,
+        "created": to_text(record.created),
+        "paths": record.paths,
+        "wildcards": record.wildcards,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else to_text(moment)
+
+
+def entry(table: BatchTable, batch: Batch) -> Entry:
+    """Read what belongs to a batch: two queries."""
+    return Entry(batch, targets_of(table, batch), tuple(invalidations_of_each(table, batch.batch_id)))
+
+
+def known_buckets(table: BatchTable, watched: Iterable[str]) -> tuple[str, ...]:
+    """The buckets that the stack watches, and those that it has had a change of."""
+    return tuple(sorted({*watched, *(item["sk"] for item in items(table, BUCKETS, keys=True))}))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which batches: every field that is set narrows them down. `key` is an object's, and needs the bucket."""
+
+    bucket: str = ""
+    key: str = ""
+    distribution_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    outcome: str = ""
+
+
+def ask(
+    table: BatchTable, question: Question, buckets: Iterable[str], read: Callable[[Batch], None]
+) -> Iterator[Entry]:
+    """The entries that answer a question, newest first, read as they are taken.
+
+    `buckets` are all that there are, for a question that names neither a bucket nor a distribution; `read` is told of
+    each record that was looked at.
+    """
+    for batch in _candidates(table, question, buckets):
+        read(batch)
+        if question.bucket and batch.bucket != question.bucket:
+            continue
+        if question.key and not holds(table, batch, question.key):
+            continue
+        found = entry(table, batch)
+        if not question.outcome or found.outcome == question.outcome:
+            yield found
+
+
+def _candidates(table: BatchTable, question: Question, buckets: Iterable[str]) -> Iterator[Batch]:
+    """From the narrowest index that there is. Batch ids begin with their time, so that merging keeps the order."""
+    span: dict[str, Any] = {"since": question.since, "until": question.until, "limit": PAGE}
+    if question.distribution_id:
+        owed = _pages(partial(batches_of_distribution, table, question.distribution_id, **span))
+        requests = _pages(partial(batches_of_bucket, table, NO_BUCKET, **span))
+        asked = (batch for batch in requests if batch.distribution_id == question.distribution_id)
+        return _once(_newest_first([owed, asked]))
+    names = (question.bucket,) if question.bucket else (*dict.fromkeys(buckets), NO_BUCKET)
+    return _newest_first([_pages(partial(batches_of_bucket, table, name, **span)) for name in names])
+
+
+def _newest_first(each: Iterable[Iterator[Batch]]) -> Iterator[Batch]:
+    return heapq.merge(*each, key=lambda batch: batch.batch_id, reverse=True)
+
+
+def _once(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """A request of paths is found twice once it is known whom it owes: as such, and by its distribution."""
+    return (next(same) for _, same in groupby(batches, key=lambda batch: batch.batch_id))
+
+
+def _pages(page: Callable[..., BatchPage]) -> Iterator[Batch]:
+    found = page()
+    yield from found.batches
+    while found.after is not None:
+        found = page(after=found.after)
+        yield from found.batches
+
+
+def holds(table: BatchTable, batch: Batch, key: str) -> bool:
+    """Whether a batch owns a change of this key; its list is read only where its sample does not tell."""
+    if batch.kind is not Kind.CHANGES:
+        return False
+    if key in batch.sample:
+        return True
+    if batch.changes <= SAMPLE:
+        return False
+    try:
+        return any(change.key == key for change in frozen_changes(table, batch))
+    except BatchNotFound:
+        return False  # time to live has taken a part of the list, and is about to take the record

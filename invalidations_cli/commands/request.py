@@ -1,0 +1,273 @@
+"""`invalidations request`: an invalidation that somebody asks for, through the same states as any other.
+
+What came of a request, in lines for a person.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from invalidation.batches.model import Outcome, compact
+from invalidation.errors import InvalidRequest
+from invalidation.events import parse
+from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.history import Ending, FollowedStep, Follower
+from invalidations_cli.output import count, escape
+
+MAX_INPUT = 240_000
+"""Characters of JSON in one request. An execution's input goes to 262,144 bytes (SFD, "Quotas"), to which the first
+state adds its own, and status-change events leave out what is above 248 KiB."""
+POLL_SECONDS = 1.0
+FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
+EXAMPLES = """\b
+Examples:
+  invalidations request --bucket my-site index.html "about us/team.html" --wait
+  invalidations request --distribution E2QWRUHAPOMQZL "/images/*" --dry-run --wait
+  git diff --name-only HEAD~1 -- public | cut -d/ -f2- | invalidations request --bucket my-site -
+
+\b
+Exit codes:
+  0    started; with --wait: the edge is fresh
+  1    failed
+  2    refused before anything was sent
+  124  not within --timeout; it goes on
+"""
+
+Request = dict[str, Any]
+
+
+def validated(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn what was typed into requests, before AWS is asked for anything: raises click.UsageError, exit code 2."""
+
+    @functools.wraps(command)
+    def with_requests(
+        bucket: str | None, distribution: str | None, names: tuple[str, ...], null: bool, dry_run: bool, **options: Any
+    ) -> Any:
+        if bool(bucket) == bool(distribution):
+            raise click.UsageError("name either a --bucket and its keys, or a --distribution and its paths")
+        head: Request = {"bucket": bucket} if bucket else {"distributionId": distribution}
+        if dry_run:
+            head["dryRun"] = True
+        wanted = list(dict.fromkeys(_named(names, null=null)))
+        if not wanted:
+            raise click.UsageError("standard input names nothing")
+        requests = list(split(head, "keys" if bucket else "paths", wanted))
+        try:
+            for each in requests:
+                parse(each)
+        except InvalidRequest as error:
+            raise click.UsageError(escape(error, 1_000)) from None
+        return command(requests=requests, **options)
+
+    return with_requests
+
+
+def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_INPUT) -> Iterator[Request]:
+    """One request for all, or several of at most `longest` characters of JSON."""
+    empty = len(_json({**head, field: []}))
+    some: list[str] = []
+    room = longest - empty
+    for name in names:
+        length = len(_json(name)) + 1
+        if some and length > room:
+            yield {**head, field: some}
+            some, room = [], longest - empty
+        some.append(name)
+        room -= length
+    yield {**head, field: some}
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--bucket", metavar="BUCKET", help="Invalidate these keys of it, on every distribution that serves them.")
+@click.option("--distribution", metavar="ID", help="Invalidate these viewer paths (or #tags) of it.")
+@click.argument("names", nargs=-1, required=True, metavar="KEY|PATH...")
+@click.option(
+    "-0", "--null", is_flag=True, help="What comes over standard input is separated by NUL, not by line ends."
+)
+@click.option("--dry-run", is_flag=True, help="Do everything but invalidate; says what it would be, and the price.")
+@click.option("--wait", "follow", is_flag=True, help="Follow it state by state, until the edge is fresh.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=1800,
+    show_default=True,
+    help="How long --wait follows it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON at the end.")
+@validated
+@with_stack
+def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout: float, as_json: bool) -> None:
+    """Ask for an invalidation of keys of a bucket, or of viewer paths of a distribution.
+
+    It forms a batch of its own and goes at once. A - instead of names reads them from standard input, one a line. What
+    does not fit into one request of 256 KB is sent as several.
+    """
+    arns = start(stack, requests)
+    if not follow:
+        see = [f"Started {name}; see invalidations show {name}" for name in (arn.rpartition(":")[2] for arn in arns)]
+        click.echo(_json({"executions": arns}) if as_json else "\n".join(see))
+        return
+    follower = Follower(stack.client("stepfunctions"), arns)
+    try:
+        watch(follower, arns, time.monotonic() + timeout)
+    except KeyboardInterrupt:
+        click.echo("Not waiting any more; the request goes on.", err=True)
+        sys.exit(INTERRUPTED)
+    if as_json:
+        click.echo(_json({"executions": [_document(arn, follower.endings.get(arn)) for arn in arns]}))
+    else:
+        for line in lines_of(list(follower.endings.values())):
+            click.echo(line)
+    if any(not ending.succeeded for ending in follower.endings.values()):
+        sys.exit(FAILED)
+    if follower.running:
+        click.echo(f"Not within {timeout:g} s: {count(len(follower.running), 'request')} still running.", err=True)
+        sys.exit(TIMED_OUT)
+
+
+def start(stack: Stack, requests: Sequence[Request]) -> list[str]:
+    """Start an execution for each request; their ARNs."""
+    if len(requests) > 1:
+        click.echo(f"Too long for one request: sent as {len(requests)}.", err=True)
+    prefix = f"request-{compact(datetime.now(UTC))}-{uuid.uuid4().hex[:8]}"
+    names = [prefix, *(f"{prefix}-{number}" for number in range(2, len(requests) + 1))]
+    executions = stack.executions()
+    for name, each in zip(names, requests, strict=True):
+        executions.start(name, each)
+    return [stack.execution_arn(name) for name in names]
+
+
+def watch(follower: Follower, arns: Sequence[str], deadline: float) -> None:
+    """Print each state as it is entered, until all have ended or it is too late."""
+    began: datetime | None = None
+    while True:
+        for step in follower.new_steps():
+            began = began or step.at
+            number = f"{arns.index(step.execution_arn) + 1}: " if len(arns) > 1 else ""
+            click.secho(_line(step, (step.at - began).total_seconds(), number), fg=_colour(step), err=True)
+        left = deadline - time.monotonic()
+        if not follower.running or left <= 0:
+            return
+        time.sleep(min(POLL_SECONDS, left))
+
+
+def _line(step: FollowedStep, seconds: float, number: str) -> str:
+    return f"{seconds:7.1f} s  {number}{escape(step.name)}{'  ' + escape(step.about) if step.about else ''}"
+
+
+def _colour(step: FollowedStep) -> str | None:
+    if step.kind == "Ended":
+        return "green" if step.name == "SUCCEEDED" else "red"
+    return "bright_black" if step.kind in {"Choice", "Pass"} else None
+
+
+def _document(arn: str, ending: Ending | None) -> dict[str, Any]:
+    if ending is None:
+        return {"execution": arn, "status": "RUNNING"}
+    failure = {} if ending.succeeded else {"error": ending.error, "cause": ending.cause}
+    return {"execution": arn, "status": ending.status, **failure, "outcome": dict(ending.outcome)}
+
+
+def _named(names: Iterable[str], *, null: bool) -> Iterator[str]:
+    for name in names:
+        if name == "-":
+            yield from _from_standard_input(null=null)
+        else:
+            yield name
+
+
+def _from_standard_input(*, null: bool) -> Iterator[str]:
+    given = sys.stdin.buffer.read()
+    try:
+        text = given.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"standard input is not UTF-8 at byte {error.start}: {given[error.start]:#x}") from None
+    parts = text.split("\0") if null else [line.removesuffix("\r") for line in text.split("\n")]
+    yield from (part for part in parts if part)
+
+
+def _json(document: object) -> str:
+    """In ASCII: what a terminal would obey is escaped, and lone surrogates have a spelling."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+SAID = {
+    Outcome.COMPLETED: "Fresh",
+    Outcome.NOTHING_TO_INVALIDATE: "Nothing to invalidate: no distribution serves these keys",
+    Outcome.NO_DISTRIBUTION: "Nothing to invalidate: no distribution serves the bucket",
+    Outcome.DRY_RUN: "Dry run, nothing was sent",
+    Outcome.PARTLY_FAILED: "Partly failed",
+    Outcome.STALE_AT_EDGE: "Still stale at the edge",
+    Outcome.FAILED: "Failed",
+    Outcome.ABANDONED: "Abandoned: the edge may be stale",
+    Outcome.REJECTED: "Rejected",
+}
+
+
+def lines_of(endings: Sequence[Ending]) -> Iterator[str]:
+    for ending in endings:
+        yield _headline(ending)
+        for target in ending.outcome.get("targets", []):
+            yield "  " + _target(target)
+            if ending.outcome.get("outcome") == Outcome.DRY_RUN:
+                yield from _paths(target)
+        if ending.outcome.get("targetsOmitted"):
+            yield f"  and {count(ending.outcome['targetsOmitted'], 'more distribution')}"
+        if not ending.succeeded:
+            yield f"  {escape(ending.error or ending.status)}: {escape(_cause(ending), 1_000)}"
+    yield from _price(endings)
+
+
+def _headline(ending: Ending) -> str:
+    outcome = ending.outcome
+    kind = {each.value: each for each in Outcome}.get(outcome.get("outcome", ""))
+    said = SAID[kind] if kind else f"The execution {ending.status.lower().replace('_', ' ')}"
+    if kind and kind.succeeded and not ending.succeeded:
+        said += ", but the execution failed"
+    what = count(outcome.get("changes", 0), "key" if outcome.get("bucket") else "path")
+    where = outcome.get("bucket") or outcome.get("distributionId", "")
+    return said + (f": {what} of {escape(where)}" if where else "") + _seconds(outcome)
+
+
+def _seconds(outcome: Mapping[str, Any]) -> str:
+    return f", in {outcome['runSeconds']} s" if "runSeconds" in outcome else ""
+
+
+def _target(target: Mapping[str, Any]) -> str:
+    wildcards = f" ({count(target['wildcards'], 'wildcard')})" if target["wildcards"] else ""
+    parts = [escape(target["distributionId"]), target["state"].lower(), count(target["paths"], "path") + wildcards]
+    parts += [escape(each) for each in target.get("invalidationIds", [])]
+    for widened in target.get("widened", []):
+        parts.append(f"{escape(widened['path'])} stands for {widened['asked']}")
+    if target.get("error"):
+        parts.append(f"{escape(target['error'])}: {escape(target.get('message', ''), 1_000)}")
+    return "  ".join(parts)
+
+
+def _paths(target: Mapping[str, Any]) -> Iterator[str]:
+    """What a dry run would have sent, as far as the outcome has room for it."""
+    sample = target.get("pathSample", [])
+    yield from (f"    {escape(path, 4_000)}" for path in sample)
+    if sample and target["paths"] > len(sample):
+        yield f"    and {count(target['paths'] - len(sample), 'more path')}"
+
+
+def _cause(ending: Ending) -> str:
+    return str(ending.cause or ending.outcome.get("message", "") or "no cause was given")
+
+
+def _price(endings: Sequence[Ending]) -> Iterator[str]:
+    dry = [ending.outcome for ending in endings if ending.outcome.get("outcome") == Outcome.DRY_RUN]
+    if dry:
+        dollars = sum(outcome.get("price", 0) for outcome in dry)
+        yield f"It would cost at most ${dollars:.3f} (as if the 1,000 free paths of the month were used up)."

@@ -1,0 +1,205 @@
+"""`invalidations retry`: what failed or was parked is tried again; an execution that ended too early is replayed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import click
+
+from invalidation.batches.head import Execution, has_pending, lead_name, needs_leader
+from invalidation.batches.model import Batch, Outcome, compact, find_batch
+from invalidation.batches.queries import parked_batches
+from invalidation.executions import Unaccepted
+from invalidations_cli.aws import Stack, window_of, with_stack
+from invalidations_cli.commands.request import lines_of
+from invalidations_cli.commands.request import watch as tell_steps
+from invalidations_cli.commands.show import answer_of_join, batch_named, execution_arn, recording_of, unknown
+from invalidations_cli.history import Ending, Follower
+from invalidations_cli.output import count, escape, now, stamp
+
+FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
+MAX_REPLAYS_LOOKED_AT = 100
+GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
+EXAMPLES = """\b
+Examples:
+  invalidations retry 20261123T062719Z-0123456789 --wait
+  invalidations retry 41e5e52d-4762-47b0-a269-a8e3073810d0
+  invalidations retry --parked
+
+\b
+Exit codes:
+  0    started, or nothing was left to do; with --wait: all of it succeeded
+  1    failed, or it cannot be tried again
+  2    wrong usage
+  124  not within --timeout; it goes on
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was done: one line for people, and the execution that works on it, if any does."""
+
+    said: str
+    execution: str = ""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("what", nargs=-1, metavar="[BATCH|EXECUTION]...")
+@click.option("--parked", is_flag=True, help="All batches that are parked.")
+@click.option("--wait", "follow", is_flag=True, help="Follow it state by state to its end.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=1800,
+    show_default=True,
+    help="How long --wait follows it.",
+)
+@with_stack
+def retry(stack: Stack, *, what: tuple[str, ...], parked: bool, follow: bool, timeout: float) -> None:
+    """Try a batch again that failed or was parked, or replay an execution that ended too early.
+
+    Mend the cause first: `invalidations show` names it. A batch sends the very same requests as before, so nothing that
+    was invalidated already is paid for twice. An execution is retried through its batch; if it ended before its changes
+    were in one, its input is started again.
+    """
+    if bool(what) == parked:
+        raise click.UsageError("name a batch or an execution, or --parked for all batches that are")
+    names = what or tuple(batch.batch_id for batch in parked_batches(stack.table()))
+    if not names:
+        click.echo("Nothing is parked.")
+    answers = []
+    for each in names:
+        answers.append(again(stack, each))
+        click.echo(answers[-1].said)
+    arns = list(dict.fromkeys(answer.execution for answer in answers if answer.execution))
+    if follow and arns:
+        sys.exit(await_end(stack, arns, timeout))
+
+
+def again(stack: Stack, what: str) -> Answer:
+    """Raises click.ClickException where nothing can be tried again."""
+    batch = batch_named(stack.table(), what)
+    if batch:
+        return retry_batch(stack, batch)
+    arn = execution_arn(stack, what)
+    recording = recording_of(stack, arn)
+    if recording is None:
+        raise click.ClickException(unknown(stack, what))
+    if recording.execution["status"] == "RUNNING":
+        return Answer(f"{escape(what)} is still running: there is nothing to try again yet.", arn)
+    joined = answer_of_join(recording.events)
+    if joined is None:
+        return replay(stack, recording.execution)
+    return retry_joined(stack, what, joined)
+
+
+def retry_batch(stack: Stack, batch: Batch) -> Answer:
+    executions = stack.executions()
+    about = f"batch {batch.batch_id} ({count(batch.changes, 'change' if batch.bucket else 'path')})"
+    if batch.ended:
+        ended = f"{batch.outcome.value if batch.outcome else 'ended'}, {stamp(batch.finished)} UTC"
+        return Answer(f"Nothing is owed by {about}: {ended}.{GIVEN_UP if batch.outcome is Outcome.ABANDONED else ''}")
+    if executions.is_running(batch.owner):
+        return Answer(f"{batch.owner.rpartition(':')[2]} works on {about} already.", batch.owner)
+    name = f"retry-{batch.batch_id}-{compact(now())}"
+    executions.start(name, {"retryBatch": batch.batch_id})
+    return Answer(f"Started {name} for {about}.", stack.execution_arn(name))
+
+
+def retry_joined(stack: Stack, what: str, joined: dict[str, Any]) -> Answer:
+    """Its change was accepted: what counts is the batch that it is in."""
+    role, bucket = joined["role"], str(joined.get("bucket", ""))
+    if role == "rejected":
+        failure = joined.get("failure", {})
+        raise click.ClickException(
+            f"the input of {escape(what)} is not accepted, and would not be again: {escape(failure.get('message', ''))}. "
+            "Send what was meant with `invalidations request`"
+        )
+    if role == "ignored":
+        return Answer(f"{escape(what)} had nothing to do: {escape(joined.get('reason', ''))}.")
+    batch = find_batch(stack.table(), str(joined.get("batchId", "")))
+    if batch is not None and role != "paused":
+        return retry_batch(stack, batch)
+    return lead(stack, bucket)
+
+
+def lead(stack: Stack, bucket: str) -> Answer:
+    """Changes wait in the table, or did when the execution ended; see that somebody takes them on."""
+    table = stack.table()
+    if not has_pending(table, bucket):
+        return Answer(f"No change of {escape(bucket)} waits: another batch has taken what this execution brought.")
+    if not needs_leader(table, bucket, window_of(stack), now):
+        return Answer(f"Changes of {escape(bucket)} wait; the bucket is paused, or an execution is about to take them.")
+    name = new_lead_name(bucket, now())
+    stack.executions().start(name, {"lead": bucket})
+    return Answer(f"Started {name} for the changes of {escape(bucket)} that wait.", stack.execution_arn(name))
+
+
+def new_lead_name(bucket: str, moment: datetime) -> str:
+    """As the application names executions that lead a bucket; this one is started by a person, at a moment."""
+    return lead_name(bucket, Execution(f"invalidations {moment.isoformat()}", moment))
+
+
+def replay(stack: Stack, described: dict[str, Any]) -> Answer:
+    """Start the execution's input again, under the name that the sweep would use: only one of the two starts it.
+
+    A replay that failed in the same way is followed by the next one.
+    """
+    executions = stack.executions()
+    lost = Unaccepted(described["executionArn"], described["name"], described.get("stopDate") or now())
+    document = json.loads(described["input"])
+    for _ in range(MAX_REPLAYS_LOOKED_AT):
+        name = lost.replay_name
+        if executions.start(name, document):
+            said = f"Started {name} with the input of {escape(described['name'])}, whose change was not accepted."
+            return Answer(said, stack.execution_arn(name))
+        earlier = recording_of(stack, stack.execution_arn(name))
+        if earlier is None or earlier.execution["status"] == "RUNNING":
+            return Answer(f"{escape(described['name'])} was replayed already, as {name}.", stack.execution_arn(name))
+        if joined := answer_of_join(earlier.events):
+            return retry_joined(stack, name, joined)
+        lost = replace(lost, name=name)
+    raise click.ClickException(f"{escape(described['name'])} was replayed {MAX_REPLAYS_LOOKED_AT} times, in vain")
+
+
+def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
+    """Follow executions to their end, and those that lead the batches that they joined; the exit code."""
+    client, deadline = stack.client("stepfunctions"), time.monotonic() + timeout
+    followed: set[str] = set()
+    failed = False
+    while arns:
+        followed |= set(arns)
+        follower = Follower(client, arns)
+        try:
+            tell_steps(follower, arns, deadline)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        leaders = {ending.execution_arn: leader_of(stack, ending) for ending in follower.endings.values()}
+        for line in lines_of([ending for arn, ending in follower.endings.items() if not leaders[arn]]):
+            click.echo(line)
+        failed = failed or any(not ending.succeeded for ending in follower.endings.values())
+        if follower.running:
+            click.echo(
+                f"Not within {timeout:g} s: {count(len(follower.running), 'execution')} still running.", err=True
+            )
+            return FAILED if failed else TIMED_OUT
+        arns = [arn for arn in dict.fromkeys(leaders.values()) if arn and arn not in followed]
+        for arn in arns:
+            click.echo(f"It joined the batch that {escape(arn.rpartition(':')[2])} leads.", err=True)
+    return FAILED if failed else 0
+
+
+def leader_of(stack: Stack, ending: Ending) -> str:
+    """The execution that has taken over what this one was to do; nothing if it did it itself."""
+    if not ending.succeeded or ending.outcome:
+        return ""
+    recording = recording_of(stack, ending.execution_arn)
+    joined = answer_of_join(recording.events) if recording else None
+    return str(joined.get("leader", "")) if joined and joined["role"] == "follower" else ""

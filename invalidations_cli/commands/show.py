@@ -1,0 +1,458 @@
+"""`invalidations show`: the whole story of one execution, batch or invalidation.
+
+The whole story of one batch: who changed what, what was invalidated, and how its execution went, for `show`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.text import Text
+
+from invalidation.batches.model import Batch, BatchState, InvalidationRecord, Kind, Outcome, Target, find_batch
+from invalidation.batches.queries import batch_of_invalidation
+from invalidation.batches.snapshot import frozen_changes, frozen_paths
+from invalidation.batches.table import BatchTable
+from invalidation.errors import BatchNotFound
+from invalidation.events import Change
+from invalidation.executions import ACCEPTING_STATE
+from invalidation.outcome import caught
+from invalidations_cli import output as tables
+from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.commands.audit import Entry, entry
+from invalidations_cli.commands.watch import moment
+from invalidations_cli.history import COLOURS, distribution_in, subject_of
+from invalidations_cli.output import Form, count, escape, stamp, took, with_forms
+from invalidations_cli.report import Recording, collect, dump, read
+from invalidations_cli.report.run import Run, Visit
+
+PATHS_SHOWN = 10
+LONGEST_WHY = 150
+EXAMPLES = """\b
+Examples:
+  invalidations show 20261123T062719Z-0123456789
+  invalidations show I2J0I21PCUYOIK --json
+  invalidations show 41e5e52d-4762-47b0-a269-a8e3073810d0 --save run.json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("what", metavar="EXECUTION|BATCH|INVALIDATION-ID")
+@click.option(
+    "--changes",
+    "most",
+    type=click.IntRange(0),
+    metavar="NUMBER",
+    default=20,
+    show_default=True,
+    help="Most changes listed; 0: all.",
+)
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Keep the execution's history in a file that `invalidations graph` draws, also after 90 days.",
+)
+@with_forms(csv_too=False)
+@with_stack
+def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> None:
+    """Tell the whole story of one execution (its ARN or name), batch, or invalidation.
+
+    What changed and who changed it; the batch's life; each distribution with its invalidations, paths, tries and
+    errors; and the execution's states with their durations, as long as Step Functions has them (90 days).
+    """
+    with tables.console(stderr=True).status("Reading …"):
+        story = find(stack, what, most)
+    if save:
+        keep(story.recording, save)
+    if form is Form.JSON:
+        tables.json_line(document(story))
+    else:
+        tell(story, tables.console())
+
+
+def keep(recording: Recording | None, path: Path) -> None:
+    if recording is None:
+        raise click.ClickException("Step Functions has the execution no more (it keeps 90 days): nothing to save")
+    try:
+        path.write_text(dump(recording), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+    click.echo(f"{path}: draw it with `invalidations graph {path}`", err=True)
+
+
+def document(story: Story) -> dict[str, Any]:
+    """The story for machines; `batch` is what `audit --json` prints, with the paths of each invalidation."""
+    batch = story.entry.to_document() if story.entry else None
+    for target in batch["targets"] if batch else ():
+        for each in target["invalidations"]:
+            told = story.paths.get(each["invalidationId"])
+            each["items"] = list(told) if isinstance(told, tuple) else None
+    run = story.run()
+    omitted = max(0, story.entry.batch.changes - len(story.changes)) if story.entry else 0
+    return {
+        "batch": batch,
+        "changes": [asdict(each) if isinstance(each, Change) else {"path": each} for each in story.changes],
+        "changesOmitted": omitted,
+        "joined": dict(story.joined) or None,
+        "execution": execution(run, story.recording) if run and story.recording else None,
+    }
+
+
+def execution(run: Run, recording: Recording) -> dict[str, Any]:
+    return {
+        "arn": run.arn,
+        "name": run.name,
+        "status": run.status,
+        "started": moment(run.start).isoformat(),
+        "stopped": moment(run.end).isoformat() if run.end else None,
+        "input": recording.execution.get("input"),
+        "error": run.error or None,
+        "cause": run.cause or None,
+        "states": [asdict(state) for state in states_of(run)],
+    }
+
+
+def tell(story: Story, out: Console) -> None:
+    if story.entry:
+        tell_batch(story.entry, out)
+        tell_changes(story, story.entry, out)
+        tell_targets(story, story.entry, out)
+    elif story.joined.get("batchId"):
+        out.print(
+            f"There is no record of batch {escape(story.joined['batchId'])}: it was not frozen, or has expired.\n"
+        )
+    run = story.run()
+    if run and story.recording:
+        tell_execution(story, run, story.recording, out)
+    else:
+        out.print("Step Functions has the execution no more: it keeps them for 90 days.", style="dim")
+    for hint in hints(story):
+        out.print(hint, style="dim", soft_wrap=True)
+
+
+def tell_batch(entry: Entry, out: Console) -> None:
+    batch = entry.batch
+    abandoned = batch.outcome is Outcome.ABANDONED
+    deleted = f", {batch.deleted} of them deleted" if batch.deleted else ""
+    noun = count(batch.changes, "change" if batch.bucket else "path")
+    out.print(Text.assemble(("Batch ", "bold"), (escape(batch.batch_id), "bold"), f"  {entry.outcome}"))
+    facts: list[tuple[str, object]] = [
+        ("bucket", batch.bucket),
+        ("distribution", batch.distribution_id),
+        ("by hand", "a request, not an event of S3" if batch.by_hand else ""),
+        ("dry run", "nothing was sent" if batch.dry_run else ""),
+        ("started", at(batch.opened)),
+        ("frozen", f"{at(batch.closed)}, with {noun}{deleted}"),
+        ("ended", f"{at(batch.finished)}, after {took(entry.seconds)}" if batch.finished else ""),
+        ("cost", f"{count(entry.paths, 'path')}: at most ${entry.dollars}" if entry.paths else "nothing was sent"),
+        ("tries that failed", batch.tries or ""),
+        ("next try", at(batch.next_try_at)),
+        ("given up", batch.message if abandoned else ""),
+        ("error", batch.error if abandoned or not batch.error else f"{batch.error}: {batch.message}"),
+        ("executions", tables.lines(*(arn.rpartition(":")[2] for arn in batch.executions))),
+    ]
+    out.print(tables.facts(facts))
+
+
+def tell_changes(story: Story, entry: Entry, out: Console) -> None:
+    out.print(Text("\nWhat changed", "bold"))
+    made = tables.table("key", "change", "when (UTC)", "account", "address", "reason")
+    plain = tables.table("path" if entry.batch.distribution_id else "key")
+    for each in story.changes:
+        if isinstance(each, Change) and not entry.batch.by_hand:
+            change = "deleted" if each.deleted else "put"
+            values = (each.key, change, each.time[:19].replace("T", " "), each.requester, each.source_ip, each.reason)
+            made.add_row(*(tables.text(value) for value in values))
+        else:
+            plain.add_row(tables.text(each.key if isinstance(each, Change) else each))
+    for each_table in (made, plain):
+        if each_table.row_count:
+            out.print(each_table)
+    more = entry.batch.changes - len(story.changes)
+    if more > 0:
+        out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
+
+
+def tell_targets(story: Story, entry: Entry, out: Console) -> None:
+    out.print(Text("\nDistributions", "bold"))
+    if not entry.targets:
+        none = "  none serves the bucket" if entry.batch.resolved is not None else "  not found out yet"
+        out.print(none)
+    for target in entry.targets:
+        told = f" in {took(target.seconds)}" if target.seconds is not None else ""
+        state = "given up" if entry.gave_up(target) else target.state.value.lower()
+        out.print(Text.assemble("  ", (escape(target.distribution_id), "bold"), f"  {state}{told}"))
+        for line in of_target(story, target, entry.created_for(target.distribution_id)):
+            out.print(Text(f"    {line}"), soft_wrap=True)
+
+
+def of_target(story: Story, target: Target, created: tuple[InvalidationRecord, ...]) -> Iterator[str]:
+    if target.tries:
+        yield f"{count(target.tries, 'try', 'tries')} failed"
+    if target.error:
+        yield f"{escape(target.error)}: {escape(target.message, 1_000)}"
+    for path, asked in target.plan.widened if target.plan else ():
+        yield f"{escape(path)} stands for {count(asked, 'path')}"
+    if target.plan and not created:
+        yield f"{count(target.plan.paid, 'path')} planned, nothing sent"
+        yield from some_of(target.plan.sample, target.plan.paths)
+    for record in created:
+        yield from of_invalidation(story, target, record)
+
+
+def of_invalidation(story: Story, target: Target, record: InvalidationRecord) -> Iterator[str]:
+    """As CloudFront tells it; where it does not, the record knows at least the first paths of what was planned."""
+    wildcards = f" ({count(record.wildcards, 'wildcard')})" if record.wildcards else ""
+    numbers = f"{count(record.paths, 'path')}{wildcards}, created {at(record.created)}"
+    yield f"{escape(record.invalidation_id)}  {numbers}, reference {escape(record.caller_reference)}"
+    told = story.paths.get(record.invalidation_id, ())
+    if not isinstance(told, str):
+        yield from some_of(told, len(told))
+        return
+    yield f"  CloudFront does not tell its paths: {escape(told)}"
+    if target.plan and target.plan.sample:
+        yield "  planned were, for this distribution:"
+        yield from some_of(target.plan.sample, target.plan.paths)
+
+
+def some_of(paths: Sequence[str], in_all: int) -> Iterator[str]:
+    some = paths[:PATHS_SHOWN]
+    yield from (f"  {escape(path, 4_000)}" for path in some)
+    if in_all > len(some):
+        yield f"  and {in_all - len(some):,} more; --json lists what is known"
+
+
+def tell_execution(story: Story, run: Run, recording: Recording, out: Console) -> None:
+    out.print(Text.assemble(("\nExecution ", "bold"), (escape(run.name), "bold"), f"  {run.status}"))
+    facts: list[tuple[str, object]] = [
+        ("about", subject_of(str(recording.execution.get("input", "")))),
+        ("started", at(moment(run.start))),
+        ("ended", f"{at(moment(run.end))}, after {took((run.end - run.start) / 1000)}" if run.end else ""),
+        ("error", in_words(run.error, run.cause)),
+        ("role", ROLES.get(str(story.joined.get("role")), "")),
+        ("led by", leader_of(story, run)),
+    ]
+    out.print(tables.facts(facts))
+    made = tables.table("state", "distribution", "at (UTC)", "took", "what happened", right=("took",))
+    for state in states_of(run):
+        tries = f"{state.tries} tries" if state.tries > 1 else ""
+        why = in_words(state.error, state.cause)[:LONGEST_WHY]
+        status = "" if state.status == "succeeded" else state.status
+        happened = tables.lines(", ".join(part for part in (status, tries) if part), why)
+        row = (
+            tables.text(state.name, COLOURS.get(state.kind, "")),
+            tables.text(state.item),
+            Text(state.entered[11:21]),
+        )
+        made.add_row(*row, Text(took(state.seconds)), happened)
+    out.print(made)
+
+
+ROLES = {
+    "leader": "it leads the batch",
+    "follower": "its change is in a batch that another execution leads",
+    "paused": "the bucket is paused: its change waits",
+    "ended": "the batch owed nothing any more",
+    "ignored": "the event tells of nothing that viewers could see",
+    "rejected": "its input is not accepted",
+}
+
+
+def leader_of(story: Story, run: Run) -> str:
+    leader = str(story.joined.get("leader", ""))
+    return leader.rpartition(":")[2] if leader and leader != run.arn else ""
+
+
+def hints(story: Story) -> Iterator[str]:
+    if story.entry and story.entry.batch.state is BatchState.PARKED:
+        batch_id = story.entry.batch.batch_id
+        yield f"It is not tried again by itself. When the cause is mended: invalidations retry {escape(batch_id)}"
+        yield f"If nobody needs it any more: invalidations abandon {escape(batch_id)} --reason TEXT"
+    run = story.run()
+    if run and not story.joined and run.status not in ("RUNNING", "SUCCEEDED"):
+        yield f"Its change was not accepted. Replay it: invalidations retry {escape(run.name)}"
+    if run:
+        yield f"As a picture: invalidations graph {escape(run.arn)}"
+
+
+def in_words(error: str, cause: str) -> str:
+    """An error with its cause, which a function's own error has as JSON with a stack trace."""
+    return f"{error}: {caught({'Error': error, 'Cause': cause}).message}" if error else ""
+
+
+def at(when: datetime | None) -> str:
+    return f"{stamp(when)} UTC" if when else ""
+
+
+EXECUTION_ARN = re.compile(r"arn:[^:]+:states:[^:]+:[0-9]+:execution:[^:]+:[^:]+")
+BATCH_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}")
+INVALIDATION_ID = re.compile(r"I[A-Z0-9]{5,63}")
+EXECUTION_NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
+"""Step Functions API Reference, StartExecution."""
+GONE = {"ExecutionDoesNotExist", "InvalidArn"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One stay in a state. `seconds` is None while it goes on; `item` is the distribution, inside the Map."""
+
+    name: str
+    kind: str
+    item: str
+    entered: str
+    seconds: float | None
+    status: str
+    tries: int
+    error: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known. Without `entry` there is no record of a batch; without `recording` no execution any more.
+
+    Attributes:
+        changes: What the batch owns, as many as were asked for: changes, or the paths of a request.
+        paths: Id of an invalidation → its paths, or why CloudFront does not tell them.
+        joined: What Join Batch answered to the execution; {} when it did not.
+    """
+
+    entry: Entry | None
+    changes: tuple[Change | str, ...]
+    paths: Mapping[str, tuple[str, ...] | str]
+    recording: Recording | None
+    joined: Mapping[str, Any]
+
+    def run(self) -> Run | None:
+        if self.recording is None:
+            return None
+        return read(self.recording.definition, self.recording.execution, self.recording.events)
+
+
+def find(stack: Stack, what: str, most: int) -> Story:
+    """The story of an execution (ARN or name), a batch or an invalidation, with at most so many changes.
+
+    Raises:
+        click.ClickException: there is none.
+    """
+    table = stack.table()
+    batch = batch_named(table, what)
+    recording = None if batch else recording_of(stack, execution_arn(stack, what))
+    if batch is None and recording is None:
+        raise click.ClickException(unknown(stack, what))
+    if recording is None and batch is not None:
+        recording = recording_of(stack, batch.owner)
+    joined = (answer_of_join(recording.events) if recording else None) or {}
+    if batch is None:
+        batch = find_batch(table, str(joined.get("batchId", "")))
+    found = entry(table, batch) if batch else None
+    changes = tuple(islice(owned(table, batch), most or None)) if batch else ()
+    return Story(found, changes, paths_of(stack, found) if found else {}, recording, joined)
+
+
+def unknown(stack: Stack, what: str) -> str:
+    return (
+        f"{escape(what)} is no execution, batch or invalidation that the stack {stack.name} knows. Step Functions keeps "
+        f"executions for 90 days, the stack its records for {stack.parameters.get('AuditRetentionDays', 'some')} days; "
+        "`invalidations audit` lists them"
+    )
+
+
+def batch_named(table: BatchTable, what: str) -> Batch | None:
+    """The batch of this id, or the one for which an invalidation of this id was created."""
+    if BATCH_ID.fullmatch(what):
+        return find_batch(table, what)
+    return batch_of_invalidation(table, what) if INVALIDATION_ID.fullmatch(what) else None
+
+
+def execution_arn(stack: Stack, what: str) -> str:
+    """The ARN that is meant by an ARN or a name; nothing where it can be neither."""
+    if EXECUTION_ARN.fullmatch(what):
+        return what
+    return stack.execution_arn(what) if EXECUTION_NAME.fullmatch(what) else ""
+
+
+def recording_of(stack: Stack, arn: str) -> Recording | None:
+    """Definition, description and history; None where Step Functions does not know the execution (any more)."""
+    if not arn:
+        return None
+    try:
+        return collect(stack.client("stepfunctions"), arn)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in GONE:
+            return None
+        raise
+
+
+def answer_of_join(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """What Join Batch answered: `{"role", "bucket", "batchId", "leader", …}`; None if it failed, or was not reached.
+
+    A failure that was caught leaves the state as well, and is told from an answer by having no role.
+    """
+    for event in events:
+        details = event.get("stateExitedEventDetails", {})
+        if details.get("name") == ACCEPTING_STATE:
+            try:
+                answer = json.loads(details.get("output", ""))
+            except ValueError:
+                return None
+            return answer if isinstance(answer, dict) and "role" in answer else None
+    return None
+
+
+def owned(table: BatchTable, batch: Batch) -> Iterator[Change | str]:
+    """What a batch owns; the sample where time to live has taken the list."""
+    try:
+        if batch.kind is Kind.PATHS:
+            yield from frozen_paths(table, batch)
+        else:
+            yield from frozen_changes(table, batch)
+    except BatchNotFound:
+        yield from batch.sample
+
+
+def paths_of(stack: Stack, found: Entry) -> dict[str, tuple[str, ...] | str]:
+    """What CloudFront says: the record has only their numbers."""
+    cloudfront = stack.client("cloudfront")
+    answers: dict[str, tuple[str, ...] | str] = {}
+    for distribution_id, record in found.created:
+        try:
+            answer = cloudfront.get_invalidation(DistributionId=distribution_id, Id=record.invalidation_id)
+        except ClientError as error:
+            answers[record.invalidation_id] = str(error.response.get("Error", {}).get("Code", "an error"))
+        else:
+            items = answer["Invalidation"]["InvalidationBatch"]["Paths"].get("Items", [])
+            answers[record.invalidation_id] = tuple(items)
+    return answers
+
+
+def states_of(run: Run) -> Iterator[State]:
+    """The stays in states, in the order in which they were entered."""
+    inputs = {event.id: event.details.get("input", "") for event in run.events}
+    for visit in sorted(run.visits, key=lambda visit: visit.entered):
+        yield State(
+            name=visit.state,
+            kind=visit.type,
+            item=distribution_in(inputs[visit.entered]),
+            entered=moment(visit.start).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            seconds=_seconds(visit),
+            status=visit.status,
+            tries=len(visit.attempts),
+            error=visit.error,
+            cause=visit.cause,
+        )
+
+
+def _seconds(visit: Visit) -> float | None:
+    return None if visit.end is None or visit.status == "running" else round((visit.end - visit.start) / 1000, 3)

@@ -1,0 +1,114 @@
+"""`invalidations status`: how things stand, on one screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from invalidation.batches.model import Batch, BatchState
+from invalidation.executions import MAX_REPLAYS, Unaccepted
+from invalidations_cli import output as tables
+from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.backlog import COUNTED, Bucket, Need, Standing, look
+from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
+
+NEEDS_A_PERSON = 1
+SHOWN = 10
+EXAMPLES = """\b
+Examples:
+  invalidations status
+  invalidations status --json | jq .needs
+
+\b
+Exit codes:
+  0    nothing needs a person
+  1    something does
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@with_forms(csv_too=False)
+@with_stack
+def status(stack: Stack, *, form: Form) -> None:
+    """Show what waits, what is owed, what runs, and what needs a person.
+
+    What is owed and not parked is tried again by itself, and needs nobody.
+    """
+    with tables.console(stderr=True).status("Looking …"):
+        standing = look(stack, now())
+    needs = list(standing.needs())
+    if form is Form.JSON:
+        tables.json_line(standing.to_document())
+    else:
+        tell(stack.name, standing, needs, tables.console())
+    if needs:
+        sys.exit(NEEDS_A_PERSON)
+
+
+def tell(name: str, standing: Standing, needs: Sequence[Need], out: Console) -> None:
+    out.print(Text.assemble((f"Stack {escape(name)}", "bold"), f"  {stamp(standing.at)} UTC"))
+    out.print(buckets(standing.buckets))
+    out.print(
+        tables.facts(
+            [
+                ("executions running", standing.running),
+                ("in the intake queue", f"about {count(standing.intake, 'message')}" if standing.intake else ""),
+                ("dead letters", standing.dead_letters),
+                ("batches unfinished", len(standing.unfinished)),
+                ("batches parked", len(standing.parked)),
+                ("changes to be replayed", tables.lines(*lost(standing.unaccepted)) if standing.unaccepted else ""),
+            ]
+        )
+    )
+    owed = (*standing.parked, *standing.unfinished)
+    if owed:
+        out.print(batches(owed[:SHOWN]))
+        if len(owed) > SHOWN:
+            out.print(f"  and {len(owed) - SHOWN} more: --json lists them", style="dim")
+    out.print()
+    if not needs:
+        out.print("Nothing needs a person.", style="green")
+    for need in needs[:SHOWN]:
+        out.print(Text(f"Needs you: {need.what}", "red"), soft_wrap=True)
+        out.print(Text(f"    {need.do}"), soft_wrap=True)
+    if len(needs) > SHOWN:
+        out.print(f"and {len(needs) - SHOWN} more: --json lists them", style="red")
+
+
+def buckets(found: Sequence[Bucket]) -> object:
+    made = tables.table("bucket", "state", "changes that wait", "since (UTC)", right=("changes that wait",))
+    for each in found:
+        waiting = f"{COUNTED:,} or more" if each.waiting >= COUNTED else f"{each.waiting:,}"
+        made.add_row(tables.text(each.name), what_it_does(each), Text(waiting), Text(stamp(each.oldest)))
+    return made
+
+
+def what_it_does(bucket: Bucket) -> Text:
+    if bucket.paused:
+        return Text("paused", "yellow")
+    if bucket.gathering:
+        return Text("gathering a batch", "cyan")
+    return Text("" if bucket.watched else "not watched", "dim")
+
+
+def batches(found: Sequence[Batch]) -> object:
+    made = tables.table("batch", "what", "state", "next try (UTC)", "error", whole=("batch",))
+    for each in found:
+        what = f"{count(each.changes, 'change' if each.bucket else 'path')} of {each.bucket or each.distribution_id}"
+        tried = f", {count(each.tries, 'try', 'tries')} failed" if each.tries else ""
+        state = "parked" if each.state is BatchState.PARKED else "owed"
+        row = (each.batch_id, what, state + tried, stamp(each.next_try_at), each.error)
+        made.add_row(*(tables.text(value) for value in row))
+    return made
+
+
+def lost(found: Sequence[Unaccepted]) -> Iterator[str]:
+    """Executions whose changes were not accepted, and whether the sweep will start them again."""
+    for each in found[:SHOWN]:
+        yield f"{each.name}: {'the sweep has given up' if each.replays >= MAX_REPLAYS else 'the sweep replays it'}"
+    if len(found) > SHOWN:
+        yield f"and {len(found) - SHOWN} more"

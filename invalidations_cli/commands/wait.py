@@ -1,0 +1,255 @@
+"""`invalidations wait`: the line of a deploy script between `aws s3 sync` and its smoke test.
+
+Whether every change of a bucket that was accepted so far has been invalidated: the decision of `invalidations wait`.
+
+Two things must hold: nothing is owed, and nothing has arrived for some time. The second is there because a change that
+S3 has told EventBridge of, and EventBridge nobody yet, is nowhere to be seen.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import click
+
+from invalidation.batches.model import LONG_AGO, Batch
+from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.backlog import Facts, Reader
+from invalidations_cli.output import count, escape
+
+POLL_SECONDS = 2.0
+BUFFERED_QUIET = 60.0
+"""SQS's own counts are right only about a minute after the last message was sent (SQS API Reference,
+GetQueueAttributes), so that an empty intake queue says nothing earlier."""
+QUIET = 10.0
+FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
+EXAMPLES = """\b
+Example:
+  aws s3 sync public s3://my-site --delete
+  invalidations wait --bucket my-site --timeout 300
+  curl --fail https://www.example.com/
+
+\b
+Exit codes:
+  0    every change that was accepted has been invalidated, and the edge is fresh
+  1    something failed, or the bucket is paused
+  2    wrong usage
+  124  not within --timeout
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--bucket", required=True, metavar="BUCKET", help="Whose changes.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=900,
+    show_default=True,
+    help="When to give up.",
+)
+@click.option(
+    "--quiet",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="How long nothing new may arrive.  [default: 10, or 60 with buffered intake]",
+)
+@click.option(
+    "--since",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help="Older batches that are parked only get a mention.  [default: each makes it fail]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON at the end.")
+@with_stack
+def wait(stack: Stack, *, bucket: str, timeout: float, quiet: float | None, since: float | None, as_json: bool) -> None:
+    """Return when every change of a bucket that was accepted so far has been invalidated.
+
+    S3 usually tells of a change within seconds. It cannot be asked whether it has told of all: so this returns only
+    when nothing is owed and nothing new has arrived for some seconds (--quiet). What arrives later than that is not
+    seen.
+    """
+    check(stack, bucket)
+    quiet = quiet or (BUFFERED_QUIET if stack.parameters.get("Intake") == "Buffered" else QUIET)
+    now, began = datetime.now(UTC), time.monotonic()
+    watch = Watch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since))
+    reader = Reader(stack, bucket, now)
+    click.echo(f"Until nothing is owed to {escape(bucket)}, and nothing new has arrived for {quiet:g} s:", err=True)
+    try:
+        result, facts = watching(reader, watch, began, timeout)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    seconds = time.monotonic() - began
+    watch.batches = reader.opened() | watch.batches
+    if as_json:
+        click.echo(json.dumps(document(result, bucket, facts, watch, seconds)))
+    else:
+        for line in told(result, bucket, facts, watch, seconds):
+            click.echo(line)
+    sys.exit({Result.FRESH: 0, Result.WAITING: TIMED_OUT}.get(result, FAILED))
+
+
+def check(stack: Stack, bucket: str) -> None:
+    """Raise what makes waiting pointless: it would end well although nothing was invalidated."""
+    if stack.bucket_names and bucket not in stack.bucket_names:
+        raise click.UsageError(
+            f"the stack {stack.name} does not watch {escape(bucket)}, but {', '.join(stack.bucket_names)}"
+        )
+    if stack.parameters.get("DryRun") == "true":
+        raise click.ClickException(f"the stack {stack.name} invalidates nothing: its parameter DryRun is true")
+
+
+def watching(reader: Reader, watch: Watch, began: float, timeout: float) -> tuple[Result, Facts]:
+    """Look again and again until it ends, or the time is up, which is WAITING."""
+    while True:
+        facts = reader.look()
+        at = time.monotonic() - began
+        result = watch.look(facts, at)
+        click.echo(f"{at:7.1f} s  {progress(facts, watch, at)}", err=True)
+        if result is not Result.WAITING or at >= timeout:
+            return result, facts
+        quiet_left = watch.quiet - (at - watch.arrived)
+        time.sleep(min(POLL_SECONDS, max(0.0, timeout - at), quiet_left if quiet_left > 0 else POLL_SECONDS))
+
+
+def told(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: float) -> Iterator[str]:
+    """The end, in lines for a person."""
+    bucket = escape(bucket)
+    match result:
+        case Result.FRESH:
+            changes = count(sum(each.changes for each in watch.batches.values()), "change")
+            some = f"{changes} of {bucket}, in {count(len(watch.batches), 'batch', 'batches')}"
+            none = f"nothing was owed to {bucket}, and nothing arrived"
+            yield f"Fresh after {seconds:.0f} s: {some if watch.batches else none}."
+        case Result.PAUSED:
+            waiting = f" ({count(facts.pending, 'change')} so far)" if facts.pending else ""
+            yield f"Paused: somebody paused {bucket}, and its changes wait until it is resumed{waiting}."
+        case Result.FAILED:
+            yield f"Failed after {seconds:.0f} s: not every change of {bucket} was invalidated."
+            yield from _failures(watch)
+        case Result.WAITING:
+            yield f"Not within {seconds:.0f} s: {bucket}: {progress(facts, watch, seconds)}."
+
+
+def _failures(watch: Watch) -> Iterator[str]:
+    for each in watch.failed:
+        next_try = (
+            f"tried again at {each.next_try_at:%H:%M} UTC" if each.next_try_at else "mend the cause, then retry it"
+        )
+        yield f"  batch {each.batch_id}, {count(each.changes, 'change')}: {escape(each.error)} ({next_try})"
+        yield f"    {escape(each.message, 1_000)}"
+    if not watch.failed:
+        yield "  an event could not start an execution: it is in the dead-letter queue"
+
+
+def document(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: float) -> dict[str, Any]:
+    """The end, for a script."""
+    return {
+        "result": "timeout" if result is Result.WAITING else result.value,
+        "bucket": bucket,
+        "seconds": round(seconds, 1),
+        "quietSeconds": watch.quiet,
+        "batches": sorted(watch.batches),
+        "changes": sum(each.changes for each in watch.batches.values()),
+        "owed": {
+            "pending": facts.pending,
+            "unfinished": [each.batch_id for each in facts.unfinished],
+            "parked": [each.batch_id for each in facts.parked],
+            "running": len(facts.running),
+            "lost": list(facts.lost),
+            "queued": facts.queued,
+        },
+        "failed": [
+            {"batchId": each.batch_id, "changes": each.changes, "error": each.error, "message": each.message}
+            for each in watch.failed
+        ],
+    }
+
+
+class Result(StrEnum):
+    """How the wait ends; WAITING does not end it."""
+
+    WAITING = "waiting"
+    FRESH = "fresh"
+    FAILED = "failed"
+    PAUSED = "paused"
+
+
+@dataclass(slots=True)
+class Watch:
+    """Judges one look after the other.
+
+    Attributes:
+        quiet: Seconds in which nothing new may arrive.
+        parked_after: Batches that were opened earlier and are parked only get a mention.
+        batches: Every batch that was seen, as it was when it was seen last.
+        failed: What failed, once `look` has answered FAILED.
+        arrived: When something new was seen last, in the seconds that `look` is told.
+    """
+
+    quiet: float
+    parked_after: datetime = LONG_AGO
+    batches: dict[str, Batch] = field(default_factory=dict)
+    failed: tuple[Batch, ...] = ()
+    arrived: float = 0.0
+    first: Facts | None = None
+    _seen: set[str] = field(default_factory=set)
+
+    def look(self, facts: Facts, at: float) -> Result:
+        """What follows from the facts at this time, in seconds since the command began."""
+        first = self.first or facts
+        if self._is_news(facts) or self.first is None:
+            self.arrived = at
+        before = {each.batch_id: each.tries for each in first.unfinished}
+        self.first = first
+        parked = [each for each in facts.parked if each.opened >= self.parked_after]
+        self.batches |= {each.batch_id: each for each in (*facts.unfinished, *parked)}
+        if facts.paused:
+            return Result.PAUSED
+        failed_now = [each for each in facts.unfinished if each.tries > before.get(each.batch_id, 0)]
+        self.failed = (*parked, *failed_now)
+        if self.failed or facts.dead_letters > first.dead_letters:
+            return Result.FAILED
+        return Result.FRESH if facts.clear and at - self.arrived >= self.quiet else Result.WAITING
+
+    def _is_news(self, facts: Facts) -> bool:
+        """Whether a change may have arrived since the last look: an execution, a batch, or anything on its way."""
+        now = {facts.head, *facts.running, *(each.batch_id for each in facts.unfinished)}
+        new = not now <= self._seen
+        self._seen |= now | {each.owner for each in facts.unfinished}
+        return new or bool(facts.pending or facts.queued)
+
+
+def progress(facts: Facts, watch: Watch, at: float) -> str:
+    """One line about where things stand."""
+    parts = [
+        count(facts.pending, "change") + " waiting" if facts.pending else "",
+        count(len(facts.unfinished), "batch", "batches") + " under way" if facts.unfinished else "",
+        _next_try(facts),
+        count(len(facts.running), "execution") + " running" if facts.running else "",
+        count(facts.queued, "message") + " in the intake queue" if facts.queued else "",
+        _lost(facts),
+        count(len(facts.parked), "batch", "batches") + " parked" if facts.parked else "",
+        count(facts.dead_letters, "event") + " in the dead-letter queue" if facts.dead_letters else "",
+    ]
+    said = ", ".join(part for part in parts if part) or "nothing owed"
+    return f"{said}; quiet for {int(min(at - watch.arrived, watch.quiet))} of {watch.quiet:g} s"
+
+
+def _next_try(facts: Facts) -> str:
+    """Batches that had failed before the command began are tried again some time."""
+    due = sorted(each.next_try_at for each in facts.unfinished if each.next_try_at)
+    return f"one that failed before is tried again at {due[0]:%H:%M:%S} UTC" if due else ""
+
+
+def _lost(facts: Facts) -> str:
+    if not facts.lost:
+        return ""
+    return f"{escape(facts.lost[0])} failed before its change was accepted and is replayed by the sweep"

@@ -1,0 +1,196 @@
+"""`invalidations local demo`: a web site goes up, changes and shrinks, and CloudFront follows.
+
+Everything that it prints was read from the running system; what should have happened and did not makes it exit with 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import click
+from rich.console import Console
+from rich.markup import escape as escape_markup
+
+from invalidations_cli.history import Step, Watcher
+from invalidations_cli.local import laptop, readings
+from invalidations_cli.local.interrupts import heed_signals
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.readings import Invalidation, Notification
+from invalidations_cli.output import escape
+
+SITE = {
+    "index.html": "<h1>Welcome, version 1</h1>",
+    "about/index.html": "<h1>About us</h1>",
+    "offer.html": "<h1>This week only</h1>",
+    "css/site.css": "h1 { color: teal }",
+    "images/blue sky.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "menü.html": "<h1>Menü</h1>",
+}
+PATIENCE = 60.0
+
+
+@dataclass(slots=True)
+class Chapter:
+    """One change of the site, and what came of it."""
+
+    title: str
+    keys: Sequence[str]
+    seconds: float = 0.0
+    executions: dict[str, str] = field(default_factory=dict)
+    invalidations: list[Invalidation] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def expect(self, happened: bool, what: str) -> None:
+        if not happened:
+            self.missing.append(f"{self.title}: {what}")
+
+
+@dataclass(slots=True)
+class Story:
+    there: Laptop
+    out: Console
+    watcher: Watcher
+    chapters: list[Chapter] = field(default_factory=list)
+
+    def chapter(self, title: str, keys: Sequence[str], change: Callable[[], None]) -> Chapter:
+        """Make a change, and tell what happens until each of its keys is invalidated and nothing runs any more."""
+        chapter = Chapter(title, keys)
+        self.chapters.append(chapter)
+        self.out.print(f"\n[bold]{len(self.chapters)}. {escape_markup(title)}[/]")
+        known = {invalidation.invalidation_id for invalidation in readings.invalidations(self.there)}
+        before = set(self.watcher.seen)
+        started, clock = time.time(), time.monotonic()
+        change()
+        for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), PATIENCE):
+            self.out.print(line(step, started))
+        chapter.seconds = time.monotonic() - clock
+        chapter.executions = {
+            arn: self.watcher.ended.get(arn, "RUNNING") for arn in self.watcher.seen if arn not in before
+        }
+        everything = readings.invalidations(self.there)
+        chapter.invalidations = [one for one in everything if one.invalidation_id not in known]
+        chapter.notifications = readings.notifications(self.there, wait_seconds=2)
+        self.judge(chapter)
+        return chapter
+
+    def is_settled(self, keys: Sequence[str], known: set[str], before: set[str]) -> bool:
+        """Whether each key has been invalidated, or something has failed so that no more will come."""
+        if any(status != "SUCCEEDED" for arn, status in self.watcher.ended.items() if arn not in before):
+            return True
+        new = [one for one in readings.invalidations(self.there) if one.invalidation_id not in known]
+        done = [one for one in new if one.status == "Completed"]
+        return all(any(one.covers(key) for one in done) for key in keys)
+
+    def judge(self, chapter: Chapter) -> None:
+        chapter.expect(len(chapter.executions) >= len(chapter.keys), "not every change started an execution")
+        for arn, status in chapter.executions.items():
+            chapter.expect(status == "SUCCEEDED", f"execution {arn} is {status}")
+        for key in chapter.keys:
+            completed = [one for one in chapter.invalidations if one.covers(key) and one.status == "Completed"]
+            chapter.expect(bool(completed), f"{key} was not invalidated")
+        for one in chapter.invalidations:
+            told = any(one.invalidation_id in notification.message for notification in chapter.notifications)
+            chapter.expect(told, f"no notification tells of invalidation {one.invalidation_id}")
+
+    def look(self, key: str, when: str) -> readings.View:
+        seen = readings.view(self.there, key)
+        self.out.print(f"   {when}, the edge gives for /{escape_markup(key)}: [bold]{escape_markup(str(seen))}[/]")
+        return seen
+
+
+def line(step: Step, started: float) -> str:
+    """One step as a line: when, about what, and which state."""
+    name = f"● {step.name} {step.why}".rstrip() if step.kind == "Ended" else step.name
+    indent = f"{step.at.timestamp() - started:7.1f} s  {escape(step.about):<26}"
+    return f"{escape_markup(indent)} [{step.colour}]{escape_markup(name)}[/]"
+
+
+def tell(there: Laptop, out: Console) -> Story:
+    """The whole demonstration."""
+    s3 = there.aws.client("s3")
+    story = Story(there, out, Watcher(there.aws.client("stepfunctions"), there.state_machine_arn))
+    story.watcher.new_steps()  # what happened before is not of this story
+
+    def put(key: str, body: str) -> None:
+        s3.put_object(Bucket=there.bucket, Key=key, Body=body.encode(), ContentType="text/html; charset=utf-8")
+
+    def upload() -> None:
+        for key, body in SITE.items():
+            put(key, body)
+
+    story.chapter(f"A web site of {len(SITE)} files goes up", list(SITE), upload)
+    for key in ("index.html", "offer.html"):
+        story.look(key, "A visitor comes")
+
+    index = story.chapter("index.html changes", ["index.html"], lambda: change_index(story, put))
+    fresh = story.look("index.html", "Afterwards")
+    index.expect("version 2" in fresh.body, "the edge still gives the old index.html")
+
+    offer = story.chapter("offer.html is deleted", ["offer.html"], lambda: delete_offer(story))
+    gone = story.look("offer.html", "Afterwards")
+    offer.expect(gone.status in {403, 404}, "the edge still gives the deleted offer.html")
+    return story
+
+
+def change_index(story: Story, put: Callable[[str, str], None]) -> None:
+    put("index.html", "<h1>Welcome, version 2</h1>")
+    story.look("index.html", "At once")
+
+
+def delete_offer(story: Story) -> None:
+    story.there.aws.client("s3").delete_object(Bucket=story.there.bucket, Key="offer.html")
+    story.look("offer.html", "At once")
+
+
+def summarise(chapter: Chapter, out: Console) -> None:
+    """What one change led to: how many executions, how long, and each invalidation with its paths."""
+    statuses = Counter(chapter.executions.values())
+    ended = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    out.print(f"   {escape_markup(chapter.title)}: {ended}, in {chapter.seconds:.1f} s")
+    for one in reversed(chapter.invalidations):
+        out.print(f"      [bold]{one.invalidation_id}[/] {one.status}")
+        for path in one.paths:
+            out.print(f"         {escape_markup(path)}")
+
+
+def close(story: Story, seconds: float) -> int:
+    """Print how it went; returns the exit code."""
+    out = story.out
+    out.print("\n[bold]What was invalidated[/]")
+    for chapter in story.chapters:
+        summarise(chapter, out)
+    received = [notification for chapter in story.chapters for notification in chapter.notifications]
+    out.print(f"\n[bold]Notifications received: {len(received)}[/]")
+    for notification in received:
+        out.print(f"   {escape_markup(notification.subject)}")
+    if received:
+        out.print("\n[bold]The last one, as received[/]")
+        out.print(escape_markup(received[-1].pretty()))
+    missing = [what for chapter in story.chapters for what in chapter.missing]
+    for what in missing:
+        out.print(f"[red]Did not happen:[/] {escape_markup(what)}")
+    out.print(f"\n{'Not all of it happened' if missing else 'All of it happened'}, in {seconds:.0f} s.")
+    return 1 if missing else 0
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Where it listens; 4566 or, if taken, any free one.")
+def demo(port: int | None) -> None:
+    """Put a web site up, change a file, delete one, and watch CloudFront follow.
+
+    Exits with 1 if an execution failed, a path was not invalidated, a notification did not come, or the edge is stale.
+    """
+    heed_signals()
+    out = Console(highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    try:
+        with laptop.running(port=port, say=out.print) as there:
+            code = close(tell(there, out), time.monotonic() - started)
+    except laptop.Problem as problem:
+        raise click.ClickException(str(problem)) from None
+    sys.exit(code)

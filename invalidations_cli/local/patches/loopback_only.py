@@ -1,0 +1,20 @@
+"""ministack, and the handlers that it runs, may call out: to registries, to Docker, to AWS itself.
+
+Here they may not: whatever a handler or the emulator does, it does not leave this machine.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import ministack.core.lambda_runtime as runtime
+
+from invalidations_cli.local import loopback
+from invalidations_cli.local.patches import seam
+from invalidations_cli.local.settings import Settings
+
+
+def apply(_settings: Settings) -> None:
+    loopback.allow_loopback_only()
+    worker = seam(runtime, "_PYTHON_WORKER_SCRIPT", "368800addf4d")
+    runtime._PYTHON_WORKER_SCRIPT = f"{inspect.getsource(loopback)}\nallow_loopback_only()\n{worker}"

@@ -1,0 +1,91 @@
+"""What a person would look up to see whether CloudFront followed: invalidations, notifications, and the site itself."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from invalidations_cli.local.laptop import Laptop
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidation:
+    invalidation_id: str
+    status: str
+    paths: tuple[str, ...]
+
+    def covers(self, key: str) -> bool:
+        """Whether one of the paths names this key."""
+        path = f"/{key}"
+        return any(
+            path.startswith(unquote(asked[:-1])) if asked.endswith("*") else path == unquote(asked)
+            for asked in self.paths
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    subject: str
+    message: str
+
+    def pretty(self) -> str:
+        """The message, indented where it is JSON."""
+        try:
+            return json.dumps(json.loads(self.message), indent=2, ensure_ascii=False)
+        except ValueError:
+            return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a viewer gets: the HTTP status, the body, and whether the edge had it (Hit) or fetched it (Miss)."""
+
+    status: int
+    body: str
+    cache: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return f"{' '.join([str(self.status), self.body.strip()]).strip()} ({self.cache})"
+
+
+def invalidations(there: Laptop) -> list[Invalidation]:
+    """All of the site's distribution, newest first, as GetInvalidation tells of them."""
+    cloudfront = there.aws.client("cloudfront")
+    pages = cloudfront.get_paginator("list_invalidations").paginate(DistributionId=there.distribution_id)
+    ids = [item["Id"] for page in pages for item in page["InvalidationList"].get("Items", [])]
+    return [invalidation(cloudfront, there.distribution_id, one) for one in ids]
+
+
+def invalidation(cloudfront: Any, distribution_id: str, invalidation_id: str) -> Invalidation:
+    found = cloudfront.get_invalidation(DistributionId=distribution_id, Id=invalidation_id)["Invalidation"]
+    return Invalidation(found["Id"], found["Status"], tuple(found["InvalidationBatch"]["Paths"]["Items"]))
+
+
+def notifications(there: Laptop, wait_seconds: int = 0) -> list[Notification]:
+    """Those that came since the last call."""
+    sqs = there.aws.client("sqs")
+    received: list[Notification] = []
+    while messages := sqs.receive_message(
+        QueueUrl=there.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0 if received else wait_seconds
+    ).get("Messages", []):
+        for message in messages:
+            envelope = json.loads(message["Body"])
+            received.append(Notification(envelope.get("Subject", ""), envelope["Message"]))
+            sqs.delete_message(QueueUrl=there.queue_url, ReceiptHandle=message["ReceiptHandle"])
+    return received
+
+
+def view(there: Laptop, key: str) -> View:
+    """The site as a viewer sees it, through the distribution."""
+    connection = http.client.HTTPConnection(urlsplit(there.endpoint).netloc, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", f"/{quote(key)}", headers={"Host": there.distribution_domain})
+        response = connection.getresponse()
+        body = response.read().decode() if response.status == HTTPStatus.OK else ""
+        return View(response.status, body, (response.getheader("X-Cache") or "").partition(" ")[0])

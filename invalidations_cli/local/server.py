@@ -1,0 +1,171 @@
+"""Starts and stops the emulator: a child process on loopback with an environment, a directory and a life of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from invalidations_cli.local.settings import ACCOUNT, DIRECTORY_PREFIX, REGION, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+USUAL_PORT = 4566
+LOG = "emulator.log"
+SECONDS_TO_START = 60.0
+INHERITED = ("PATH", "SYSTEMROOT")
+"""All that the emulator, and so the handlers, get of the caller's environment."""
+
+
+class ServerProblem(Exception):
+    """The emulator did not start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    endpoint: str
+    process: subprocess.Popen[bytes]
+    directory: Path
+
+    @property
+    def log(self) -> Path:
+        return self.directory / LOG
+
+    def wait(self) -> None:
+        """Wait until the emulator ends, which it should not do by itself: raises ServerProblem then."""
+        self.process.wait()
+        raise ServerProblem(
+            f"The emulator ended by itself; start it again. The end of what it wrote:\n{tail(self.log)}"
+        )
+
+
+@contextlib.contextmanager
+def running(settings: Settings, port: int | None = None) -> Iterator[Server]:
+    """The emulator, ready to be used, on `port` or on a free one; ended, with all that it wrote, on the way out.
+
+    Raises ServerProblem when the port is taken, or the emulator does not come up.
+    """
+    chosen = port_to_use(port)
+    name = uuid.uuid4().hex
+    with contextlib.ExitStack() as clean_up:
+        directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
+        clean_up.callback(shutil.rmtree, directory, ignore_errors=True)
+        process = start(environment(settings, chosen, directory, name), directory / LOG)
+        clean_up.callback(end, process)
+        server = Server(f"http://{HOST}:{chosen}", process, directory)
+        wait_until_ready(server, name)
+        yield server
+
+
+def start(variables: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """The emulator's process; it also ends when this one does, because its standard input closes then."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "invalidations_cli.local.launcher"],
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def port_to_use(wanted: int | None) -> int:
+    """The wanted port, or the usual one, or any that is free; raises ServerProblem when the wanted one is taken."""
+    if wanted is not None:
+        if not is_free(wanted):
+            raise ServerProblem(f"Port {wanted} is taken. Choose another with --port, or leave --port out.")
+        return wanted
+    return USUAL_PORT if is_free(USUAL_PORT) else free_port()
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(settings: Settings, port: int, directory: Path, name: str) -> dict[str, str]:
+    """The whole environment of the emulator; its handlers inherit it."""
+    return {key: os.environ[key] for key in INHERITED if key in os.environ} | {
+        "LAPTOP_SETTINGS": settings.to_json(),
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "AUTH": "true",
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_EDITION": name,
+        "LOG_LEVEL": "WARNING",
+        "SFN_WAIT_SCALE": str(settings.wait_scale),
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{directory}/no-docker.sock",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def wait_until_ready(server: Server, name: str) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        if server.process.poll() is not None:
+            raise ServerProblem(
+                f"The emulator ended before it was ready. The end of what it wrote:\n{tail(server.log)}"
+            )
+        if answers(server.endpoint, name):
+            return
+        time.sleep(0.05)
+    raise ServerProblem(f"The emulator was not ready after {SECONDS_TO_START:g} s. It wrote:\n{tail(server.log)}")
+
+
+def answers(endpoint: str, name: str) -> bool:
+    """Whether this very emulator, and not another program on its port, is ready."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{endpoint}/_ministack/health", timeout=2) as response:
+            return bool(json.load(response).get("edition") == name)
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the emulator and the Lambda workers, which are the process group that it leads: there is nothing to save."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()

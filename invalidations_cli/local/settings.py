@@ -1,0 +1,76 @@
+"""How one laptop-sized AWS is set up: what `up`, `demo` and the tests may choose."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+"""Any access key of twelve digits is, to ministack, the root user of that account."""
+
+DIRECTORY_PREFIX = "laptop-aws-"
+"""What the name of an emulator's own temporary directory begins with; no other directory is ever deleted."""
+
+ALL_PATCHES = (
+    "loopback_only",
+    "lambda_errors",
+    "lambda_interpreter",
+    "lambda_shared_code",
+    "lambda_queue",
+    "step_functions_endings",
+    "step_functions_retries",
+    "step_functions_history",
+    "step_functions_children",
+    "eventbridge_dead_letters",
+    "pipes_from_queues",
+    "cloudformation_types",
+    "cloudformation_tables",
+    "cloudformation_conditions",
+    "cloudformation_parameters",
+    "cloudformation_custom_resources",
+    "cloudfront_invalidations",
+    "cloudfront_listing",
+    "cloudfront_edge_cache",
+    "cloudfront_viewers",
+    "cloudfront_resources",
+    "calls_on_record",
+    "time_on_order",
+    "faults_on_order",
+)
+"""The modules in `invalidations_cli/local/patches/`, in the order in which they are applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Choices that the emulator's process needs; sent to it as JSON.
+
+    Attributes:
+        wait_scale: What a second of a Wait state or of a retry's interval lasts (0.1: a tenth of a second).
+        invalidation_seconds: How long an invalidation stays InProgress.
+        page_size: Most items in a page of CloudFront's lists (AWS: 100).
+        max_paths: Most paths in progress for a distribution (CloudFront Developer Guide, "Quotas").
+        max_wildcards: Most paths ending in `*` in progress for a distribution (same page).
+        handlers_at_once: How many Lambda handlers run at the same time; others wait their turn.
+        lambda_python: The interpreter of the Lambda workers.
+        patches: Names out of `ALL_PATCHES`; fewer only to show what plain ministack does.
+    """
+
+    wait_scale: float = 1.0
+    invalidation_seconds: float = 3.0
+    page_size: int = 100
+    max_paths: int = 3000
+    max_wildcards: int = 15
+    handlers_at_once: int = max(2, min(8, os.cpu_count() or 2))
+    lambda_python: str = ""
+    patches: tuple[str, ...] = field(default=ALL_PATCHES)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        document = json.loads(text)
+        return cls(**{**document, "patches": tuple(document["patches"])})

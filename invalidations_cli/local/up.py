@@ -1,0 +1,57 @@
+"""`invalidations local up`: the laptop-sized AWS for whatever program wants to use it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import click
+from rich.console import Console
+
+from invalidations_cli.local import laptop
+from invalidations_cli.local.aws import SECRET
+from invalidations_cli.local.interrupts import heed_signals
+from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.settings import ACCOUNT, REGION
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Where it listens; 4566 or, if taken, any free one.")
+@click.option("--json", "as_json", is_flag=True, help="Print what is there as one line of JSON.")
+def up(port: int | None, *, as_json: bool) -> None:
+    """Start a laptop-sized AWS with a sample site, and keep it until interrupted.
+
+    Any AWS SDK or CLI that is pointed at the endpoint works. What is in it is gone when it ends.
+    """
+    heed_signals()
+    progress = Console(stderr=True, highlight=False)
+    try:
+        with contextlib.suppress(KeyboardInterrupt), laptop.running(port=port, say=progress.print) as there:
+            click.echo(there.to_json() if as_json else how_to_use(there))
+            sys.stdout.flush()
+            there.server.wait()
+    except laptop.Problem as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def how_to_use(there: Laptop) -> str:
+    return f"""
+  endpoint        {there.endpoint}
+  bucket          {there.bucket}
+  distribution    {there.distribution_id}  ({there.distribution_domain})
+  state machine   {there.state_machine_arn}
+  topic           {there.topic_arn}
+  its queue       {there.queue_url}
+
+In another terminal:
+
+  export AWS_ENDPOINT_URL={there.endpoint} AWS_DEFAULT_REGION={REGION}
+  export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY={SECRET}
+
+  echo hello | aws s3 cp - s3://{there.bucket}/index.html
+  aws stepfunctions list-executions --state-machine-arn {there.state_machine_arn}
+  aws cloudfront list-invalidations --distribution-id {there.distribution_id}
+  aws sqs receive-message --wait-time-seconds 20 --queue-url {there.queue_url}
+  curl -i -H 'Host: {there.distribution_domain}' {there.endpoint}/index.html
+
+Ctrl-C ends it."""

@@ -1,0 +1,97 @@
+"""The command line: `invalidations …`. Each command is a module of its own, imported only when it is called.
+
+To add one, write `invalidations_cli/commands/<name>.py` with a click command and add its line to COMMANDS.
+
+A click group that imports a command's module when the command is called, so that `--help` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+Places = Mapping[str, tuple[str, str]]
+"""Name of a command → where it is (`package.module:attribute`), and what `--help` says of it."""
+
+
+class LazyGroup(click.Group):
+    def __init__(self, *arguments: Any, commands_at: Places, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.commands_at = commands_at
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self.commands_at, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands_at:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self.commands_at[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_place, text) in self.commands_at.items()])
+
+
+COMMANDS = {
+    "request": (
+        "invalidations_cli.commands.request:request",
+        "Invalidate keys of a bucket, or paths of a distribution, now.",
+    ),
+    "wait": (
+        "invalidations_cli.commands.wait:wait",
+        "Return when the edge shows all that was changed: for deploy scripts.",
+    ),
+    "explain": (
+        "invalidations_cli.commands.explain:explain",
+        "Who serves a key, and what a change of it invalidates, and why.",
+    ),
+    "bucket": ("invalidations_cli.commands.bucket:bucket", "Let buckets send their events, or see whether they do."),
+    "audit": (
+        "invalidations_cli.commands.audit:audit",
+        "Who changed what, what was invalidated where, and what it cost.",
+    ),
+    "show": ("invalidations_cli.commands.show:show", "The whole story of one execution, batch or invalidation."),
+    "watch": ("invalidations_cli.commands.watch:watch", "See executions run, state by state."),
+    "graph": (
+        "invalidations_cli.commands.graph:graph",
+        "An execution as one HTML page: graph, data, timeline, events.",
+    ),
+    "status": (
+        "invalidations_cli.commands.status:status",
+        "What waits, what is owed, and what needs a person: one screen.",
+    ),
+    "retry": (
+        "invalidations_cli.commands.retry:retry",
+        "Try a failed or parked batch again, or an execution that ended too early.",
+    ),
+    "abandon": (
+        "invalidations_cli.commands.abandon:abandon",
+        "Give up a parked batch, for good; the audit keeps who and why.",
+    ),
+    "dead-letters": (
+        "invalidations_cli.commands.dead_letters:dead_letters",
+        "Events that never started an execution; replay them.",
+    ),
+    "pause": ("invalidations_cli.commands.pause:pause", "Let the changes of a bucket wait."),
+    "resume": ("invalidations_cli.commands.pause:resume", "Go on with a paused bucket."),
+    "local": ("invalidations_cli.local.commands:local", "A laptop-sized AWS on which everything runs."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="cloudfront-auto-invalidation", prog_name="invalidations")
+def main() -> None:
+    """CloudFront shows what S3 holds: try it, watch it, ask it."""
+
+
+if __name__ == "__main__":
+    main()
