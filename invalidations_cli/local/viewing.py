@@ -4,8 +4,6 @@ The module imports only the standard library and nothing of this project, becaus
 what each Lambda worker runs.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 from typing import Any
