@@ -27,9 +27,9 @@ from invalidations_cli.commands.status import status
 from invalidations_cli.history import Ending
 from invalidations_cli.output import escape
 from invalidations_cli.report import read, render
+from tests.fakes.stack import EXECUTION, START, World
 from tests.security.hostile import KEYS
-from tests.unit.operated import EXECUTION, START, World
-from tests.unit.test_ops_dead_letters import FakeQueue, event
+from tests.unit.test_cli_dead_letters import FakeQueue, event
 
 each_key = pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 MARK = "made-up-by-a-stranger"

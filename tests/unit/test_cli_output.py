@@ -12,7 +12,7 @@ from rich.console import Console
 
 from invalidations_cli import output as tables
 from invalidations_cli.output import Form, with_forms
-from tests.unit.operated import HOSTILE, SHOWN_HOSTILE
+from tests.fakes.stack import HOSTILE, SHOWN_HOSTILE
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "\uff1d1"]
 

@@ -20,8 +20,8 @@ from invalidations_cli.aws import (
     friendly_error,
     with_stack,
 )
-from tests.unit.operated import EXECUTION, MACHINE, World
-from tests.unit.operated import OUTPUTS as VALUES
+from tests.fakes.stack import EXECUTION, MACHINE, World
+from tests.fakes.stack import OUTPUTS as VALUES
 
 LOCAL = "http://127.0.0.1:1"
 SECRETS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}

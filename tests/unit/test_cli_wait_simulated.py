@@ -10,7 +10,7 @@ from invalidation.batches.head import Head, Window
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import Facts, Reader
 from invalidations_cli.commands.wait import Result, Watch
-from tests.fake_stack import FakeAws, event
+from tests.fakes.backlog import FakeAws, event
 from tests.memory_table import MemoryTable
 from tests.simulation import schedules
 from tests.simulation.faults import Faults

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from invalidations_cli.commands.dead_letters import MAX_INPUT, Letter, dead_letters, execution_name, groups
-from tests.unit.operated import HOSTILE, SHOWN_HOSTILE, START, Refused, World
+from tests.fakes.stack import HOSTILE, SHOWN_HOSTILE, START, Refused, World
 
 RULE = "arn:aws:events:eu-west-1:123456789012:rule/site-ChangeRule"
 INTAKE = "arn:aws:sqs:eu-west-1:123456789012:site-IntakeQueue"

@@ -7,7 +7,7 @@ import pytest
 
 from invalidations_cli.commands.watch import board, short_name
 from invalidations_cli.history import Watcher
-from tests.unit.operated import DEFINITION, EXECUTION, MACHINE, START, FakeStates, event, rendered
+from tests.fakes.stack import DEFINITION, EXECUTION, MACHINE, START, FakeStates, event, rendered
 
 SECOND = timedelta(seconds=1)
 

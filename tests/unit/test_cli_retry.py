@@ -13,7 +13,7 @@ from invalidation.events import Change
 from invalidation.executions import Unaccepted
 from invalidations_cli.commands import request
 from invalidations_cli.commands.retry import retry
-from tests.unit.operated import EXECUTION, START, FakeStates, World, event
+from tests.fakes.stack import EXECUTION, START, FakeStates, World, event
 
 DENIED = Failure("AccessDenied", "CloudFront refused it")
 REPLAY = Unaccepted(f"{EXECUTION}lost", "lost", START).replay_name

@@ -17,8 +17,8 @@ from invalidation.batches.table import Page, chunk_key, registry_key
 from invalidation.batches.targets import freeze_targets
 from invalidation.events import Change
 from invalidations_cli.commands.audit import COLUMNS, Question, ask, audit, known_buckets
+from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 from tests.memory_table import MemoryTable
-from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 
 HOUR = timedelta(hours=1)
 PATHS_OF = "E2BBBBBBBBBBBB"

@@ -11,7 +11,7 @@ from rich.console import Console
 from invalidations_cli.commands import watch as command
 from invalidations_cli.commands.watch import Patience, Tally, document, screen, watch
 from invalidations_cli.history import AT_ONCE, Step, Watcher, reason, subject_of
-from tests.unit.operated import (
+from tests.fakes.stack import (
     DEFINITION,
     EXECUTION,
     HOSTILE,

@@ -13,7 +13,7 @@ from invalidation.batches.join import open_paths_batch
 from invalidation.batches.table import chunk_key
 from invalidations_cli.commands.show import show
 from invalidations_cli.report import load, read
-from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World, event
+from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World, event
 
 SECOND = timedelta(seconds=1)
 DENIED = Failure("AccessDenied", "CloudFront refused it: allow cloudfront:CreateInvalidation")

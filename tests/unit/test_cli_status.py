@@ -16,7 +16,7 @@ from invalidations_cli.backlog import look
 from invalidations_cli.commands.pause import pause, resume
 from invalidations_cli.commands.status import status
 from invalidations_cli.output import now
-from tests.unit.operated import EXECUTION, HOSTILE, SHOWN_HOSTILE, World, event
+from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, World, event
 
 HOUR = timedelta(hours=1)
 DENIED = Failure("AccessDenied", "CloudFront refused it")

@@ -13,7 +13,7 @@ from invalidation.batches.model import BatchState, Outcome
 from invalidation.executions import Unaccepted
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import Facts, Reader
-from tests.fake_stack import NOW, PREFIX, FakeAws, batch, event
+from tests.fakes.backlog import NOW, PREFIX, FakeAws, batch, event
 from tests.memory_table import MemoryTable
 
 

@@ -14,7 +14,7 @@ from invalidation.batches.model import Batch, BatchState
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import Facts
 from invalidations_cli.commands.wait import Result, Watch, check, document, progress, told
-from tests.fake_stack import NOW, batch
+from tests.fakes.backlog import NOW, batch
 
 # ---------------------------------------------------------------- the decision
 

@@ -18,7 +18,7 @@ from invalidations_cli.commands.abandon import abandon, retention
 from invalidations_cli.commands.audit import audit
 from invalidations_cli.commands.retry import retry
 from invalidations_cli.commands.show import show
-from tests.unit.operated import HOSTILE, SHOWN_HOSTILE, START, World
+from tests.fakes.stack import HOSTILE, SHOWN_HOSTILE, START, World
 
 DENIED = Failure("AccessDenied", "CloudFront refused it")
 ANA = "arn:aws:sts::123456789012:assumed-role/Operator/ana"
