@@ -21,7 +21,7 @@ setup: .venv/ready  ## Install what the other commands need into .venv (they do 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/ready  ## Run the main job on a laptop-sized AWS and show what happens.
+demo: .venv/ready  ## Run the main job on a local AWS and show what happens.
 	@$(BIN)/invalidations local demo
 
 test: .venv/ready $(SAM)  ## Run all tests.

@@ -52,7 +52,7 @@ def run(*, short: bool) -> Results:
     latencies = step("Time to an invalidation", lambda: latency.run(calibration))
     grown = step("Growth", lambda: growth.run(calibration, short=short))
     planned = step("Planner", lambda: _planned(short=short))
-    through = step("The laptop-sized AWS", lambda: throughput.run(300 if short else 1_000))
+    through = step("The local AWS", lambda: throughput.run(300 if short else 1_000))
     judged = [
         *deploys.verdicts(deployed),
         at_most("an idle month", total(month), IDLE_MONTH, deploys.DOLLARS),

@@ -244,7 +244,7 @@ def _starts(results: Results) -> Iterator[str]:
     yield "The SDK's processor time for a call, TLS left out:"
     calls = results.calibration.calls.items()
     yield table(["call", "ms"], [(name, f"{seconds * 1000:.2f}") for name, seconds in calls])
-    yield "## Throughput of the laptop-sized AWS"
+    yield "## Throughput of the local AWS"
     row = results.through
     yield (
         f"{row.objects:,} objects: put within {row.put:.1f} s, covered by {row.batches} batches within "

@@ -1,4 +1,4 @@
-"""How fast the laptop-sized AWS works: objects are put, and the clock stops when the last of them is covered.
+"""How fast the local AWS works: objects are put, and the clock stops when the last of them is covered.
 
 The whole chain runs: S3, EventBridge, Step Functions, the handlers in workers of their own, CloudFront, SNS.
 """
@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from invalidations_cli.local import laptop as laptops
-from invalidations_cli.local import server
-from invalidations_cli.local.laptop import Laptop
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local import environment, server
+from invalidations_cli.local.environment import LocalEnvironment
+from invalidations_cli.local.settings import LocalSettings
 
 WRITERS = 4
-PATIENCE_SECONDS = 300.0
-QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
+TIMEOUT_SECONDS = 300.0
+QUICK = LocalSettings(wait_scale=0.2, invalidation_seconds=1.0)
 PARAMETERS = {"BatchWindowSeconds": "2"}
 """As this project's own tests set it up."""
 
@@ -41,7 +40,7 @@ class Row:
 def run(objects: int) -> Row:
     """Raises TimeoutError when not everything is covered in time."""
     before = time.monotonic()
-    with laptops.running(QUICK, server.free_port(), PARAMETERS) as there:
+    with environment.running(QUICK, server.free_port(), PARAMETERS) as there:
         ready = time.monotonic() - before
         begun = time.monotonic()
         s3 = there.aws.client("s3")
@@ -53,13 +52,13 @@ def run(objects: int) -> Row:
             covered, batches = covered + changes, batches + 1
             if covered >= objects:
                 return Row(objects, ready, put, time.monotonic() - begun, batches)
-    raise TimeoutError(f"{covered} of {objects} changes were covered within {PATIENCE_SECONDS:g} s")
+    raise TimeoutError(f"{covered} of {objects} changes were covered within {TIMEOUT_SECONDS:g} s")
 
 
-def _outcomes(there: Laptop) -> Iterator[int]:
+def _outcomes(there: LocalEnvironment) -> Iterator[int]:
     """How many changes each batch has covered, as its notification tells."""
     sqs = there.aws.client("sqs")
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         answer = sqs.receive_message(QueueUrl=there.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         for message in answer.get("Messages", []):

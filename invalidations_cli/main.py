@@ -79,7 +79,7 @@ COMMANDS = {
     ),
     "pause": ("invalidations_cli.commands.pause:pause", "Let the changes of a bucket wait."),
     "resume": ("invalidations_cli.commands.pause:resume", "Go on with a paused bucket."),
-    "local": ("invalidations_cli.local.commands:local", "A laptop-sized AWS on which everything runs."),
+    "local": ("invalidations_cli.local.commands:local", "A local AWS on which everything runs."),
 }
 
 

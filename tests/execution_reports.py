@@ -1,7 +1,7 @@
 """A test that failed leaves the HTML reports of the executions that it ran, and its failure names their files.
 
 A plugin of pytest's. It knows the executions of the state machine on moto, which notes each that it starts, and those
-of every laptop-sized AWS among a test's fixtures. Where nothing can be read or written, the failure says so in a line;
+of every local AWS among a test's fixtures. Where nothing can be read or written, the failure says so in a line;
 it stays the failure that it was.
 """
 
@@ -90,7 +90,7 @@ def reported(client: Any) -> Iterator[None]:
 
 @contextmanager
 def reported_of(aws: LocalAws) -> Iterator[None]:
-    """The same for a laptop-sized AWS that a test starts itself."""
+    """The same for a local AWS that a test starts itself."""
     try:
         yield
     except BaseException:

@@ -18,7 +18,7 @@ from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
 from invalidations_cli.local.loopback import is_loopback
 from invalidations_cli.local.settings import ACCOUNT, REGION
 
-SECRET = "laptop"  # noqa: S105 - ministack accepts any secret for an account's root key
+SECRET = "local"  # noqa: S105 - ministack accepts any secret for an account's root key
 CONFIG = Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=25)
 
 
@@ -27,7 +27,7 @@ class NotThisMachine(Exception):
 
 
 class LocalAws:
-    """Clients for one endpoint, as the root user of the laptop's account."""
+    """Clients for one endpoint, as the root user of the local account."""
 
     def __init__(self, endpoint: str) -> None:
         """Take an endpoint such as `http://127.0.0.1:4566`; raises NotThisMachine for any other machine's."""
@@ -47,7 +47,7 @@ class LocalAws:
 
 
 def defaults_only() -> dict[str, tuple[None, None, Any, Any]]:
-    """Settings of botocore with nothing to read them from."""
+    """LocalSettings of botocore with nothing to read them from."""
     settings = {
         name: (None, None, default, convert)
         for name, (_file, _variable, default, convert) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()

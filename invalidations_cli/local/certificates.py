@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 Key = ec.EllipticCurvePrivateKey
 PEM = serialization.Encoding.PEM
-AUTHORITY, HOSTS = "The laptop-sized AWS", "*.cloudfront.net"
+AUTHORITY, HOSTS = "The local AWS", "*.cloudfront.net"
 WEEK = timedelta(days=7)
 
 

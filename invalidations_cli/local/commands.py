@@ -14,4 +14,4 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, commands_at=COMMANDS)
 def local() -> None:
-    """A laptop-sized AWS on which everything runs: no account, no Docker, nothing leaves this machine."""
+    """A local AWS on which everything runs: no account, no Docker, nothing leaves this machine."""

@@ -16,10 +16,9 @@ from rich.console import Console
 from rich.markup import escape as escape_markup
 
 from invalidations_cli.history import Step, Watcher
-from invalidations_cli.local import laptop, readings
-from invalidations_cli.local.interrupts import heed_signals
-from invalidations_cli.local.laptop import Laptop
-from invalidations_cli.local.readings import Invalidation, Notification
+from invalidations_cli.local import environment, readings
+from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
+from invalidations_cli.local.readings import ListedInvalidation, ReceivedNotification
 from invalidations_cli.output import escape
 
 SITE = {
@@ -30,19 +29,19 @@ SITE = {
     "images/blue sky.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
     "menü.html": "<h1>Menü</h1>",
 }
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class Chapter:
+class SiteChange:
     """One change of the site, and what came of it."""
 
     title: str
     keys: Sequence[str]
     seconds: float = 0.0
     executions: dict[str, str] = field(default_factory=dict)
-    invalidations: list[Invalidation] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    invalidations: list[ListedInvalidation] = field(default_factory=list)
+    notifications: list[ReceivedNotification] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
     def expect(self, happened: bool, what: str) -> None:
@@ -51,32 +50,34 @@ class Chapter:
 
 
 @dataclass(slots=True)
-class Story:
-    there: Laptop
+class Demonstration:
+    """The changes made so far, and where their steps are printed."""
+
+    there: LocalEnvironment
     out: Console
     watcher: Watcher
-    chapters: list[Chapter] = field(default_factory=list)
+    changes: list[SiteChange] = field(default_factory=list)
 
-    def chapter(self, title: str, keys: Sequence[str], change: Callable[[], None]) -> Chapter:
-        """Make a change, and tell what happens until each of its keys is invalidated and nothing runs any more."""
-        chapter = Chapter(title, keys)
-        self.chapters.append(chapter)
-        self.out.print(f"\n[bold]{len(self.chapters)}. {escape_markup(title)}[/]")
+    def make(self, title: str, keys: Sequence[str], carry_out: Callable[[], None]) -> SiteChange:
+        """Make a change, and print what happens until each of its keys is invalidated and nothing runs any more."""
+        change = SiteChange(title, keys)
+        self.changes.append(change)
+        self.out.print(f"\n[bold]{len(self.changes)}. {escape_markup(title)}[/]")
         known = {invalidation.invalidation_id for invalidation in readings.invalidations(self.there)}
         before = set(self.watcher.seen)
         started, clock = time.time(), time.monotonic()
-        change()
-        for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), PATIENCE):
+        carry_out()
+        for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), TIMEOUT_SECONDS):
             self.out.print(line(step, started))
-        chapter.seconds = time.monotonic() - clock
-        chapter.executions = {
+        change.seconds = time.monotonic() - clock
+        change.executions = {
             arn: self.watcher.ended.get(arn, "RUNNING") for arn in self.watcher.seen if arn not in before
         }
         everything = readings.invalidations(self.there)
-        chapter.invalidations = [one for one in everything if one.invalidation_id not in known]
-        chapter.notifications = readings.notifications(self.there, wait_seconds=2)
-        self.judge(chapter)
-        return chapter
+        change.invalidations = [one for one in everything if one.invalidation_id not in known]
+        change.notifications = readings.notifications(self.there, wait_seconds=2)
+        self.judge(change)
+        return change
 
     def is_settled(self, keys: Sequence[str], known: set[str], before: set[str]) -> bool:
         """Whether each key has been invalidated, or something has failed so that no more will come."""
@@ -86,18 +87,18 @@ class Story:
         done = [one for one in new if one.status == "Completed"]
         return all(any(one.covers(key) for one in done) for key in keys)
 
-    def judge(self, chapter: Chapter) -> None:
-        chapter.expect(len(chapter.executions) >= len(chapter.keys), "not every change started an execution")
-        for arn, status in chapter.executions.items():
-            chapter.expect(status == "SUCCEEDED", f"execution {arn} is {status}")
-        for key in chapter.keys:
-            completed = [one for one in chapter.invalidations if one.covers(key) and one.status == "Completed"]
-            chapter.expect(bool(completed), f"{key} was not invalidated")
-        for one in chapter.invalidations:
-            told = any(one.invalidation_id in notification.message for notification in chapter.notifications)
-            chapter.expect(told, f"no notification tells of invalidation {one.invalidation_id}")
+    def judge(self, change: SiteChange) -> None:
+        change.expect(len(change.executions) >= len(change.keys), "not every change started an execution")
+        for arn, status in change.executions.items():
+            change.expect(status == "SUCCEEDED", f"execution {arn} is {status}")
+        for key in change.keys:
+            completed = [one for one in change.invalidations if one.covers(key) and one.status == "Completed"]
+            change.expect(bool(completed), f"{key} was not invalidated")
+        for one in change.invalidations:
+            told = any(one.invalidation_id in notification.message for notification in change.notifications)
+            change.expect(told, f"no notification tells of invalidation {one.invalidation_id}")
 
-    def look(self, key: str, when: str) -> readings.View:
+    def look(self, key: str, when: str) -> readings.EdgeResponse:
         seen = readings.view(self.there, key)
         self.out.print(f"   {when}, the edge gives for /{escape_markup(key)}: [bold]{escape_markup(str(seen))}[/]")
         return seen
@@ -110,11 +111,11 @@ def line(step: Step, started: float) -> str:
     return f"{escape_markup(indent)} [{step.colour}]{escape_markup(name)}[/]"
 
 
-def tell(there: Laptop, out: Console) -> Story:
+def tell(there: LocalEnvironment, out: Console) -> Demonstration:
     """The whole demonstration."""
     s3 = there.aws.client("s3")
-    story = Story(there, out, Watcher(there.aws.client("stepfunctions"), there.state_machine_arn))
-    story.watcher.new_steps()  # what happened before is not of this story
+    demonstration = Demonstration(there, out, Watcher(there.aws.client("stepfunctions"), there.state_machine_arn))
+    demonstration.watcher.new_steps()  # what happened before is not of this demonstration
 
     def put(key: str, body: str) -> None:
         s3.put_object(Bucket=there.bucket, Key=key, Body=body.encode(), ContentType="text/html; charset=utf-8")
@@ -123,55 +124,55 @@ def tell(there: Laptop, out: Console) -> Story:
         for key, body in SITE.items():
             put(key, body)
 
-    story.chapter(f"A web site of {len(SITE)} files goes up", list(SITE), upload)
+    demonstration.make(f"A web site of {len(SITE)} files goes up", list(SITE), upload)
     for key in ("index.html", "offer.html"):
-        story.look(key, "A visitor comes")
+        demonstration.look(key, "A visitor comes")
 
-    index = story.chapter("index.html changes", ["index.html"], lambda: change_index(story, put))
-    fresh = story.look("index.html", "Afterwards")
+    index = demonstration.make("index.html changes", ["index.html"], lambda: change_index(demonstration, put))
+    fresh = demonstration.look("index.html", "Afterwards")
     index.expect("version 2" in fresh.body, "the edge still gives the old index.html")
 
-    offer = story.chapter("offer.html is deleted", ["offer.html"], lambda: delete_offer(story))
-    gone = story.look("offer.html", "Afterwards")
+    offer = demonstration.make("offer.html is deleted", ["offer.html"], lambda: delete_offer(demonstration))
+    gone = demonstration.look("offer.html", "Afterwards")
     offer.expect(gone.status in {403, 404}, "the edge still gives the deleted offer.html")
-    return story
+    return demonstration
 
 
-def change_index(story: Story, put: Callable[[str, str], None]) -> None:
+def change_index(demonstration: Demonstration, put: Callable[[str, str], None]) -> None:
     put("index.html", "<h1>Welcome, version 2</h1>")
-    story.look("index.html", "At once")
+    demonstration.look("index.html", "At once")
 
 
-def delete_offer(story: Story) -> None:
-    story.there.aws.client("s3").delete_object(Bucket=story.there.bucket, Key="offer.html")
-    story.look("offer.html", "At once")
+def delete_offer(demonstration: Demonstration) -> None:
+    demonstration.there.aws.client("s3").delete_object(Bucket=demonstration.there.bucket, Key="offer.html")
+    demonstration.look("offer.html", "At once")
 
 
-def summarise(chapter: Chapter, out: Console) -> None:
+def summarise(change: SiteChange, out: Console) -> None:
     """What one change led to: how many executions, how long, and each invalidation with its paths."""
-    statuses = Counter(chapter.executions.values())
+    statuses = Counter(change.executions.values())
     ended = ", ".join(f"{count} {status}" for status, count in statuses.items())
-    out.print(f"   {escape_markup(chapter.title)}: {ended}, in {chapter.seconds:.1f} s")
-    for one in reversed(chapter.invalidations):
+    out.print(f"   {escape_markup(change.title)}: {ended}, in {change.seconds:.1f} s")
+    for one in reversed(change.invalidations):
         out.print(f"      [bold]{one.invalidation_id}[/] {one.status}")
         for path in one.paths:
             out.print(f"         {escape_markup(path)}")
 
 
-def close(story: Story, seconds: float) -> int:
+def close(demonstration: Demonstration, seconds: float) -> int:
     """Print how it went; returns the exit code."""
-    out = story.out
+    out = demonstration.out
     out.print("\n[bold]What was invalidated[/]")
-    for chapter in story.chapters:
-        summarise(chapter, out)
-    received = [notification for chapter in story.chapters for notification in chapter.notifications]
+    for change in demonstration.changes:
+        summarise(change, out)
+    received = [notification for change in demonstration.changes for notification in change.notifications]
     out.print(f"\n[bold]Notifications received: {len(received)}[/]")
     for notification in received:
         out.print(f"   {escape_markup(notification.subject)}")
     if received:
         out.print("\n[bold]The last one, as received[/]")
         out.print(escape_markup(received[-1].pretty()))
-    missing = [what for chapter in story.chapters for what in chapter.missing]
+    missing = [what for change in demonstration.changes for what in change.missing]
     for what in missing:
         out.print(f"[red]Did not happen:[/] {escape_markup(what)}")
     out.print(f"\n{'Not all of it happened' if missing else 'All of it happened'}, in {seconds:.0f} s.")
@@ -185,12 +186,12 @@ def demo(port: int | None) -> None:
 
     Exits with 1 if an execution failed, a path was not invalidated, a notification did not come, or the edge is stale.
     """
-    heed_signals()
+    end_on_signals()
     out = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        with laptop.running(port=port, say=out.print) as there:
+        with environment.running(port=port, say=out.print) as there:
             code = close(tell(there, out), time.monotonic() - started)
-    except laptop.Problem as problem:
+    except environment.Problem as problem:
         raise click.ClickException(str(problem)) from None
     sys.exit(code)

@@ -20,7 +20,7 @@ from invalidations_cli.local.server import ROOT
 
 TEMPLATE = ROOT / "template.yaml"
 STACK = "cloudfront-auto-invalidation"
-ARTIFACTS = "laptop-artifacts"
+ARTIFACTS = "local-artifacts"
 FUNCTION = "AWS::Serverless::Function"
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 

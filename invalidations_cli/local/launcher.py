@@ -1,7 +1,8 @@
-"""The emulator's own process: `python -m invalidations_cli.local.launcher`, started by `server.py` in an environment made for it.
+"""The emulator's own process: `python -m invalidations_cli.local.launcher`, started by `server.py`.
 
-Settings come in LAPTOP_SETTINGS. The process ends when its standard input closes, so that it never outlives who started
-it; it deletes nothing but the directory that was made for it, and only one with the name that `server.py` gives.
+Its settings come in LOCAL_AWS_SETTINGS. The process ends when its standard input closes, so that it never outlives
+who started it; it deletes only the directory that was made for it, by the name that
+`server.py` gives.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import threading
 from pathlib import Path
 
 from invalidations_cli.local import patches
-from invalidations_cli.local.settings import DIRECTORY_PREFIX, Settings
+from invalidations_cli.local.settings import DIRECTORY_PREFIX, LocalSettings
 
 
 def main() -> None:
     directory = Path(os.environ["TMPDIR"])
     if not (directory.is_dir() and directory.name.startswith(DIRECTORY_PREFIX)):
         sys.exit(f"{directory} is not a directory that was made for this emulator.")
-    settings = Settings.from_json(os.environ.pop("LAPTOP_SETTINGS"))
+    settings = LocalSettings.from_json(os.environ.pop("LOCAL_AWS_SETTINGS"))
     threading.Thread(target=end_with_the_starter, args=(directory,), daemon=True).start()
     sys.argv = ["ministack"]
     patches.apply(settings)

@@ -32,7 +32,7 @@ def refuse_elsewhere(event: str, arguments: tuple[Any, ...]) -> None:
     else:
         return
     if not is_loopback(host):
-        text = f"The laptop-sized AWS reaches its own machine only; something asked for {host!r}."
+        text = f"The local AWS reaches its own machine only; something asked for {host!r}."
         raise ConnectionRefusedError(text)
 
 

@@ -10,11 +10,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 
 
 @dataclass(frozen=True, slots=True)
-class Invalidation:
+class ListedInvalidation:
     invalidation_id: str
     status: str
     paths: tuple[str, ...]
@@ -29,7 +29,7 @@ class Invalidation:
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class ReceivedNotification:
     subject: str
     message: str
 
@@ -42,7 +42,7 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class EdgeResponse:
     """What a viewer gets: the HTTP status, the body, and whether the edge had it (Hit) or fetched it (Miss)."""
 
     status: int
@@ -54,7 +54,7 @@ class View:
         return f"{' '.join([str(self.status), self.body.strip()]).strip()} ({self.cache})"
 
 
-def invalidations(there: Laptop) -> list[Invalidation]:
+def invalidations(there: LocalEnvironment) -> list[ListedInvalidation]:
     """All of the site's distribution, newest first, as GetInvalidation tells of them."""
     cloudfront = there.aws.client("cloudfront")
     pages = cloudfront.get_paginator("list_invalidations").paginate(DistributionId=there.distribution_id)
@@ -62,30 +62,30 @@ def invalidations(there: Laptop) -> list[Invalidation]:
     return [invalidation(cloudfront, there.distribution_id, one) for one in ids]
 
 
-def invalidation(cloudfront: Any, distribution_id: str, invalidation_id: str) -> Invalidation:
+def invalidation(cloudfront: Any, distribution_id: str, invalidation_id: str) -> ListedInvalidation:
     found = cloudfront.get_invalidation(DistributionId=distribution_id, Id=invalidation_id)["Invalidation"]
-    return Invalidation(found["Id"], found["Status"], tuple(found["InvalidationBatch"]["Paths"]["Items"]))
+    return ListedInvalidation(found["Id"], found["Status"], tuple(found["InvalidationBatch"]["Paths"]["Items"]))
 
 
-def notifications(there: Laptop, wait_seconds: int = 0) -> list[Notification]:
+def notifications(there: LocalEnvironment, wait_seconds: int = 0) -> list[ReceivedNotification]:
     """Those that came since the last call."""
     sqs = there.aws.client("sqs")
-    received: list[Notification] = []
+    received: list[ReceivedNotification] = []
     while messages := sqs.receive_message(
         QueueUrl=there.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0 if received else wait_seconds
     ).get("Messages", []):
         for message in messages:
             envelope = json.loads(message["Body"])
-            received.append(Notification(envelope.get("Subject", ""), envelope["Message"]))
+            received.append(ReceivedNotification(envelope.get("Subject", ""), envelope["Message"]))
             sqs.delete_message(QueueUrl=there.queue_url, ReceiptHandle=message["ReceiptHandle"])
     return received
 
 
-def view(there: Laptop, key: str) -> View:
+def view(there: LocalEnvironment, key: str) -> EdgeResponse:
     """The site as a viewer sees it, through the distribution."""
     connection = http.client.HTTPConnection(urlsplit(there.endpoint).netloc, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET", f"/{quote(key)}", headers={"Host": there.distribution_domain})
         response = connection.getresponse()
         body = response.read().decode() if response.status == HTTPStatus.OK else ""
-        return View(response.status, body, (response.getheader("X-Cache") or "").partition(" ")[0])
+        return EdgeResponse(response.status, body, (response.getheader("X-Cache") or "").partition(" ")[0])

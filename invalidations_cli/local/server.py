@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from invalidations_cli.local.settings import ACCOUNT, DIRECTORY_PREFIX, REGION, Settings
+from invalidations_cli.local.settings import ACCOUNT, DIRECTORY_PREFIX, REGION, LocalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -30,12 +30,12 @@ INHERITED = ("PATH", "SYSTEMROOT")
 """All that the emulator, and so the handlers, get of the caller's environment."""
 
 
-class ServerProblem(Exception):
+class EmulatorProblem(Exception):
     """The emulator did not start; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class EmulatorProcess:
     endpoint: str
     process: subprocess.Popen[bytes]
     directory: Path
@@ -45,18 +45,18 @@ class Server:
         return self.directory / LOG
 
     def wait(self) -> None:
-        """Wait until the emulator ends, which it should not do by itself: raises ServerProblem then."""
+        """Wait until the emulator ends, which it should not do by itself: raises EmulatorProblem then."""
         self.process.wait()
-        raise ServerProblem(
+        raise EmulatorProblem(
             f"The emulator ended by itself; start it again. The end of what it wrote:\n{tail(self.log)}"
         )
 
 
 @contextlib.contextmanager
-def running(settings: Settings, port: int | None = None) -> Iterator[Server]:
+def running(settings: LocalSettings, port: int | None = None) -> Iterator[EmulatorProcess]:
     """The emulator, ready to be used, on `port` or on a free one; ended, with all that it wrote, on the way out.
 
-    Raises ServerProblem when the port is taken, or the emulator does not come up.
+    Raises EmulatorProblem when the port is taken, or the emulator does not come up.
     """
     chosen = port_to_use(port)
     name = uuid.uuid4().hex
@@ -65,7 +65,7 @@ def running(settings: Settings, port: int | None = None) -> Iterator[Server]:
         clean_up.callback(shutil.rmtree, directory, ignore_errors=True)
         process = start(environment(settings, chosen, directory, name), directory / LOG)
         clean_up.callback(end, process)
-        server = Server(f"http://{HOST}:{chosen}", process, directory)
+        server = EmulatorProcess(f"http://{HOST}:{chosen}", process, directory)
         wait_until_ready(server, name)
         yield server
 
@@ -85,10 +85,10 @@ def start(variables: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
 
 
 def port_to_use(wanted: int | None) -> int:
-    """The wanted port, or the usual one, or any that is free; raises ServerProblem when the wanted one is taken."""
+    """The wanted port, or the usual one, or any that is free; raises EmulatorProblem when the wanted one is taken."""
     if wanted is not None:
         if not is_free(wanted):
-            raise ServerProblem(f"Port {wanted} is taken. Choose another with --port, or leave --port out.")
+            raise EmulatorProblem(f"Port {wanted} is taken. Choose another with --port, or leave --port out.")
         return wanted
     return USUAL_PORT if is_free(USUAL_PORT) else free_port()
 
@@ -109,10 +109,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment(settings: Settings, port: int, directory: Path, name: str) -> dict[str, str]:
+def environment(settings: LocalSettings, port: int, directory: Path, name: str) -> dict[str, str]:
     """The whole environment of the emulator; its handlers inherit it."""
     return {key: os.environ[key] for key in INHERITED if key in os.environ} | {
-        "LAPTOP_SETTINGS": settings.to_json(),
+        "LOCAL_AWS_SETTINGS": settings.to_json(),
         "HOME": str(directory),
         "TMPDIR": str(directory),
         "LANG": "C.UTF-8",
@@ -135,17 +135,17 @@ def environment(settings: Settings, port: int, directory: Path, name: str) -> di
     }
 
 
-def wait_until_ready(server: Server, name: str) -> None:
+def wait_until_ready(server: EmulatorProcess, name: str) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
-            raise ServerProblem(
+            raise EmulatorProblem(
                 f"The emulator ended before it was ready. The end of what it wrote:\n{tail(server.log)}"
             )
         if answers(server.endpoint, name):
             return
         time.sleep(0.05)
-    raise ServerProblem(f"The emulator was not ready after {SECONDS_TO_START:g} s. It wrote:\n{tail(server.log)}")
+    raise EmulatorProblem(f"The emulator was not ready after {SECONDS_TO_START:g} s. It wrote:\n{tail(server.log)}")
 
 
 def answers(endpoint: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How one laptop-sized AWS is set up: what `up`, `demo` and the tests may choose."""
+"""How one local AWS is set up: what `up`, `demo` and the tests may choose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 """Any access key of twelve digits is, to ministack, the root user of that account."""
 
-DIRECTORY_PREFIX = "laptop-aws-"
+DIRECTORY_PREFIX = "local-aws-"
 """What the name of an emulator's own temporary directory begins with; no other directory is ever deleted."""
 
 ALL_PATCHES = (
@@ -36,15 +36,12 @@ ALL_PATCHES = (
     "cloudfront_edge_cache",
     "cloudfront_viewers",
     "cloudfront_resources",
-    "calls_on_record",
-    "time_on_order",
-    "faults_on_order",
 )
 """The modules in `invalidations_cli/local/patches/`, in the order in which they are applied."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class LocalSettings:
     """Choices that the emulator's process needs; sent to it as JSON.
 
     Attributes:
@@ -56,6 +53,7 @@ class Settings:
         handlers_at_once: How many Lambda handlers run at the same time; others wait their turn.
         lambda_python: The interpreter of the Lambda workers.
         patches: Names out of `ALL_PATCHES`; fewer only to show what plain ministack does.
+        extra_patches: Dotted names of more modules with an `apply(settings)`, applied last; tests bring their own.
     """
 
     wait_scale: float = 1.0
@@ -66,6 +64,7 @@ class Settings:
     handlers_at_once: int = max(2, min(8, os.cpu_count() or 2))
     lambda_python: str = ""
     patches: tuple[str, ...] = field(default=ALL_PATCHES)
+    extra_patches: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -73,4 +72,5 @@ class Settings:
     @classmethod
     def from_json(cls, text: str) -> Self:
         document = json.loads(text)
-        return cls(**{**document, "patches": tuple(document["patches"])})
+        names = {key: tuple(document[key]) for key in ("patches", "extra_patches")}
+        return cls(**{**document, **names})

@@ -14,7 +14,7 @@ CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
+class SampleDistribution:
     distribution_id: str
     domain_name: str
 
@@ -33,7 +33,7 @@ def send_events_to_eventbridge(aws: LocalAws, bucket: str) -> None:
         s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
 
 
-def create_distribution(aws: LocalAws, bucket: str) -> Distribution:
+def create_distribution(aws: LocalAws, bucket: str) -> SampleDistribution:
     """A distribution with the bucket as its origin behind an origin access control, the way the console makes it."""
     cloudfront = aws.client("cloudfront")
     control = cloudfront.create_origin_access_control(
@@ -46,7 +46,7 @@ def create_distribution(aws: LocalAws, bucket: str) -> Distribution:
     )["OriginAccessControl"]
     created = cloudfront.create_distribution(DistributionConfig=configuration(bucket, control["Id"]))["Distribution"]
     let_read(aws, bucket, created["ARN"])
-    return Distribution(created["Id"], created["DomainName"])
+    return SampleDistribution(created["Id"], created["DomainName"])
 
 
 def configuration(bucket: str, access_control_id: str) -> dict[str, Any]:

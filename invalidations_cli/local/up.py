@@ -1,4 +1,4 @@
-"""`invalidations local up`: the laptop-sized AWS for whatever program wants to use it."""
+"""`invalidations local up`: the local AWS for whatever program wants to use it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import sys
 import click
 from rich.console import Console
 
-from invalidations_cli.local import laptop
+from invalidations_cli.local import environment
 from invalidations_cli.local.aws import SECRET
-from invalidations_cli.local.interrupts import heed_signals
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
 from invalidations_cli.local.settings import ACCOUNT, REGION
 
 
@@ -19,22 +18,22 @@ from invalidations_cli.local.settings import ACCOUNT, REGION
 @click.option("--port", type=click.IntRange(1, 65535), help="Where it listens; 4566 or, if taken, any free one.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is there as one line of JSON.")
 def up(port: int | None, *, as_json: bool) -> None:
-    """Start a laptop-sized AWS with a sample site, and keep it until interrupted.
+    """Start a local AWS with a sample site, and keep it until interrupted.
 
     Any AWS SDK or CLI that is pointed at the endpoint works. What is in it is gone when it ends.
     """
-    heed_signals()
+    end_on_signals()
     progress = Console(stderr=True, highlight=False)
     try:
-        with contextlib.suppress(KeyboardInterrupt), laptop.running(port=port, say=progress.print) as there:
+        with contextlib.suppress(KeyboardInterrupt), environment.running(port=port, say=progress.print) as there:
             click.echo(there.to_json() if as_json else how_to_use(there))
             sys.stdout.flush()
             there.server.wait()
-    except laptop.Problem as problem:
+    except environment.Problem as problem:
         raise click.ClickException(str(problem)) from None
 
 
-def how_to_use(there: Laptop) -> str:
+def how_to_use(there: LocalEnvironment) -> str:
     return f"""
   endpoint        {there.endpoint}
   bucket          {there.bucket}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
-PATIENCE = 60_000.0
+TIMEOUT_MILLISECONDS = 60_000.0
 """Milliseconds for what happens at once on a machine that has nothing else to do."""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -30,9 +30,9 @@ def browser() -> Iterator[Browser]:
         pytest.skip(missing)
     # Chromium refuses to sandbox itself for root, which is who runs in most containers.
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=as_root, timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=path, args=as_root, timeout=TIMEOUT_MILLISECONDS)
         yield browser
         browser.close()
 
@@ -45,7 +45,7 @@ class Report:
         self.url = path.as_uri()
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT_MILLISECONDS)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self.complaints.append(message.text))

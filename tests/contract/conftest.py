@@ -13,7 +13,7 @@ from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.batches.table import BatchTable
 from invalidations_cli.local import server
 from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 from tests.definition import resources
 from tests.memory_table import MemoryTable
 
@@ -51,7 +51,7 @@ def moto() -> Iterator[BatchTable]:
 
 @pytest.fixture(scope="module")
 def ministack() -> Iterator[BatchTable]:
-    with server.running(Settings(patches=())) as emulator:
+    with server.running(LocalSettings(patches=())) as emulator:
         client = LocalAws(emulator.endpoint).client("dynamodb")
         create(client)
         yield DynamoBatchTable(client, NAME)

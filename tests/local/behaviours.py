@@ -78,7 +78,7 @@ def step_functions_retries(aws: LocalAws) -> bool:
     retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 600, "MaxAttempts": 1, "MaxDelaySeconds": 1}
     nowhere = "arn:aws:lambda:us-east-1:123456789012:function:nowhere"
     execution = tools.start(aws, tools.machine(aws, {"Fail": lambda_task(nowhere, End=True, Retry=[retry])}))
-    return bool(tools.ended(aws, execution, tools.patience(aws, 3))["status"] == "FAILED")
+    return bool(tools.ended(aws, execution, tools.timeout(aws, 3))["status"] == "FAILED")
 
 
 def step_functions_history(aws: LocalAws) -> bool:
@@ -119,7 +119,7 @@ def eventbridge_dead_letters(aws: LocalAws) -> bool:
     target = {"Id": "1", "Arn": gone, "RoleArn": tools.role(aws), "DeadLetterConfig": {"Arn": arn}}
     events.put_targets(Rule=name, Targets=[target])
     events.put_events(Entries=[{"Source": name, "DetailType": "x", "Detail": '{"key": "k"}'}])
-    kept = tools.eventually(lambda: tools.messages(aws, url), tools.patience(aws, 2))
+    kept = tools.eventually(lambda: tools.messages(aws, url), tools.timeout(aws, 2))
     return bool(kept) and kept[0]["MessageAttributes"]["TARGET_ARN"]["StringValue"] == gone
 
 
@@ -140,7 +140,7 @@ def pipes_from_queues(aws: LocalAws) -> bool:
     )
     for key in ("a b", "ü"):
         aws.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"key": key}))
-    started: Any = tools.eventually(lambda: tools.executions(aws, machine), tools.patience(aws, 4))
+    started: Any = tools.eventually(lambda: tools.executions(aws, machine), tools.timeout(aws, 4))
     if not started:
         return False
     records = json.loads(tools.ended(aws, started[0]["executionArn"])["input"])

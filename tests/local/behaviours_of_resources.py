@@ -99,7 +99,7 @@ def cloudfront_invalidations(aws: LocalAws) -> bool:
     codes = ["InvalidArgument"] * 3 + ["TooManyInvalidationsInProgress"]
     if first != "InProgress" or refusals != codes:
         return False
-    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", tools.patience(aws, 3)))
+    return bool(tools.eventually(lambda: invalidate(aws, distribution, "/b/*") == "InProgress", tools.timeout(aws, 3)))
 
 
 def cloudfront_listing(aws: LocalAws) -> bool:
@@ -136,7 +136,7 @@ def cloudfront_edge_cache(aws: LocalAws) -> bool:
     publish("two")
     views += [viewed(), view(aws, distribution.domain_name, "/a%20b.html", "HEAD")]
     invalidate(aws, distribution.distribution_id, "/a%20b.html")
-    fresh = tools.eventually(lambda: viewed()[0] == "two", tools.patience(aws, 3))
+    fresh = tools.eventually(lambda: viewed()[0] == "two", tools.timeout(aws, 3))
     return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit"), ("", "Hit")]
 
 
@@ -179,7 +179,7 @@ def handler(event, context):
     return bool(tools.call(aws, arn) == site.CACHING_OPTIMIZED)
 
 
-def new_distribution(aws: LocalAws, *, with_group: bool = False) -> site.Distribution:
+def new_distribution(aws: LocalAws, *, with_group: bool = False) -> site.SampleDistribution:
     bucket = tools.new_name()
     configuration = site.configuration(bucket, "")
     if with_group:
@@ -191,7 +191,7 @@ def new_distribution(aws: LocalAws, *, with_group: bool = False) -> site.Distrib
         group = {"Id": "group", "FailoverCriteria": criteria, "Members": members}
         configuration |= {"OriginGroups": {"Quantity": 1, "Items": [group]}, "Staging": True}
     created = aws.client("cloudfront").create_distribution(DistributionConfig=configuration)["Distribution"]
-    return site.Distribution(created["Id"], created["DomainName"])
+    return site.SampleDistribution(created["Id"], created["DomainName"])
 
 
 def invalidate(aws: LocalAws, distribution_id: str, *paths: str) -> str:
@@ -207,7 +207,9 @@ def invalidate(aws: LocalAws, distribution_id: str, *paths: str) -> str:
 
 def view(aws: LocalAws, domain: str, path: str, method: str = "GET") -> tuple[str, Any]:
     """The body, and whether the edge had it: Hit or Miss."""
-    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=tools.PATIENCE)) as connection:
+    with closing(
+        http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=tools.TIMEOUT_SECONDS)
+    ) as connection:
         connection.request(method, path, headers={"Host": domain})
         response = connection.getresponse()
         return response.read().decode(), str(response.getheader("X-Cache")).partition(" ")[0]

@@ -1,7 +1,7 @@
-"""Chaos on the laptop-sized AWS: `python -m tests.local.chaos --changes 1000`.
+"""Chaos on the local AWS: `python -m tests.local.chaos --changes 1000`.
 
 Objects change while everything fails that can, and while the sweep comes every five minutes. Those pass in seconds: the
-clock of the handlers and of Step Functions is set ahead (`ops/local/patches/time_on_order.py`), and no grace and no
+clock of the handlers and of Step Functions is set ahead (`tests/local/instruments/clock.py`), and no grace and no
 interval of the application is shortened. Then the faults end, the sweep goes on coming, and what is left is counted:
 keys that no invalidation reaches which was created after their last change, failures that nobody was told of, and
 executions that still run.
@@ -22,16 +22,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from invalidations_cli.local import faults, readings, server, site
-from invalidations_cli.local import laptop as laptops
-from invalidations_cli.local.faults import Fault
-from invalidations_cli.local.laptop import Laptop
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local import environment, readings, server, site
+from invalidations_cli.local.environment import LocalEnvironment
+from invalidations_cli.local.settings import LocalSettings
 from tests.local import fresh, tools
 from tests.local.disturbed import Changes, Repeated, Schedule, Stops, running_executions
+from tests.local.instruments import faults
+from tests.local.instruments.control import INSTRUMENTS
+from tests.local.instruments.faults import Fault
 
-SETTINGS = Settings(wait_scale=0.05, invalidation_seconds=0.5, handlers_at_once=3)
-SITES = (laptops.BUCKET, "second-site", "third-site")
+SETTINGS = LocalSettings(wait_scale=0.05, invalidation_seconds=0.5, handlers_at_once=3, extra_patches=INSTRUMENTS)
+SITES = (environment.BUCKET, "second-site", "third-site")
 PARAMETERS = {
     "BucketNames": ",".join(SITES),
     "EnableBucketEvents": "false",
@@ -97,7 +98,7 @@ class Aftermath:
         return not (self.lost or self.running or self.untold or self.owed)
 
 
-def run(there: Laptop, changes: int, seed: int) -> Aftermath:
+def run(there: LocalEnvironment, changes: int, seed: int) -> Aftermath:
     """Changes until all faults have struck; then order, sweeps, and what came of it."""
     started = time.monotonic()
     outcomes, sites = queue_of_outcomes(there), web_sites(there)
@@ -126,7 +127,7 @@ def run(there: Laptop, changes: int, seed: int) -> Aftermath:
     )
 
 
-def web_sites(there: Laptop) -> dict[str, str]:
+def web_sites(there: LocalEnvironment) -> dict[str, str]:
     """Bucket → its distribution; the first is there already."""
     sites = {there.bucket: there.distribution_id}
     for bucket in SITES[1:]:
@@ -136,7 +137,7 @@ def web_sites(there: Laptop) -> dict[str, str]:
     return sites
 
 
-def suffer(there: Laptop, made: Changes, changes: int, seed: int, schedule: Schedule) -> Counter[str]:
+def suffer(there: LocalEnvironment, made: Changes, changes: int, seed: int, schedule: Schedule) -> Counter[str]:
     """Changes and faults; how often each kind of fault has struck."""
     ordered = disorder(changes)
     stops = Stops(there, Random(seed))  # noqa: S311 - no secret
@@ -148,20 +149,20 @@ def suffer(there: Laptop, made: Changes, changes: int, seed: int, schedule: Sche
     tools.eventually(lambda: not running_executions(there), 60)  # until a worker of each function is warm
     faults.order(there.endpoint, ordered, seed)
     with Repeated(stops.stop_one, 3.0), Repeated(schedule.come, 4.0):
-        made.make(changes, every=0.15, enough=all_struck, patience=60.0)
+        made.make(changes, every=0.15, enough=all_struck, timeout=60.0)
     struck = faults.struck(there.endpoint) + Counter({STOPPED: stops.stopped})
     faults.order(there.endpoint, [])
     time.sleep(LATEST)
     return struck
 
 
-def errors_of(there: Laptop, executions: Sequence[Mapping[str, Any]]) -> Counter[str]:
+def errors_of(there: LocalEnvironment, executions: Sequence[Mapping[str, Any]]) -> Counter[str]:
     states = there.aws.client("stepfunctions")
     failed = [one["executionArn"] for one in executions if one["status"] == "FAILED"]
     return Counter(str(states.describe_execution(executionArn=arn).get("error")) for arn in failed)
 
 
-def queue_of_outcomes(there: Laptop) -> str:
+def queue_of_outcomes(there: LocalEnvironment) -> str:
     """The URL of a queue to which the events go that the state machine announces."""
     url, arn = tools.queue(there.aws)
     events = there.aws.client("events")
@@ -170,7 +171,7 @@ def queue_of_outcomes(there: Laptop) -> str:
     return url
 
 
-def executions_in(there: Laptop, queue_url: str) -> set[str]:
+def executions_in(there: LocalEnvironment, queue_url: str) -> set[str]:
     """The executions that the announced events tell of."""
     found: set[str] = set()
     while messages := tools.messages(there.aws, queue_url):
@@ -196,7 +197,7 @@ def table(found: Aftermath) -> Table:
         "[bold]executions left running": len(found.running),
         "[bold]batches that still owe something": found.owed,
     }
-    printed = Table(title=f"Chaos on the laptop-sized AWS, {found.seconds:.0f} s")
+    printed = Table(title=f"Chaos on the local AWS, {found.seconds:.0f} s")
     printed.add_column("what")
     printed.add_column("count", justify="right")
     for name, count in rows.items():
@@ -205,11 +206,11 @@ def table(found: Aftermath) -> Table:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Chaos on the laptop-sized AWS; exits with 1 if anything was lost.")
+    parser = argparse.ArgumentParser(description="Chaos on the local AWS; exits with 1 if anything was lost.")
     parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    with laptops.running(SETTINGS, server.free_port(), PARAMETERS, print) as there:
+    with environment.running(SETTINGS, server.free_port(), PARAMETERS, print) as there:
         found = run(there, chosen.changes, chosen.seed)
     out = Console(soft_wrap=True, highlight=False)
     out.print(table(found), *found.lost, *found.untold, *found.running, sep="\n")

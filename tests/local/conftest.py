@@ -1,4 +1,4 @@
-"""One laptop-sized AWS for the whole session, and a pair of empty emulators for the canaries.
+"""One local AWS for the whole session, and a pair of empty emulators for the canaries.
 
 Tests that share one are in one xdist group, so that it is started once.
 """
@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from invalidations_cli.local import deploy, server, site
-from invalidations_cli.local import laptop as laptops
+from invalidations_cli.local import deploy, environment, server, site
 from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.package import deployment_package, lambda_interpreter
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 from tests.local import tools
+from tests.local.instruments.control import INSTRUMENTS
 
-QUICK = Settings(wait_scale=0.1, invalidation_seconds=0.5)
+QUICK = LocalSettings(wait_scale=0.1, invalidation_seconds=0.5, extra_patches=INSTRUMENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,37 +35,44 @@ def built() -> None:
 
 
 @pytest.fixture(scope="session")
-def laptop() -> Iterator[Laptop]:
-    with laptops.running(QUICK, server.free_port(), {"BatchWindowSeconds": "2"}) as there:
+def local() -> Iterator[LocalEnvironment]:
+    with environment.running(QUICK, server.free_port(), {"BatchWindowSeconds": "2"}) as there:
         yield there
 
 
 @pytest.fixture(scope="session")
 def emulators() -> Iterator[Emulators]:
     python = str(lambda_interpreter())
-    patched = Settings(lambda_python=python, handlers_at_once=2, page_size=1, max_wildcards=1, invalidation_seconds=1.0)
-    plain = Settings(patches=())
+    patched = LocalSettings(
+        lambda_python=python,
+        handlers_at_once=2,
+        page_size=1,
+        max_wildcards=1,
+        invalidation_seconds=1.0,
+        extra_patches=INSTRUMENTS,
+    )
+    plain = LocalSettings(patches=())
     with server.running(plain, server.free_port()) as one, server.running(patched, server.free_port()) as other:
-        yield Emulators(tools.Hurried(one.endpoint), LocalAws(other.endpoint))
+        yield Emulators(tools.PlainEmulator(one.endpoint), LocalAws(other.endpoint))
 
 
 @pytest.fixture(scope="session")
-def lamed(laptop: Laptop) -> Laptop:
+def denied(local: LocalEnvironment) -> LocalEnvironment:
     """A second stack beside the first, with a bucket of its own, whose function may not create invalidations."""
-    bucket, stack = "another-web-site", "lamed"
+    bucket, stack = "another-web-site", "denied"
     template = deploy.load()
     assert remove_permission(template, "cloudfront:CreateInvalidation") == 1
-    site.create_bucket(laptop.aws, bucket)
-    outputs = deploy.deploy(laptop.aws, template, {"BucketNames": bucket, "BatchWindowSeconds": "2"}, stack=stack)
-    site.send_events_to_eventbridge(laptop.aws, bucket)
-    distribution = site.create_distribution(laptop.aws, bucket)
+    site.create_bucket(local.aws, bucket)
+    outputs = deploy.deploy(local.aws, template, {"BucketNames": bucket, "BatchWindowSeconds": "2"}, stack=stack)
+    site.send_events_to_eventbridge(local.aws, bucket)
+    distribution = site.create_distribution(local.aws, bucket)
     return replace(
-        laptop,
+        local,
         bucket=bucket,
         outputs=outputs,
         distribution_id=distribution.distribution_id,
         distribution_domain=distribution.domain_name,
-        queue_url=site.subscribe_queue(laptop.aws, outputs["NotificationTopicArn"], f"{bucket}-notifications"),
+        queue_url=site.subscribe_queue(local.aws, outputs["NotificationTopicArn"], f"{bucket}-notifications"),
     )
 
 

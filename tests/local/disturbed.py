@@ -10,10 +10,10 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-from invalidations_cli.local import control
 from invalidations_cli.local.deploy import STACK
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import fresh, tools
+from tests.local.instruments import control
 
 MOST_RUNNING = 40
 DELETIONS = 0.3
@@ -27,7 +27,7 @@ class Changes:
     Only what is there is deleted: S3 tells of no other deletion, and it leaves nothing stale.
     """
 
-    there: Laptop
+    there: LocalEnvironment
     buckets: Sequence[str]
     random: Random
     keys: int
@@ -36,9 +36,7 @@ class Changes:
     there_now: set[tuple[str, str]] = field(default_factory=set)
     deleted: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
-    def make(
-        self, changes: int, every: float, enough: Callable[[], bool] = lambda: True, patience: float = 0.0
-    ) -> None:
+    def make(self, changes: int, every: float, enough: Callable[[], bool] = lambda: True, timeout: float = 0.0) -> None:
         """So many changes, one after `every` seconds; then more, but not for ever, until it is enough.
 
         They wait while much is still running: on AWS all of it would run at once, here one stands in the other's way.
@@ -49,7 +47,7 @@ class Changes:
             time.sleep(every)
             if self.made % 5 == 0:
                 tools.eventually(lambda: len(running_executions(self.there)) <= MOST_RUNNING, 30)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while not enough() and time.monotonic() < deadline:
             self.make_one()
             time.sleep(5 * every)
@@ -100,7 +98,7 @@ class Repeated:
 class Stops:
     """Somebody who stops executions in the console."""
 
-    there: Laptop
+    there: LocalEnvironment
     random: Random
     stopped: int = 0
 
@@ -120,7 +118,7 @@ class Stops:
 class Schedule:
     """The sweep's schedule, on a clock that is set ahead from one sweep to the next."""
 
-    there: Laptop
+    there: LocalEnvironment
     passed: timedelta = timedelta()
     sweeps: int = 0
 
@@ -150,7 +148,7 @@ class Schedule:
         return int(swept["unfinished"] + swept["parked"])
 
 
-def running_executions(there: Laptop) -> list[str]:
+def running_executions(there: LocalEnvironment) -> list[str]:
     states = there.aws.client("stepfunctions")
     pages = states.get_paginator("list_executions").paginate(
         stateMachineArn=there.state_machine_arn, statusFilter="RUNNING"

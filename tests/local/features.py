@@ -12,12 +12,13 @@ import botocore.session
 
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.queries import parked_batches
-from invalidations_cli.local import faults, site
+from invalidations_cli.local import site
 from invalidations_cli.local.aws import SECRET, LocalAws, defaults_only
-from invalidations_cli.local.faults import Fault
 from invalidations_cli.local.server import ROOT
 from invalidations_cli.local.settings import ACCOUNT, REGION
 from tests.local import distributions, privileges, stacks, tools
+from tests.local.instruments import faults
+from tests.local.instruments.faults import Fault
 
 STACK = "everything"
 SITE, OTHER_SITE = "web-site", "other-web-site"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from invalidations_cli.local import control
 from invalidations_cli.local.aws import LocalAws
+from tests.local.instruments import control
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from invalidations_cli.aws import Stack, clients_for, find_stack
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.main import main
 
 
@@ -15,7 +15,7 @@ from invalidations_cli.main import main
 class Shell:
     """Runs commands of `invalidations` against one stack."""
 
-    there: Laptop
+    there: LocalEnvironment
     stack: str
 
     def __call__(self, *words: str, given: str | None = None) -> Result:
@@ -27,7 +27,7 @@ class Shell:
         return find_stack(self.stack, clients_for(self.there.endpoint, None, None))
 
 
-def put(there: Laptop, *keys: str) -> None:
+def put(there: LocalEnvironment, *keys: str) -> None:
     for key in keys:
         there.aws.client("s3").put_object(Bucket=there.bucket, Key=key, Body=b"x", ContentType="text/html")
 

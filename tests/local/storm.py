@@ -11,7 +11,7 @@ from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.model import Batch
 from invalidation.batches.queries import batches_of_bucket
 from invalidations_cli.local import readings
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import fresh, memory, tools
 
 CLIENTS = 16
@@ -30,7 +30,7 @@ class Storm:
     closing: dict[str, datetime]
     """Batch id → when the batch was to close, as its leader was told, in whole seconds."""
     invalidations: list[fresh.Created]
-    notifications: list[readings.Notification]
+    notifications: list[readings.ReceivedNotification]
     peak: memory.Peak
 
     def __str__(self) -> str:
@@ -47,19 +47,19 @@ def key(number: int) -> str:
     return f"site/{number % FOLDERS}/page {number}.html"
 
 
-def upload(there: Laptop, changes: int) -> None:
+def upload(there: LocalEnvironment, changes: int) -> None:
     s3 = there.aws.client("s3")
     with ThreadPoolExecutor(CLIENTS) as clients:
         list(clients.map(lambda number: s3.put_object(Bucket=there.bucket, Key=key(number), Body=b"x"), range(changes)))
 
 
-def run(there: Laptop, changes: int, patience: float) -> Storm:
-    """Upload so many objects and wait until every execution has ended, or patience has."""
+def run(there: LocalEnvironment, changes: int, timeout: float) -> Storm:
+    """Upload so many objects and wait until every execution has ended, or timeout has."""
     started = time.monotonic()
     with memory.watched(there.server.process.pid) as peak:
         upload(there, changes)
         uploaded = time.monotonic() - started
-        tools.eventually(lambda: no_more_runs(there, changes), patience)
+        tools.eventually(lambda: no_more_runs(there, changes), timeout)
         seconds = time.monotonic() - started
     batches = batches_in(there)
     return Storm(
@@ -75,20 +75,20 @@ def run(there: Laptop, changes: int, patience: float) -> Storm:
     )
 
 
-def no_more_runs(there: Laptop, executions: int) -> bool:
+def no_more_runs(there: LocalEnvironment, executions: int) -> bool:
     time.sleep(0.4)
     states = there.aws.client("stepfunctions")
     running = states.list_executions(stateMachineArn=there.state_machine_arn, statusFilter="RUNNING")["executions"]
     return not running and len(tools.executions(there.aws, there.state_machine_arn)) >= executions
 
 
-def batches_in(there: Laptop) -> list[Batch]:
+def batches_in(there: LocalEnvironment) -> list[Batch]:
     """The batch records of the bucket, oldest first."""
     table = DynamoBatchTable(there.aws.client("dynamodb"), there.outputs["BatchTableName"])
     return sorted(batches_of_bucket(table, there.bucket, limit=1000).batches, key=lambda batch: batch.closed)
 
 
-def was_to_close(there: Laptop, batch: Batch) -> datetime:
+def was_to_close(there: LocalEnvironment, batch: Batch) -> datetime:
     waits = [
         json.loads(event["stateEnteredEventDetails"]["input"])["closesAt"]
         for event in tools.history(there.aws, batch.owner)

@@ -1,4 +1,4 @@
-"""Requests, waiting and existing buckets, on the laptop-sized AWS: the commands as people run them."""
+"""Requests, waiting and existing buckets, on the local AWS: the commands as people run them."""
 
 import threading
 import time
@@ -13,19 +13,19 @@ from invalidation.batches.model import BatchState
 from invalidation.batches.queries import batches_of_bucket
 from invalidation.batches.snapshot import frozen_changes
 from invalidations_cli.local import deploy, readings
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import tools
 from tests.local.shell import Shell, last_line, put
 
 
 @pytest.fixture
-def shell(laptop: Laptop) -> Shell:
-    return Shell(laptop, deploy.STACK)
+def shell(local: LocalEnvironment) -> Shell:
+    return Shell(local, deploy.STACK)
 
 
 @pytest.fixture
-def lamed_shell(lamed: Laptop) -> Shell:
-    return Shell(lamed, "lamed")
+def denied_shell(denied: LocalEnvironment) -> Shell:
+    return Shell(denied, "denied")
 
 
 # ---------------------------------------------------------------- wait
@@ -71,16 +71,16 @@ def test_wait_says_that_nothing_arrived_where_nothing_did(shell: Shell) -> None:
     assert "nothing was owed to my-web-site, and nothing arrived" in result.stdout
 
 
-def test_wait_fails_with_what_failed(lamed_shell: Shell) -> None:
-    put(lamed_shell.there, "adopt/denied.html")
-    result = lamed_shell("wait", "--bucket", lamed_shell.there.bucket)
+def test_wait_fails_with_what_failed(denied_shell: Shell) -> None:
+    put(denied_shell.there, "adopt/denied.html")
+    result = denied_shell("wait", "--bucket", denied_shell.there.bucket)
     assert result.exit_code == 1
     assert "AccessDenied" in result.stdout
     assert "Grant cloudfront:CreateInvalidation" in result.stdout
-    later = last_line(lamed_shell("wait", "--bucket", lamed_shell.there.bucket, "--json"))
+    later = last_line(denied_shell("wait", "--bucket", denied_shell.there.bucket, "--json"))
     assert later["result"] == "failed", "a parked batch still owes its changes"
     assert [failed["error"] for failed in later["failed"]] == ["AccessDenied"] * len(later["failed"])
-    result = lamed_shell("wait", "--bucket", lamed_shell.there.bucket, "--since", "0", "--quiet", "2")
+    result = denied_shell("wait", "--bucket", denied_shell.there.bucket, "--since", "0", "--quiet", "2")
     assert result.exit_code == 0, "unless it is older than what one asks about"
     assert "parked" in result.stderr
 
@@ -168,9 +168,9 @@ def test_hostile_keys_are_shown_spelled_out(shell: Shell) -> None:
 
 
 def test_a_bucket_with_a_function_a_queue_and_a_topic_keeps_all_three_while_its_events_go_on_and_off(
-    laptop: Laptop,
+    local: LocalEnvironment,
 ) -> None:
-    aws, name = laptop.aws, tools.new_name()
+    aws, name = local.aws, tools.new_name()
     s3 = aws.client("s3")
     s3.create_bucket(Bucket=name)
     _url, queue = tools.queue(aws)
@@ -185,7 +185,7 @@ def test_a_bucket_with_a_function_a_queue_and_a_topic_keeps_all_three_while_its_
     s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=others)
 
     def run(*words: str) -> Result:
-        return Shell(laptop, deploy.STACK)("bucket", *words, name)
+        return Shell(local, deploy.STACK)("bucket", *words, name)
 
     def configured() -> dict[str, Any]:
         found = s3.get_bucket_notification_configuration(Bucket=name)

@@ -8,11 +8,11 @@ import pytest
 
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.deploy import DeployProblem
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.settings import REGION
 from tests.local import stacks, tools
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
 EVENTS = "EventBridgeConfiguration"
 PICTURES = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}, {"Name": "suffix", "Value": ".jpg"}]}}
@@ -20,8 +20,8 @@ Deploy = Callable[..., str]
 
 
 @pytest.fixture
-def aws(laptop: Laptop) -> LocalAws:
-    return laptop.aws
+def aws(local: LocalEnvironment) -> LocalAws:
+    return local.aws
 
 
 @pytest.fixture

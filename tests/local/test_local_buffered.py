@@ -10,52 +10,51 @@ from typing import Any
 
 import pytest
 
-from invalidations_cli.local import laptop as laptops
-from invalidations_cli.local import server
+from invalidations_cli.local import environment, server
 from invalidations_cli.local.deploy import STACK
-from invalidations_cli.local.laptop import Laptop
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.environment import LocalEnvironment
+from invalidations_cli.local.settings import LocalSettings
 from tests.local import fresh, stacks, storm, tools
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("buffered")]
 
-QUICK = Settings(wait_scale=0.2, invalidation_seconds=1.0)
+QUICK = LocalSettings(wait_scale=0.2, invalidation_seconds=1.0)
 PARAMETERS = {"Intake": "Buffered", "IntakeSeconds": "1", "IntakeSize": "50", "BatchWindowSeconds": "2"}
 CHANGES = 300
 
 
 @pytest.fixture(scope="module")
-def buffered() -> Iterator[Laptop]:
-    with laptops.running(QUICK, server.free_port(), PARAMETERS) as there:
+def buffered() -> Iterator[LocalEnvironment]:
+    with environment.running(QUICK, server.free_port(), PARAMETERS) as there:
         yield there
 
 
-def inputs(there: Laptop, known: set[str]) -> list[Any]:
+def inputs(there: LocalEnvironment, known: set[str]) -> list[Any]:
     """What each execution that is not known yet was started with."""
     states = there.aws.client("stepfunctions")
     new = {each["executionArn"] for each in tools.executions(there.aws, there.state_machine_arn)} - known
     return [json.loads(states.describe_execution(executionArn=arn)["input"]) for arn in sorted(new)]
 
 
-def waiting(there: Laptop, queue: str) -> int:
+def waiting(there: LocalEnvironment, queue: str) -> int:
     """How many messages are in a queue of the stack, those that the pipe holds included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = there.aws.client("sqs").get_queue_attributes(QueueUrl=there.outputs[queue], AttributeNames=names)
     return sum(int(found["Attributes"][name]) for name in names)
 
 
-def settled(there: Laptop) -> bool:
+def settled(there: LocalEnvironment) -> bool:
     time.sleep(0.3)
     states = there.aws.client("stepfunctions")
     running = states.list_executions(stateMachineArn=there.state_machine_arn, statusFilter="RUNNING")["executions"]
     return not running and waiting(there, "IntakeQueueUrl") == 0
 
 
-def known_executions(there: Laptop) -> set[str]:
+def known_executions(there: LocalEnvironment) -> set[str]:
     return {each["executionArn"] for each in tools.executions(there.aws, there.state_machine_arn)}
 
 
-def assert_that_nothing_was_lost(there: Laptop) -> None:
+def assert_that_nothing_was_lost(there: LocalEnvironment) -> None:
     uploaded = fresh.last_written(there.aws, there.bucket)
     assert fresh.stale(uploaded, fresh.invalidations(there.aws, there.distribution_id)) == []
     statuses = {each["status"] for each in tools.executions(there.aws, there.state_machine_arn)}
@@ -63,7 +62,9 @@ def assert_that_nothing_was_lost(there: Laptop) -> None:
     assert waiting(there, "IntakeQueueUrl") == waiting(there, "DeadLetterQueueUrl") == 0
 
 
-def test_many_changes_pass_the_queue_as_lists_start_few_executions_and_are_all_covered(buffered: Laptop) -> None:
+def test_many_changes_pass_the_queue_as_lists_start_few_executions_and_are_all_covered(
+    buffered: LocalEnvironment,
+) -> None:
     storm.upload(buffered, CHANGES)
     assert tools.eventually(lambda: settled(buffered), 60)
     started_with = inputs(buffered, set())
@@ -79,7 +80,7 @@ def test_many_changes_pass_the_queue_as_lists_start_few_executions_and_are_all_c
 class Stream:
     """Changes that come one after the other; how many have come so far."""
 
-    there: Laptop
+    there: LocalEnvironment
     done: threading.Event = field(default_factory=threading.Event)
     sent: int = 0
 
@@ -96,7 +97,7 @@ class Stream:
 
 
 @contextmanager
-def stream(there: Laptop) -> Iterator[Stream]:
+def stream(there: LocalEnvironment) -> Iterator[Stream]:
     coming = Stream(there)
     thread = threading.Thread(target=coming.run)
     thread.start()
@@ -107,7 +108,7 @@ def stream(there: Laptop) -> Iterator[Stream]:
         thread.join()
 
 
-def test_switching_the_intake_back_and_forth_while_changes_come_loses_none(buffered: Laptop) -> None:
+def test_switching_the_intake_back_and_forth_while_changes_come_loses_none(buffered: LocalEnvironment) -> None:
     stacks.update(buffered.aws, STACK, {"Intake": "Direct"})
     known = known_executions(buffered)
     with stream(buffered) as coming:

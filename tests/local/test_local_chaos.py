@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from invalidations_cli.local import laptop as laptops
-from invalidations_cli.local import server
+from invalidations_cli.local import environment, server
 from tests.execution_reports import reported_of
 from tests.local import chaos, fresh
 
@@ -17,7 +16,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_whatever_fails_no_key_is_lost_no_failure_is_untold_and_nothing_is_left_running() -> None:
-    with laptops.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS) as there, reported_of(there.aws):
+    with environment.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS) as there, reported_of(there.aws):
         found = chaos.run(there, CHANGES, seed=1)
         Console().print(chaos.table(found))
         assert set(found.struck) == {fault.kind for fault in chaos.disorder(CHANGES)} | {chaos.STOPPED}

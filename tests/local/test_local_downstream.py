@@ -1,4 +1,4 @@
-"""Workflows and rules downstream of a batch, on the laptop-sized AWS; and the shape of what they are told."""
+"""Workflows and rules downstream of a batch, on the local AWS; and the shape of what they are told."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from invalidations_cli.local import deploy, readings
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.definition import ROOT
 from tests.local import tools
 from tests.local.shell import put
@@ -16,25 +16,25 @@ EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="session")
-def parent(laptop: Laptop) -> str:
+def parent(local: LocalEnvironment) -> str:
     """The ARN of the example's state machine, deployed beside the stack."""
     template = deploy.load(EXAMPLES / "parent.yaml")
-    return deploy.deploy(laptop.aws, template, {}, stack="parent", folder=EXAMPLES)["ParentArn"]
+    return deploy.deploy(local.aws, template, {}, stack="parent", folder=EXAMPLES)["ParentArn"]
 
 
-def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(laptop: Laptop, parent: str) -> None:
-    arn = tools.start(laptop.aws, parent, {"bucket": laptop.bucket, "keys": ["adopt/release.html"]})
-    ended = tools.ended(laptop.aws, arn, 60)
+def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(local: LocalEnvironment, parent: str) -> None:
+    arn = tools.start(local.aws, parent, {"bucket": local.bucket, "keys": ["adopt/release.html"]})
+    ended = tools.ended(local.aws, arn, 60)
     assert ended["status"] == "SUCCEEDED", ended
     assert json.loads(ended["output"])["invalidation"]["outcome"] == "Completed"
     went_on = next(
         event["timestamp"]
-        for event in tools.history(laptop.aws, arn)
+        for event in tools.history(local.aws, arn)
         if event.get("stateEnteredEventDetails", {}).get("name") == "Smoke Test"
     )
     child = json.loads(ended["output"])["invalidation"]["execution"]
-    assert went_on >= tools.ended(laptop.aws, child)["stopDate"]
-    newest = readings.invalidations(laptop)[0]
+    assert went_on >= tools.ended(local.aws, child)["stopDate"]
+    newest = readings.invalidations(local)[0]
     assert (newest.status, newest.paths) == ("Completed", ("/adopt/release.html",))
 
 
@@ -47,31 +47,35 @@ def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(laptop: Lap
     ],
 )
 def test_the_example_of_a_parent_does_not_go_on_otherwise(
-    laptop: Laptop, parent: str, document: dict[str, Any], error: str, cause: str
+    local: LocalEnvironment, parent: str, document: dict[str, Any], error: str, cause: str
 ) -> None:
-    ended = tools.ended(laptop.aws, tools.start(laptop.aws, parent, document), 60)
+    ended = tools.ended(local.aws, tools.start(local.aws, parent, document), 60)
     assert (ended["status"], ended["error"]) == ("FAILED", error)
     assert cause in ended["cause"]
 
 
-def test_the_example_of_a_rule_gets_the_failures_of_its_bucket_and_their_shape_is_documented(lamed: Laptop) -> None:
+def test_the_example_of_a_rule_gets_the_failures_of_its_bucket_and_their_shape_is_documented(
+    denied: LocalEnvironment,
+) -> None:
     template = deploy.load(EXAMPLES / "outcome-rule.yaml")
-    url = deploy.deploy(lamed.aws, template, {"BucketName": lamed.bucket}, stack="rule", folder=EXAMPLES)["QueueUrl"]
-    put(lamed, "adopt/rule.html")
-    (message,) = tools.eventually(lambda: tools.messages(lamed.aws, url))
+    url = deploy.deploy(denied.aws, template, {"BucketName": denied.bucket}, stack="rule", folder=EXAMPLES)["QueueUrl"]
+    put(denied, "adopt/rule.html")
+    (message,) = tools.eventually(lambda: tools.messages(denied.aws, url))
     event = json.loads(message["Body"])
     assert event["detail"]["sample"] == ["adopt/rule.html"]
     assert event["detail-type"] == "CloudFront Invalidation Failed"
     assert faults("event", event) == []
 
 
-def test_real_outcomes_have_the_shape_that_the_schema_documents(laptop: Laptop, lamed: Laptop) -> None:
-    requests: dict[str, tuple[Laptop, Any]] = {
-        "Completed": (laptop, {"bucket": laptop.bucket, "keys": ["adopt/a b.html"]}),
-        "DryRun": (laptop, {"bucket": laptop.bucket, "keys": ["adopt/a.html"], "dryRun": True}),
-        "NoDistribution": (laptop, {"bucket": "nobody-serves-it", "keys": ["a.html"]}),
-        "Failed": (lamed, {"distributionId": laptop.distribution_id, "paths": ["/a.html", "/b/*"]}),
-        "Rejected": (laptop, {"nonsense": 1}),
+def test_real_outcomes_have_the_shape_that_the_schema_documents(
+    local: LocalEnvironment, denied: LocalEnvironment
+) -> None:
+    requests: dict[str, tuple[LocalEnvironment, Any]] = {
+        "Completed": (local, {"bucket": local.bucket, "keys": ["adopt/a b.html"]}),
+        "DryRun": (local, {"bucket": local.bucket, "keys": ["adopt/a.html"], "dryRun": True}),
+        "NoDistribution": (local, {"bucket": "nobody-serves-it", "keys": ["a.html"]}),
+        "Failed": (denied, {"distributionId": local.distribution_id, "paths": ["/a.html", "/b/*"]}),
+        "Rejected": (local, {"nonsense": 1}),
     }
     for expected, (who, document) in requests.items():
         ended = tools.ended(who.aws, tools.start(who.aws, who.state_machine_arn, document), 60)
@@ -81,10 +85,10 @@ def test_real_outcomes_have_the_shape_that_the_schema_documents(laptop: Laptop, 
             assert faults("output", output) == []
         else:
             assert expected in {"Failed", "Rejected"}
-    told = [json.loads(each.message) for who in (laptop, lamed) for each in heard(who)]
+    told = [json.loads(each.message) for who in (local, denied) for each in heard(who)]
     assert set(requests) <= {each["outcome"] for each in told}
     assert [fault for each in told for fault in faults("outcome", each)] == []
 
 
-def heard(there: Laptop) -> list[readings.Notification]:
+def heard(there: LocalEnvironment) -> list[readings.ReceivedNotification]:
     return readings.notifications(there, wait_seconds=3)

@@ -11,10 +11,11 @@ import pytest
 from invalidations_cli.local import server
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.package import lambda_interpreter
-from invalidations_cli.local.settings import ACCOUNT, REGION, Settings
+from invalidations_cli.local.settings import ACCOUNT, REGION, LocalSettings
 from tests.definition import states
 from tests.local import privileges
 from tests.local.features import STACK, Everything
+from tests.local.instruments.control import INSTRUMENTS
 from tests.local.privileges import Call, Grant
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("privileges")]
@@ -81,7 +82,12 @@ class Used:
 
 @pytest.fixture(scope="module")
 def used() -> Iterator[Used]:
-    settings = Settings(wait_scale=0.1, invalidation_seconds=0.5, lambda_python=str(lambda_interpreter()))
+    settings = LocalSettings(
+        wait_scale=0.1,
+        invalidation_seconds=0.5,
+        lambda_python=str(lambda_interpreter()),
+        extra_patches=INSTRUMENTS,
+    )
     with server.running(settings, server.free_port()) as emulator:
         everything = Everything(LocalAws(emulator.endpoint))
         everything.set_up()

@@ -10,12 +10,12 @@ import pytest
 
 from invalidations_cli.local import deploy
 from invalidations_cli.local.aws import SECRET, LocalAws
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.settings import ACCOUNT, REGION
 from tests.definition import ROOT
 from tests.local import distributions, fresh, stacks, tools
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
 OTHER_ACCOUNT = "210987654321"
 EXTERNAL_ID = "known-to-both-accounts"
@@ -41,8 +41,8 @@ class TwoAccounts:
 
 
 @pytest.fixture(scope="module")
-def accounts(laptop: Laptop) -> Iterator[TwoAccounts]:
-    ours, theirs, stack = laptop.aws, other_account(laptop.endpoint), tools.new_name()
+def accounts(local: LocalEnvironment) -> Iterator[TwoAccounts]:
+    ours, theirs, stack = local.aws, other_account(local.endpoint), tools.new_name()
     bucket = tools.new_name()
     ours.client("s3").create_bucket(Bucket=bucket)
     distribution_id = distributions.create(theirs, distributions.configuration([distributions.s3_origin(bucket)]))

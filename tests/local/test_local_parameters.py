@@ -13,11 +13,11 @@ from invalidation.batches.model import Batch, read_batch
 from invalidations_cli.commands.explain import explain
 from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import distributions, fresh, stacks, tools
 from tests.outcome_schemas import faults
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
 PARAMETERS = {
     "BatchWindowSeconds": "1",
@@ -77,8 +77,8 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(laptop: Laptop) -> Iterator[Stack]:
-    aws, name, bucket = laptop.aws, tools.new_name(), tools.new_name()
+def stack(local: LocalEnvironment) -> Iterator[Stack]:
+    aws, name, bucket = local.aws, tools.new_name(), tools.new_name()
     aws.client("s3").create_bucket(Bucket=bucket)
     outputs = stacks.create(aws, name, {"BucketNames": bucket, **PARAMETERS})
     document = distributions.configuration(

@@ -1,4 +1,4 @@
-"""The README's own way to deploy, `make build` and `sam deploy`, with the real SAM CLI, into the laptop-sized AWS."""
+"""The README's own way to deploy, `make build` and `sam deploy`, with the real SAM CLI, into the local AWS."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.server import ROOT
 from tests.local.tools import ended
 from tools.package import bytecode
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
 SAM = ROOT / ".build" / "sam" / "bin" / "sam"
 PYTHON = "python3.13"
@@ -38,8 +38,8 @@ def _environment(endpoint: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def environment(laptop: Laptop) -> dict[str, str]:
-    environment = _environment(laptop.aws.endpoint)
+def environment(local: LocalEnvironment) -> dict[str, str]:
+    environment = _environment(local.aws.endpoint)
     if not SAM.exists():
         pytest.fail("the SAM CLI is not set up: `make test` does it")
     found = shutil.which(PYTHON)
@@ -49,9 +49,9 @@ def environment(laptop: Laptop) -> dict[str, str]:
 
 
 def test_sam_builds_and_deploys_the_template_and_the_stack_works(
-    laptop: Laptop, environment: dict[str, str], tmp_path: Path
+    local: LocalEnvironment, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    laptop.aws.client("s3").create_bucket(Bucket=BUCKET)
+    local.aws.client("s3").create_bucket(Bucket=BUCKET)
     _sam(["build", "--build-dir", str(tmp_path / "build"), "--cache-dir", str(tmp_path / "cache")], environment)
     compiled = CliRunner().invoke(bytecode, [str(tmp_path / "build")])
     assert (compiled.exit_code, compiled.output.startswith("Compiled for Python 3.13.")) == (0, True), compiled.output
@@ -65,19 +65,19 @@ def test_sam_builds_and_deploys_the_template_and_the_stack_works(
         environment,
     )
 
-    (stack,) = laptop.aws.client("cloudformation").describe_stacks(StackName="by-sam")["Stacks"]
+    (stack,) = local.aws.client("cloudformation").describe_stacks(StackName="by-sam")["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-    answer = laptop.aws.client("stepfunctions").start_execution(
+    answer = local.aws.client("stepfunctions").start_execution(
         stateMachineArn=outputs["StateMachineArn"], input=f'{{"bucket": "{BUCKET}", "keys": ["index.html"]}}'
     )
     assert stack["StackStatus"] == "CREATE_COMPLETE"
-    assert "__pycache__/observed.cpython-313.pyc" in uploaded(laptop)
-    assert ended(laptop.aws, answer["executionArn"], seconds=60)["status"] == "SUCCEEDED"
+    assert "__pycache__/observed.cpython-313.pyc" in uploaded(local)
+    assert ended(local.aws, answer["executionArn"], seconds=60)["status"] == "SUCCEEDED"
 
 
-def uploaded(laptop: Laptop) -> set[str]:
+def uploaded(local: LocalEnvironment) -> set[str]:
     """The files of the packages that the SAM CLI has put into its own bucket."""
-    s3 = laptop.aws.client("s3")
+    s3 = local.aws.client("s3")
     (bucket,) = [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("aws-sam-cli-")]
     bodies = [
         s3.get_object(Bucket=bucket, Key=each["Key"])["Body"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]

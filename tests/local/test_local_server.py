@@ -10,12 +10,12 @@ import pytest
 
 from invalidations_cli.local import launcher, server
 from invalidations_cli.local.aws import LocalAws, NotThisMachine
-from invalidations_cli.local.settings import DIRECTORY_PREFIX, Settings
+from invalidations_cli.local.settings import DIRECTORY_PREFIX, LocalSettings
 from tests.local import tools
 
 pytestmark = pytest.mark.local
 
-PLAIN = Settings(patches=())
+PLAIN = LocalSettings(patches=())
 
 
 @pytest.fixture
@@ -33,8 +33,9 @@ def launch(directory: Path) -> subprocess.Popen[bytes]:
 
 def test_when_the_starter_dies_the_emulator_ends_and_its_directory_goes(tmp_path: Path, neighbour: Path) -> None:
     starter = (
-        "import os, sys\nfrom invalidations_cli.local.server import running\nfrom invalidations_cli.local.settings import Settings\n"
-        "with running(Settings(patches=()), int(sys.argv[1])):\n    os._exit(9)\n"
+        "import os, sys\nfrom invalidations_cli.local.server import running\n"
+        "from invalidations_cli.local.settings import LocalSettings\n"
+        "with running(LocalSettings(patches=()), int(sys.argv[1])):\n    os._exit(9)\n"
     )
     port = server.free_port()
     variables = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
@@ -51,7 +52,7 @@ def test_an_emulator_whose_directory_is_gone_already_deletes_nothing_else(tmp_pa
     shutil.rmtree(directory)
     assert process.stdin is not None
     process.stdin.close()
-    process.wait(timeout=tools.PATIENCE)
+    process.wait(timeout=tools.TIMEOUT_SECONDS)
     assert neighbour.read_text() == "mine"
 
 
@@ -59,7 +60,7 @@ def test_a_directory_that_was_not_made_for_the_emulator_is_refused_and_kept(tmp_
     directory = tmp_path / "documents"
     directory.mkdir()
     process = launch(directory)
-    assert process.wait(timeout=tools.PATIENCE) == 1
+    assert process.wait(timeout=tools.TIMEOUT_SECONDS) == 1
     assert process.stdin is not None
     process.stdin.close()
     assert directory.is_dir()

@@ -1,4 +1,4 @@
-"""A storm of changes on the laptop-sized AWS: few invalidations, every key covered, nothing failed."""
+"""A storm of changes on the local AWS: few invalidations, every key covered, nothing failed."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,34 +6,33 @@ from itertools import pairwise
 
 import pytest
 
-from invalidations_cli.local import laptop as laptops
-from invalidations_cli.local import server
-from invalidations_cli.local.laptop import Laptop
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local import environment, server
+from invalidations_cli.local.environment import LocalEnvironment
+from invalidations_cli.local.settings import LocalSettings
 from tests.local import fresh, storm
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("storm")]
 
 WINDOW = 2
-TRUE_TIME = Settings(wait_scale=1.0, invalidation_seconds=2.0)
+TRUE_TIME = LocalSettings(wait_scale=1.0, invalidation_seconds=2.0)
 """Windows are measured here, so that no wait is shortened."""
 MOST_MEMORY = 1_500_000_000
 
 
 @pytest.fixture
-def quiet() -> Iterator[Laptop]:
+def quiet() -> Iterator[LocalEnvironment]:
     parameters = {"BatchWindowSeconds": str(WINDOW), "MaxBatchWindowSeconds": "8"}
-    with laptops.running(TRUE_TIME, server.free_port(), parameters) as there:
+    with environment.running(TRUE_TIME, server.free_port(), parameters) as there:
         yield there
 
 
 @pytest.mark.parametrize(
-    ("changes", "patience"), [(300, 90), pytest.param(1000, 300, marks=pytest.mark.soak)], ids=["short", "long"]
+    ("changes", "timeout"), [(300, 90), pytest.param(1000, 300, marks=pytest.mark.soak)], ids=["short", "long"]
 )
 def test_a_storm_becomes_at_most_one_batch_in_a_window_covers_every_key_and_fails_nothing(
-    changes: int, patience: float, quiet: Laptop
+    changes: int, timeout: float, quiet: LocalEnvironment
 ) -> None:
-    came = storm.run(quiet, changes, patience)
+    came = storm.run(quiet, changes, timeout)
     print(came)  # noqa: T201 - for `make soak`
     assert len(came.uploaded) == len(came.executions) == changes
     assert {execution["status"] for execution in came.executions} == {"SUCCEEDED"}

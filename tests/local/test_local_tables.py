@@ -1,4 +1,4 @@
-"""DynamoDB on the laptop-sized AWS holds what the batching relies on."""
+"""DynamoDB on the local AWS holds what the batching relies on."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

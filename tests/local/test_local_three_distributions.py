@@ -6,10 +6,10 @@ import pytest
 
 from invalidations_cli.local import deploy, site
 from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import distributions, fresh, tools
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
 BUCKET = "three-ways"
 
@@ -39,8 +39,8 @@ class ThreeWays:
 
 
 @pytest.fixture(scope="module")
-def three(laptop: Laptop) -> ThreeWays:
-    aws = laptop.aws
+def three(local: LocalEnvironment) -> ThreeWays:
+    aws = local.aws
     site.create_bucket(aws, BUCKET)
     outputs = deploy.deploy(
         aws, deploy.load(), {"BucketNames": BUCKET, "BatchWindowSeconds": "1"}, stack="three-distributions"

@@ -133,7 +133,7 @@ def test_with_real_credentials_proxies_and_endpoint_around_it_up_works_beside_an
         assert not [value for value in trap.environment().values() if value != "true" and value in inside]
         assert trap.callers == []
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=tools.PATIENCE)
+        rest = process.communicate(timeout=tools.TIMEOUT_SECONDS)
         assert (process.returncode, rest[0]) == (0, ""), rest
     assert tools.eventually(lambda: not any(is_alive(pid) for pid in processes))
     assert list(tmp_path.iterdir()) == []
@@ -143,7 +143,7 @@ def test_a_port_that_is_taken_is_named_and_what_to_do_is_said(tmp_path: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with started(tmp_path, "--port", str(port)) as process:
-            _out, err = process.communicate(timeout=tools.PATIENCE)
+            _out, err = process.communicate(timeout=tools.TIMEOUT_SECONDS)
     assert process.returncode == 1
     assert f"Port {port} is taken. Choose another with --port" in err
     assert "Traceback" not in err
@@ -152,9 +152,9 @@ def test_a_port_that_is_taken_is_named_and_what_to_do_is_said(tmp_path: Path) ->
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_interrupted_while_it_starts_it_leaves_neither_a_process_nor_a_file(tmp_path: Path, number: int) -> None:
     with started(tmp_path, "--port", str(server.free_port())) as process:
-        assert tools.eventually(lambda: list(tmp_path.glob("laptop-aws-*/emulator.log")))
+        assert tools.eventually(lambda: list(tmp_path.glob("local-aws-*/emulator.log")))
         process.send_signal(number)
-        _out, err = process.communicate(timeout=tools.PATIENCE)
+        _out, err = process.communicate(timeout=tools.TIMEOUT_SECONDS)
     assert process.returncode == 0
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
@@ -164,6 +164,6 @@ def test_an_emulator_that_ends_by_itself_is_told_of(tmp_path: Path) -> None:
     with started(tmp_path, "--json", "--port", str(server.free_port())) as process:
         assert process.stdout is not None
         os.kill(json.loads(process.stdout.readline())["pid"], signal.SIGKILL)
-        _out, err = process.communicate(timeout=tools.PATIENCE)
+        _out, err = process.communicate(timeout=tools.TIMEOUT_SECONDS)
     assert process.returncode == 1
     assert "The emulator ended by itself; start it again." in err

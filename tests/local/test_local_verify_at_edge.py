@@ -10,14 +10,15 @@ import pytest
 
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.targets import read_target
-from invalidations_cli.local import control, faults, site
+from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.faults import Fault
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import behaviours_of_resources, fresh, privileges, stacks, tools
+from tests.local.instruments import control, faults
+from tests.local.instruments.faults import Fault
 from tests.outcome_schemas import faults as faults_of_document
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("laptop")]
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
 KEY = "offers/page 1.html"
 PATH = "/offers/page%201.html"
@@ -32,7 +33,7 @@ class Site:
     aws: LocalAws
     name: str
     bucket: str
-    distribution: site.Distribution
+    distribution: site.SampleDistribution
     outputs: dict[str, str]
     queue_url: str
     seen: set[str] = field(default_factory=set)
@@ -75,9 +76,9 @@ class Site:
 
 
 @pytest.fixture
-def verified(laptop: Laptop) -> Iterator[Site]:
+def verified(local: LocalEnvironment) -> Iterator[Site]:
     """A site whose edge holds the first version of a page."""
-    aws, name, bucket = laptop.aws, tools.new_name(), tools.new_name()
+    aws, name, bucket = local.aws, tools.new_name(), tools.new_name()
     site.create_bucket(aws, bucket)
     outputs = stacks.create(
         aws, name, {"BucketNames": bucket, "BatchWindowSeconds": "1", "VerifyAtEdge": "true", "MaxTries": "3"}
@@ -93,10 +94,10 @@ def verified(laptop: Laptop) -> Iterator[Site]:
 
 
 @pytest.fixture
-def clock(laptop: Laptop) -> Iterator[Any]:
+def clock(local: LocalEnvironment) -> Iterator[Any]:
     """Sets the emulator's clock ahead; true again afterwards."""
-    yield lambda ahead: control.tell(laptop.endpoint, "clock", {"ahead": ahead.total_seconds()})
-    control.tell(laptop.endpoint, "clock", {"ahead": 0})
+    yield lambda ahead: control.tell(local.endpoint, "clock", {"ahead": ahead.total_seconds()})
+    control.tell(local.endpoint, "clock", {"ahead": 0})
 
 
 @pytest.fixture

@@ -21,23 +21,23 @@ TRUST = {
 }
 
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """Seconds for what should happen, on a machine that has much else to do; nothing waits longer than it has to."""
 
 
-class Hurried(LocalAws):
+class PlainEmulator(LocalAws):
     """An emulator from which nobody expects that it ever does what it is asked: a short look is enough."""
 
 
-def patience(aws: LocalAws, hurried: float) -> float:
-    return hurried if isinstance(aws, Hurried) else PATIENCE
+def timeout(aws: LocalAws, hurried: float) -> float:
+    return hurried if isinstance(aws, PlainEmulator) else TIMEOUT_SECONDS
 
 
 def new_name() -> str:
     return f"n{uuid4().hex[:12]}"
 
 
-def eventually(holds: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+def eventually(holds: Callable[[], Any], seconds: float = TIMEOUT_SECONDS) -> Any:
     """The first truthy answer, or the last one when the time is up."""
     deadline = time.monotonic() + seconds
     while not (answer := holds()) and time.monotonic() < deadline:
@@ -85,7 +85,7 @@ def start(aws: LocalAws, machine_arn: str, document: Any = None) -> str:
     return str(started["executionArn"])
 
 
-def ended(aws: LocalAws, execution_arn: str, seconds: float = PATIENCE) -> Any:
+def ended(aws: LocalAws, execution_arn: str, seconds: float = TIMEOUT_SECONDS) -> Any:
     """What DescribeExecution says once the execution has ended, or of the running one when the time is up."""
 
     def described() -> Any:

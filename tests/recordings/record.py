@@ -104,7 +104,7 @@ def on_moto() -> Recording:
 
 
 def on_ministack(port: int = 14599) -> Recording:
-    """ministack as it comes, without the patches of `invalidations_cli.local`: it calls whatever a function raises a HandlerError."""
+    """Ministack without the patches of the local AWS: it calls whatever a function raises a HandlerError."""
     definition = re.sub(
         '"(Throttled|NoSuchDistribution|AccessDenied)"', '"Runtime.HandlerError"', DEFINITION.read_text()
     )

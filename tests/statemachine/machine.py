@@ -21,7 +21,7 @@ from tests.definition import ACCOUNT, REGION, ROOT, rendered
 from tests.statemachine import moto_seams
 from tests.statemachine.clock import Clock
 from tests.statemachine.moto_seams import Responses, TestCase
-from tests.statemachine.ran import Ran, Waited
+from tests.statemachine.recorded_execution import ObservedWait, RecordedExecution
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -30,7 +30,7 @@ NAME = "invalidation"
 """The state machine's name in the MockConfigFile."""
 ARN = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{NAME}"
 MOCK_CONFIG_FILE = ROOT / "tests" / "statemachine" / "MockConfigFile.json"
-PATIENCE_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0
 
 WaitHook = Callable[[str, float], None]
 
@@ -45,7 +45,7 @@ class Machine:
         self.clock = Clock()
         self._client = client
         self._numbers = itertools.count(1)
-        self._waits: list[tuple[str, Waited]] = []
+        self._waits: list[tuple[str, ObservedWait]] = []
         self._lock = threading.Lock()
         self.on_wait: WaitHook = lambda _state, _seconds: None
 
@@ -55,7 +55,7 @@ class Machine:
 
     def waited(self, arn: str, state: str, seconds: float) -> None:
         with self._lock:
-            self._waits.append((arn, Waited(state, seconds)))
+            self._waits.append((arn, ObservedWait(state, seconds)))
         self.clock.wait(seconds)
         self.on_wait(state, seconds)
 
@@ -76,15 +76,15 @@ class Machine:
     def reported(self) -> AbstractContextManager[None]:
         return execution_reports.reported(self._client)
 
-    def end(self, arn: str) -> Ran:
+    def end(self, arn: str) -> RecordedExecution:
         """Wait until an execution has ended, and read what it did."""
         execution = moto_seams.execution(arn)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while execution.status == "RUNNING":
             events = execution.to_history_output()["events"]
             assert time.monotonic() < deadline, f"{arn} goes on and on: {events[-3:]}"
             time.sleep(0.001)
-        return Ran(
+        return RecordedExecution(
             arn=arn,
             status=execution.status,
             output=execution.output,
@@ -94,7 +94,7 @@ class Machine:
             waits=tuple(waited for of, waited in self._waits if of == arn),
         )
 
-    def run(self, document: object, *, name: str = "", case: str = "") -> Ran:
+    def run(self, document: object, *, name: str = "", case: str = "") -> RecordedExecution:
         return self.end(self.start(document, name=name, case=case))
 
     def executions(self) -> list[str]:
@@ -160,26 +160,26 @@ class MockedMachine:
 
     def __init__(self) -> None:
         self._cases: dict[str, Mapping[str, Responses]] = {}
-        self._ran: dict[str, Ran] = {}
+        self._recorded: dict[str, RecordedExecution] = {}
         self.machine: Machine | None = None
 
     def load(self, name: str) -> TestCase:
         return TestCase(name, self._cases[name])
 
-    def run_with(self, responses: Mapping[str, Responses], document: object = None) -> Ran:
+    def run_with(self, responses: Mapping[str, Responses], document: object = None) -> RecordedExecution:
         """Run once with responses of one's own: state name -> its responses."""
         assert self.machine is not None
         name = f"Case{len(self._cases)}"
         self._cases[name] = responses
         return self.machine.run(document or {}, case=name)
 
-    def run(self, case: str) -> Ran:
+    def run(self, case: str) -> RecordedExecution:
         """Run a test case of the MockConfigFile; once, however many tests look at it."""
-        if case not in self._ran:
-            self._ran[case] = self.run_with(responses_of(case))
+        if case not in self._recorded:
+            self._recorded[case] = self.run_with(responses_of(case))
         elif self.machine is not None:
-            self.machine.note(self._ran[case].arn)
-        return self._ran[case]
+            self.machine.note(self._recorded[case].arn)
+        return self._recorded[case]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.statemachine.events import changed
-from tests.statemachine.ran import Ran
+from tests.statemachine.recorded_execution import RecordedExecution
 from tests.statemachine.stack import Stack
 
 _NUMBERS = itertools.count(1)
@@ -28,7 +28,7 @@ class Site:
         stack.machine.on_wait = lambda _state, _seconds: None
         return cls(stack, bucket, stack.distribution(bucket))
 
-    def put(self, key: str, **options: Any) -> Ran:
+    def put(self, key: str, **options: Any) -> RecordedExecution:
         """An object is put into the bucket; what the execution did that the event started."""
         return self.stack.run(changed(self.bucket, key), **options)
 

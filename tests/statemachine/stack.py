@@ -17,7 +17,7 @@ from tests.statemachine.edge import Edge, kept_by
 from tests.statemachine.functions import Functions, not_allowed, parameters, properties
 from tests.statemachine.machine import Machine
 from tests.statemachine.moto_seams import Responses, TestCase
-from tests.statemachine.ran import Ran
+from tests.statemachine.recorded_execution import RecordedExecution
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudfront.type_defs import DistributionConfigUnionTypeDef
@@ -46,7 +46,9 @@ class Stack:
     _cases: dict[str, Mapping[str, Responses]] = field(default_factory=dict)
     _told: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, document: object, *, name: str = "", mocked: Mapping[str, Responses] | None = None) -> Ran:
+    def run(
+        self, document: object, *, name: str = "", mocked: Mapping[str, Responses] | None = None
+    ) -> RecordedExecution:
         """Run an execution to its end, with mocked responses for some of its Tasks where they are given."""
         return self.machine.end(self.start(document, name=name, mocked=mocked))
 
@@ -74,25 +76,25 @@ class Stack:
         created = client.create_distribution(DistributionConfig=distribution_config(bucket, **config))
         return str(created["Distribution"]["Id"])
 
-    def notifications(self, ran: Ran) -> list[dict[str, Any]]:
+    def notifications(self, execution: RecordedExecution) -> list[dict[str, Any]]:
         """The notifications of an execution: subject, parsed body and attributes."""
         self._told += [
             {"subject": each["Subject"], "body": json.loads(each["Message"]), "attributes": each["MessageAttributes"]}
             for each in _messages(self.notifications_url)
         ]
-        return [each for each in self._told if each["body"]["execution"] == ran.arn]
+        return [each for each in self._told if each["body"]["execution"] == execution.arn]
 
-    def announcements(self, ran: Ran) -> list[dict[str, Any]]:
+    def announcements(self, execution: RecordedExecution) -> list[dict[str, Any]]:
         """The outcome events of an execution that came over the default bus. Those of others are dropped."""
-        return [each for each in _messages(self.announcements_url) if each["detail"]["execution"] == ran.arn]
+        return [each for each in _messages(self.announcements_url) if each["detail"]["execution"] == execution.arn]
 
     @property
     def table(self) -> DynamoBatchTable:
         return DynamoBatchTable(_client("dynamodb"), TABLE)
 
-    def batch(self, ran: Ran) -> Batch:
+    def batch(self, execution: RecordedExecution) -> Batch:
         """The record of the batch that an execution led."""
-        return read_batch(self.table, ran.output_of("Join Batch")["batchId"])
+        return read_batch(self.table, execution.output_of("Join Batch")["batchId"])
 
     def pending(self, bucket: str) -> int:
         """How many changes of a bucket wait for a batch."""

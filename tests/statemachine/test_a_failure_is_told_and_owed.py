@@ -30,43 +30,43 @@ Gone.__name__ = "Lambda.Unknown"
 @pytest.mark.parametrize(("state", "function"), LAMBDA_TASKS.items())
 def test_a_lost_answer_makes_no_second_invalidation_and_loses_none(site: Site, state: str, function: str) -> None:
     site.stack.functions.lose_answers(function, Gone("no answer"))
-    ran = site.put("a.html")
-    assert ran.errors(state) == ("Lambda.Unknown",)
-    assert (ran.status, site.invalidated, site.pending) == ("SUCCEEDED", [["/a.html"]], 0)
+    execution = site.put("a.html")
+    assert execution.errors(state) == ("Lambda.Unknown",)
+    assert (execution.status, site.invalidated, site.pending) == ("SUCCEEDED", [["/a.html"]], 0)
 
 
 def test_a_throttled_cloudfront_is_asked_again(site: Site) -> None:
     site.stack.functions.refuse(CREATE, "Throttling", times=2, about=site.distribution)
     site.stack.functions.refuse(GET, "ServiceUnavailable", 503, about=site.distribution)
-    ran = site.put("a.html")
-    assert ran.errors("Create Invalidation") == ("CloudFrontThrottled",) * 2
-    assert ran.errors("Get Invalidation") == ("CloudFrontUnavailable",)
-    assert (ran.status, len(site.invalidated)) == ("SUCCEEDED", 1)
+    execution = site.put("a.html")
+    assert execution.errors("Create Invalidation") == ("CloudFrontThrottled",) * 2
+    assert execution.errors("Get Invalidation") == ("CloudFrontUnavailable",)
+    assert (execution.status, len(site.invalidated)) == ("SUCCEEDED", 1)
 
 
 def test_listing_distributions_is_tried_again_as_well(site: Site) -> None:
     site.stack.functions.module("ResolveDistributionsFunction").CLOUDFRONT._serving._values.clear()
     site.stack.functions.refuse("cloudfront:ListDistributions", "Throttling")
-    ran = site.put("a.html")
-    assert ran.errors("Resolve Distributions") == ("CloudFrontThrottled",)
-    assert ran.status == "SUCCEEDED"
+    execution = site.put("a.html")
+    assert execution.errors("Resolve Distributions") == ("CloudFrontThrottled",)
+    assert execution.status == "SUCCEEDED"
 
 
 def test_too_many_in_progress_waits_for_room_and_then_goes_on(site: Site) -> None:
     site.stack.functions.refuse(CREATE, "TooManyInvalidationsInProgress", times=2, about=site.distribution)
-    ran = site.put("a.html")
-    assert ran.iterations[0][:6] == NO_ROOM * 2
-    assert (ran.status, len(site.invalidated)) == ("SUCCEEDED", 1)
+    execution = site.put("a.html")
+    assert execution.iterations[0][:6] == NO_ROOM * 2
+    assert (execution.status, len(site.invalidated)) == ("SUCCEEDED", 1)
 
 
 def test_no_room_until_the_deadline_leaves_the_batch_to_the_sweep(site: Site) -> None:
     site.stack.functions.refuse(CREATE, "TooManyInvalidationsInProgress", times=1_000, about=site.distribution)
     with site.stack.functions.with_environment("ResolveDistributionsFunction", ROOM_TIMEOUT_MINUTES="3"):
-        ran = site.put("a.html")
-    assert (ran.status, ran.error) == ("FAILED", "NoRoomInTime")
-    assert "RoomTimeoutMinutes" in ran.cause
-    assert 180 <= sum(ran.waited_in("Wait For Room")) <= 180 + max(ran.waited_in("Wait For Room"))
-    batch = site.stack.batch(ran)
+        execution = site.put("a.html")
+    assert (execution.status, execution.error) == ("FAILED", "NoRoomInTime")
+    assert "RoomTimeoutMinutes" in execution.cause
+    assert 180 <= sum(execution.waited_in("Wait For Room")) <= 180 + max(execution.waited_in("Wait For Room"))
+    batch = site.stack.batch(execution)
     assert (batch.state, batch.tries) == ("FROZEN", 1)
     assert batch.next_try_at is not None
     site.stack.functions.forgive()
@@ -74,11 +74,11 @@ def test_no_room_until_the_deadline_leaves_the_batch_to_the_sweep(site: Site) ->
 
 def test_access_denied_is_parked_and_told_with_what_to_grant(site: Site) -> None:
     site.stack.functions.refuse(CREATE, "AccessDenied", 403, about=site.distribution)
-    ran = site.put("a.html")
-    assert (ran.status, ran.error, ran.tries("Create Invalidation")) == ("FAILED", "AccessDenied", 1)
-    assert "cloudfront:CreateInvalidation" in ran.cause
-    assert site.stack.batch(ran).state == "PARKED"
-    (told,) = site.stack.notifications(ran)
+    execution = site.put("a.html")
+    assert (execution.status, execution.error, execution.tries("Create Invalidation")) == ("FAILED", "AccessDenied", 1)
+    assert "cloudfront:CreateInvalidation" in execution.cause
+    assert site.stack.batch(execution).state == "PARKED"
+    (told,) = site.stack.notifications(execution)
     assert told["subject"] == f"CloudFront invalidation FAILED: {site.bucket}, 1 change (AccessDenied)"
     assert told["body"]["parked"] is True
 
@@ -96,24 +96,27 @@ def test_what_was_parked_is_done_when_somebody_asks_for_it_again(site: Site) -> 
 def test_one_of_two_distributions_failing_is_told_and_only_it_is_tried_again(site: Site) -> None:
     other = site.stack.distribution(site.bucket)
     site.stack.functions.refuse(CREATE, "AccessDenied", 403, about=other)
-    ran = site.put("a.html")
-    assert (ran.status, ran.error) == ("FAILED", "AccessDenied")
-    assert sorted(iteration[-1] for iteration in ran.iterations) == ["Distribution Failed", "Distribution Invalidated"]
-    (told,) = site.stack.notifications(ran)
+    execution = site.put("a.html")
+    assert (execution.status, execution.error) == ("FAILED", "AccessDenied")
+    assert sorted(iteration[-1] for iteration in execution.iterations) == [
+        "Distribution Failed",
+        "Distribution Invalidated",
+    ]
+    (told,) = site.stack.notifications(execution)
     assert told["body"]["outcome"] == "PartlyFailed"
     assert {each["distributionId"]: each["state"] for each in told["body"]["targets"]} == {
         site.distribution: "COMPLETED",
         other: "PARKED",
     }
-    retried = site.stack.run({"retryBatch": site.stack.batch(ran).batch_id})
+    retried = site.stack.run({"retryBatch": site.stack.batch(execution).batch_id})
     assert (retried.status, len(retried.iterations)) == ("SUCCEEDED", 1)
     assert site.invalidated == site.stack.edge.paths(other) == [["/a.html"]]
 
 
 def test_a_distribution_that_is_gone_is_told_by_name(site: Site) -> None:
-    ran = site.stack.run({"distributionId": "E2QWRUHAPOMQZL", "paths": ["/a.html"]})
-    assert (ran.status, ran.error) == ("FAILED", "NoSuchDistribution")
-    (told,) = site.stack.notifications(ran)
+    execution = site.stack.run({"distributionId": "E2QWRUHAPOMQZL", "paths": ["/a.html"]})
+    assert (execution.status, execution.error) == ("FAILED", "NoSuchDistribution")
+    (told,) = site.stack.notifications(execution)
     assert told["subject"] == "CloudFront invalidation FAILED: E2QWRUHAPOMQZL, 1 path (NoSuchDistribution)"
 
 
@@ -121,27 +124,27 @@ def test_an_invalidation_that_never_completes_is_given_up_after_the_parameters_t
     site: Site,
 ) -> None:
     site.stack.edge.polls = 1_000
-    ran = site.put("a.html")
-    assert (ran.status, ran.error) == ("FAILED", "InvalidationTimedOut")
-    waits = ran.waited_in("Wait For Invalidation")
+    execution = site.put("a.html")
+    assert (execution.status, execution.error) == ("FAILED", "InvalidationTimedOut")
+    waits = execution.waited_in("Wait For Invalidation")
     assert 30 * 60 <= sum(waits) <= 30 * 60 + max(waits)
-    assert len(ran.history) < 600
-    batch = site.stack.batch(ran)
+    assert len(execution.history) < 600
+    batch = site.stack.batch(execution)
     assert (batch.state, batch.tries) == ("FROZEN", 1)
 
 
 def test_a_notification_that_sns_does_not_take_fails_the_run_though_the_edge_is_fresh(site: Site) -> None:
     site.stack.functions.refuse("sns:Publish", "KMSDisabled", times=6)
-    ran = site.put("a.html")
-    assert (ran.status, ran.error, ran.tries("Notify")) == ("FAILED", NotificationFailed.__name__, 6)
-    assert ran.states[-1] == "Notification Failed"
-    assert site.stack.batch(ran).outcome == "Completed"
+    execution = site.put("a.html")
+    assert (execution.status, execution.error, execution.tries("Notify")) == ("FAILED", NotificationFailed.__name__, 6)
+    assert execution.states[-1] == "Notification Failed"
+    assert site.stack.batch(execution).outcome == "Completed"
 
 
 def test_an_event_that_the_bus_does_not_take_is_told_in_the_notification(site: Site) -> None:
     never = {"0-5": {"Throw": {"Error": "EventBridge.FailedEntry", "Cause": "InternalFailure"}}}
-    ran = site.put("a.html", mocked={"Announce Outcome": never})
-    assert (ran.status, ran.error) == ("FAILED", "EventBridge.FailedEntry")
-    (told,) = site.stack.notifications(ran)
+    execution = site.put("a.html", mocked={"Announce Outcome": never})
+    assert (execution.status, execution.error) == ("FAILED", "EventBridge.FailedEntry")
+    (told,) = site.stack.notifications(execution)
     assert (told["body"]["outcome"], told["body"]["announceError"]) == ("Completed", "EventBridge.FailedEntry")
-    assert site.stack.batch(ran).outcome == "Completed"
+    assert site.stack.batch(execution).outcome == "Completed"

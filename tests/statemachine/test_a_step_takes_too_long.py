@@ -15,12 +15,12 @@ def test_a_step_that_does_not_end_is_tried_twice_more_and_then_told_and_owed() -
     with stacks.deployed(hasty) as stack:
         site = Site.create(stack)
         stack.functions.hang(FUNCTION, times=3)
-        ran = site.put("a.html")
-        (told,) = stack.notifications(ran)
-        retried = stack.run({"retryBatch": stack.batch(ran).batch_id})
+        execution = site.put("a.html")
+        (told,) = stack.notifications(execution)
+        retried = stack.run({"retryBatch": stack.batch(execution).batch_id})
         assert (retried.status, site.invalidated) == ("SUCCEEDED", [["/a.html"]])
-    assert ran.errors(STEP) == ("States.Timeout",) * 3
+    assert execution.errors(STEP) == ("States.Timeout",) * 3
     assert told["body"]["error"] == "States.Timeout"
     assert told["body"]["message"] == "the step did not end within its time limit, nor did its retries"
     # The names that begin with States. are Step Functions' own: a Fail state must not use them.
-    assert (ran.status, ran.error) == ("FAILED", "Timeout")
+    assert (execution.status, execution.error) == ("FAILED", "Timeout")

@@ -30,29 +30,29 @@ BAD = {
 
 @pytest.mark.parametrize(("document", "told"), BAD.values(), ids=BAD)
 def test_bad_input_ends_in_the_fail_state_as_an_invalid_request(stack: Stack, document: object, told: str) -> None:
-    ran = stack.run(document)
-    assert (ran.status, ran.error, ran.states[-1]) == ("FAILED", "InvalidRequest", "Batch Failed")
-    assert told in ran.cause
-    assert "Traceback" not in ran.cause
-    assert len(ran.cause) < 1_000
-    assert ran.errors("Join Batch") == ()
+    execution = stack.run(document)
+    assert (execution.status, execution.error, execution.states[-1]) == ("FAILED", "InvalidRequest", "Batch Failed")
+    assert told in execution.cause
+    assert "Traceback" not in execution.cause
+    assert len(execution.cause) < 1_000
+    assert execution.errors("Join Batch") == ()
 
 
 def test_a_rejected_request_is_notified_and_announced(stack: Stack) -> None:
-    ran = stack.run({"nonsense": True}, name="by-mistake")
-    (told,) = stack.notifications(ran)
+    execution = stack.run({"nonsense": True}, name="by-mistake")
+    (told,) = stack.notifications(execution)
     assert told["subject"] == "Request rejected: by-mistake (InvalidRequest)"
     assert told["body"]["outcome"] == "Rejected"
-    (event,) = stack.announcements(ran)
+    (event,) = stack.announcements(execution)
     assert event["detail-type"] == "CloudFront Invalidation Failed"
 
 
 def test_one_wrong_event_of_a_list_is_told_and_the_others_go_on_in_an_execution_of_their_own(site: Site) -> None:
     before = set(site.stack.machine.executions())
-    ran = site.stack.run([changed(site.bucket, "a.html"), {"source": "aws.s3"}, changed(site.bucket, "b.html")])
-    (others,) = set(site.stack.machine.executions()) - before - {ran.arn}
-    assert (ran.status, ran.error) == ("FAILED", "InvalidRequest")
-    assert ran.cause.startswith("event 2 of 3: detail-type is missing")
-    assert others.rsplit(":", 1)[-1] in ran.cause
+    execution = site.stack.run([changed(site.bucket, "a.html"), {"source": "aws.s3"}, changed(site.bucket, "b.html")])
+    (others,) = set(site.stack.machine.executions()) - before - {execution.arn}
+    assert (execution.status, execution.error) == ("FAILED", "InvalidRequest")
+    assert execution.cause.startswith("event 2 of 3: detail-type is missing")
+    assert others.rsplit(":", 1)[-1] in execution.cause
     assert site.stack.machine.end(others).status == "SUCCEEDED"
     assert site.invalidated == [["/a.html", "/b.html"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invalidation.batches.head import Window, pause, resume
 from tests.statemachine.events import changed
-from tests.statemachine.ran import Ran
+from tests.statemachine.recorded_execution import RecordedExecution
 from tests.statemachine.site import Site
 from tests.statemachine.stack import Stack
 
@@ -12,10 +12,12 @@ LEADING = "Wait For Batch To Close"
 WINDOW_SECONDS = 10.0
 
 
-def _while_a_leader_waits(site: Site, key: str, *, then: list[str], after: float = 0.0) -> tuple[Ran, list[Ran]]:
+def _while_a_leader_waits(
+    site: Site, key: str, *, then: list[str], after: float = 0.0
+) -> tuple[RecordedExecution, list[RecordedExecution]]:
     """A leader that has to wait, and what the executions did that were started while it waited."""
     site.put("first.html")
-    meanwhile: list[Ran] = []
+    meanwhile: list[RecordedExecution] = []
 
     def on_wait(state: str, _seconds: float) -> None:
         if state == LEADING and not meanwhile:
@@ -29,8 +31,10 @@ def _while_a_leader_waits(site: Site, key: str, *, then: list[str], after: float
 
 def test_what_changes_while_a_leader_waits_joins_its_batch(site: Site) -> None:
     leader, followers = _while_a_leader_waits(site, "a.html", then=["b.html", "a.html"])
-    assert [(ran.status, ran.states[-1]) for ran in followers] == [("SUCCEEDED", "Joined Open Batch")] * 2
-    assert {ran.output["leader"] for ran in followers} == {leader.arn}
+    assert [(execution.status, execution.states[-1]) for execution in followers] == [
+        ("SUCCEEDED", "Joined Open Batch")
+    ] * 2
+    assert {execution.output["leader"] for execution in followers} == {leader.arn}
     assert site.invalidated == [["/first.html"], ["/a.html", "/b.html"]]
     assert (leader.output["outcome"]["changes"], site.pending) == (3, 0)
 
@@ -51,15 +55,15 @@ def test_a_leader_that_is_taken_for_dead_hands_its_batch_to_the_next_and_ends_we
 
 
 def test_a_leader_that_is_asked_for_where_nothing_waits_ends_without_an_invalidation(site: Site) -> None:
-    ran = site.stack.run({"lead": site.bucket})
-    assert (ran.status, ran.states[-1]) == ("SUCCEEDED", "Covered By Another Batch")
-    assert (ran.output["closed"]["status"], site.invalidated) == ("EMPTY", [])
+    execution = site.stack.run({"lead": site.bucket})
+    assert (execution.status, execution.states[-1]) == ("SUCCEEDED", "Covered By Another Batch")
+    assert (execution.output["closed"]["status"], site.invalidated) == ("EMPTY", [])
 
 
 def test_a_paused_bucket_keeps_its_changes_until_it_is_resumed(site: Site) -> None:
     pause(site.stack.table, site.bucket)
-    ran = site.put("a.html")
-    assert (ran.status, ran.states[-1]) == ("SUCCEEDED", "Bucket Paused")
+    execution = site.put("a.html")
+    assert (execution.status, execution.states[-1]) == ("SUCCEEDED", "Bucket Paused")
     assert (site.invalidated, site.pending) == ([], 1)
     assert resume(site.stack.table, site.bucket, Window(), site.stack.machine.clock.now)
     site.stack.run({"lead": site.bucket})
@@ -70,39 +74,39 @@ def test_a_bucket_that_is_paused_while_its_leader_waits_keeps_its_changes_too(si
     site.stack.machine.on_wait = lambda state, _seconds: (
         pause(site.stack.table, site.bucket) if state == LEADING else None
     )
-    ran = site.put("a.html")
-    assert (ran.status, ran.states[-1], site.pending) == ("SUCCEEDED", "Bucket Paused", 1)
+    execution = site.put("a.html")
+    assert (execution.status, execution.states[-1], site.pending) == ("SUCCEEDED", "Bucket Paused", 1)
 
 
 def test_with_batching_off_every_change_is_a_batch_of_its_own(site: Site) -> None:
     with site.stack.functions.with_environment("JoinBatchFunction", BATCH_WINDOW_SECONDS="0"):
         runs = [site.put(key) for key in ("a.html", "b.html")]
-    assert [ran.waited_in(LEADING) for ran in runs] == [[0], [0]]
+    assert [execution.waited_in(LEADING) for execution in runs] == [[0], [0]]
     assert site.invalidated == [["/a.html"], ["/b.html"]]
 
 
 def test_a_list_of_events_of_one_bucket_is_one_batch(site: Site) -> None:
-    ran = site.stack.run([changed(site.bucket, key) for key in ("a.html", "b.html", "c.html")])
-    assert (ran.status, site.invalidated) == ("SUCCEEDED", [["/a.html", "/b.html", "/c.html"]])
+    execution = site.stack.run([changed(site.bucket, key) for key in ("a.html", "b.html", "c.html")])
+    assert (execution.status, site.invalidated) == ("SUCCEEDED", [["/a.html", "/b.html", "/c.html"]])
 
 
 def test_a_list_of_events_of_several_buckets_starts_a_leader_for_each_other_bucket(stack: Stack) -> None:
     one, other = Site.create(stack), Site.create(stack)
     before = set(stack.machine.executions())
-    ran = stack.run([changed(one.bucket, "a.html"), changed(other.bucket, "b.html")])
-    (started,) = set(stack.machine.executions()) - before - {ran.arn}
-    assert (stack.machine.end(started).status, ran.status) == ("SUCCEEDED", "SUCCEEDED")
+    execution = stack.run([changed(one.bucket, "a.html"), changed(other.bucket, "b.html")])
+    (started,) = set(stack.machine.executions()) - before - {execution.arn}
+    assert (stack.machine.end(started).status, execution.status) == ("SUCCEEDED", "SUCCEEDED")
     assert (one.invalidated, other.invalidated) == ([["/a.html"]], [["/b.html"]])
     assert (one.pending, other.pending) == (0, 0)
 
 
 def test_a_storm_of_changes_becomes_few_paths_that_cover_them_all(site: Site) -> None:
     keys = [f"assets/v2/{number}.js" for number in range(40)]
-    ran = site.stack.run([changed(site.bucket, key) for key in keys])
+    execution = site.stack.run([changed(site.bucket, key) for key in keys])
     (paths,) = site.invalidated
     assert len(paths) <= 10
     prefixes = tuple(path.removesuffix("*") for path in paths)
     assert all(f"/{key}".startswith(prefixes) for key in keys)
-    (target,) = ran.output["outcome"]["targets"]
+    (target,) = execution.output["outcome"]["targets"]
     assert sum(each["asked"] for each in target["widened"]) <= 40
     assert target["wildcards"] <= 5

@@ -28,11 +28,11 @@ def test_with_every_distribution_failing_in_its_own_words_the_state_stays_within
     payload["targets"] = [{"distributionId": f"E{number:031}"} for number in range(MAX_TARGETS_AT_ONCE)]
     payload["count"] = MAX_TARGETS_AT_ONCE
     create = {f"0-{MAX_TARGETS_AT_ONCE - 1}": denied}
-    ran = mocked.run_with({**everything, "Resolve Distributions": resolved, "Create Invalidation": create})
-    (handed_over,) = ran.payloads("Finish Batch")
+    execution = mocked.run_with({**everything, "Resolve Distributions": resolved, "Create Invalidation": create})
+    (handed_over,) = execution.payloads("Finish Batch")
     assert len(handed_over["state"]["results"]) == MAX_TARGETS_AT_ONCE
     assert len(json.dumps(handed_over)) < MAX_STATE_BYTES
-    assert (ran.status, ran.error) == ("FAILED", "AccessDenied")
+    assert (execution.status, execution.error) == ("FAILED", "AccessDenied")
 
 
 def test_an_execution_reaches_its_time_limit_before_its_history_is_full(mocked: MockedMachine) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.definition import rendered, states, transitions
 from tests.statemachine.machine import MockedMachine, case_names, responses_of
-from tests.statemachine.ran import covered
+from tests.statemachine.recorded_execution import covered
 
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 COMPLETED, BATCH_FAILED = "Batch Completed", "Batch Failed"
@@ -78,8 +78,8 @@ def test_every_state_is_entered_and_every_transition_is_taken_by_some_case(mocke
 
 @each_case
 def test_a_case_ends_where_it_should(mocked: MockedMachine, case: str) -> None:
-    ran = mocked.run(case)
-    assert (ran.status, ran.error, ran.states[-1]) == ENDS[case]
+    execution = mocked.run(case)
+    assert (execution.status, execution.error, execution.states[-1]) == ENDS[case]
 
 
 @each_case
@@ -89,18 +89,18 @@ def test_a_case_takes_only_transitions_that_the_definition_allows(mocked: Mocked
 
 @each_case
 def test_a_case_uses_up_its_mocked_responses(mocked: MockedMachine, case: str) -> None:
-    ran = mocked.run(case)
+    execution = mocked.run(case)
     for state, responses in responses_of(case).items():
         given = sum(int(numbers.rpartition("-")[2]) - int(numbers.partition("-")[0]) + 1 for numbers in responses)
-        assert ran.tries(state) == given, state
+        assert execution.tries(state) == given, state
 
 
 @each_case
 def test_a_failed_case_gives_a_cause_that_a_person_can_read(mocked: MockedMachine, case: str) -> None:
-    ran = mocked.run(case)
-    assert bool(ran.cause) == (ran.status == FAILED)
-    assert "Traceback" not in ran.cause
-    assert not ran.cause.startswith("{"), "the JSON in which Lambda wraps a function's error"
+    execution = mocked.run(case)
+    assert bool(execution.cause) == (execution.status == FAILED)
+    assert "Traceback" not in execution.cause
+    assert not execution.cause.startswith("{"), "the JSON in which Lambda wraps a function's error"
 
 
 def test_a_notification_that_fails_gives_the_words_of_the_function_or_says_that_there_are_none(
@@ -114,18 +114,18 @@ def test_a_notification_that_fails_gives_the_words_of_the_function_or_says_that_
 
 
 def test_the_happy_path_goes_through_its_states_in_order(mocked: MockedMachine) -> None:
-    ran = mocked.run("HappyPath")
-    assert ran.states == (*BEFORE_THE_MAP, *CREATED, *POLL, "Distribution Invalidated", *ENDING, COMPLETED)
-    assert ran.output["outcome"]["outcome"] == "Completed"
-    assert [waited.seconds for waited in ran.waits if waited.state == "Wait For Invalidation"] == [5]
+    execution = mocked.run("HappyPath")
+    assert execution.states == (*BEFORE_THE_MAP, *CREATED, *POLL, "Distribution Invalidated", *ENDING, COMPLETED)
+    assert execution.output["outcome"]["outcome"] == "Completed"
+    assert [waited.seconds for waited in execution.waits if waited.state == "Wait For Invalidation"] == [5]
 
 
 def test_slow_completion_polls_until_it_is_completed_and_waits_as_long_as_the_function_says(
     mocked: MockedMachine,
 ) -> None:
-    ran = mocked.run("SlowCompletion")
-    assert ran.iterations == ((*CREATED, *POLL * 4, "Distribution Invalidated"),)
-    assert ran.waited_in("Wait For Invalidation") == [5, 5, 10, 20]
+    execution = mocked.run("SlowCompletion")
+    assert execution.iterations == ((*CREATED, *POLL * 4, "Distribution Invalidated"),)
+    assert execution.waited_in("Wait For Invalidation") == [5, 5, 10, 20]
 
 
 def test_an_invalidation_that_is_completed_when_it_is_created_is_not_polled(mocked: MockedMachine) -> None:
@@ -133,30 +133,30 @@ def test_an_invalidation_that_is_completed_when_it_is_created_is_not_polled(mock
 
 
 def test_a_throttled_call_is_tried_again_in_the_same_state(mocked: MockedMachine) -> None:
-    ran = mocked.run("ThrottledThenFine")
-    assert ran.errors("Create Invalidation") == ("CloudFrontThrottled",) * 3
-    assert ran.errors("Get Invalidation") == ("CloudFrontThrottled",)
-    assert ran.iterations == ((*CREATED, *POLL, "Distribution Invalidated"),)
+    execution = mocked.run("ThrottledThenFine")
+    assert execution.errors("Create Invalidation") == ("CloudFrontThrottled",) * 3
+    assert execution.errors("Get Invalidation") == ("CloudFrontThrottled",)
+    assert execution.iterations == ((*CREATED, *POLL, "Distribution Invalidated"),)
 
 
 def test_a_call_that_stays_throttled_waits_for_room_like_one_that_finds_none(mocked: MockedMachine) -> None:
-    ran = mocked.run("ThrottledBeyondItsRetries")
-    assert ran.errors("Create Invalidation") == ("CloudFrontThrottled",) * 5
-    assert ran.iterations == ((*NO_ROOM, *CREATED, *POLL, "Distribution Invalidated"),)
+    execution = mocked.run("ThrottledBeyondItsRetries")
+    assert execution.errors("Create Invalidation") == ("CloudFrontThrottled",) * 5
+    assert execution.iterations == ((*NO_ROOM, *CREATED, *POLL, "Distribution Invalidated"),)
 
 
 def test_too_many_in_progress_waits_longer_each_time_without_using_up_retries(mocked: MockedMachine) -> None:
-    ran = mocked.run("TooManyInProgressThenFine")
-    assert ran.iterations == ((*NO_ROOM * 3, *CREATED, *POLL, "Distribution Invalidated"),)
-    waits = ran.waited_in("Wait For Room")
+    execution = mocked.run("TooManyInProgressThenFine")
+    assert execution.iterations == ((*NO_ROOM * 3, *CREATED, *POLL, "Distribution Invalidated"),)
+    waits = execution.waited_in("Wait For Room")
     assert all(5 <= seconds <= ceiling for seconds, ceiling in zip(waits, (15, 30, 45), strict=True))
 
 
 @pytest.mark.parametrize("case", ["AccessDenied", "NoSuchDistribution", "NoRoomInTime"])
 def test_a_permanent_error_is_not_tried_again_by_the_machine(mocked: MockedMachine, case: str) -> None:
-    ran = mocked.run(case)
-    assert ran.errors("Create Invalidation").count(case) == 1
-    assert ran.iterations[0][-1] == "Distribution Failed"
+    execution = mocked.run(case)
+    assert execution.errors("Create Invalidation").count(case) == 1
+    assert execution.iterations[0][-1] == "Distribution Failed"
 
 
 def test_the_failure_of_a_distribution_is_told_by_its_name_to_finish_batch(mocked: MockedMachine) -> None:
@@ -171,17 +171,20 @@ def test_the_failure_of_a_distribution_is_told_by_its_name_to_finish_batch(mocke
 
 
 def test_one_distribution_failing_does_not_stop_the_other(mocked: MockedMachine) -> None:
-    ran = mocked.run("OneOfTwoDistributionsFails")
-    assert sorted(iteration[-1] for iteration in ran.iterations) == ["Distribution Failed", "Distribution Invalidated"]
-    (payload,) = ran.payloads("Finish Batch")
+    execution = mocked.run("OneOfTwoDistributionsFails")
+    assert sorted(iteration[-1] for iteration in execution.iterations) == [
+        "Distribution Failed",
+        "Distribution Invalidated",
+    ]
+    (payload,) = execution.payloads("Finish Batch")
     assert sorted(each["outcome"] for each in payload["state"]["results"]) == ["Failed", "Invalidated"]
-    assert (ran.status, ran.error) == ("FAILED", "AccessDenied")
+    assert (execution.status, execution.error) == ("FAILED", "AccessDenied")
 
 
 def test_an_invalidation_that_never_completes_ends_the_polling(mocked: MockedMachine) -> None:
-    ran = mocked.run("NeverCompletes")
+    execution = mocked.run("NeverCompletes")
     polls_without_an_end = (*CREATED, *POLL * 3, "Wait For Invalidation", "Get Invalidation", "Distribution Failed")
-    assert ran.iterations == (polls_without_an_end,)
+    assert execution.iterations == (polls_without_an_end,)
 
 
 @pytest.mark.parametrize("case", ["Follower", "Ignored", "Paused", "NothingOwed"])
@@ -207,33 +210,33 @@ FAILURES_OUTSIDE_THE_MAP = {
 def test_a_failed_step_is_written_down_announced_and_told(
     mocked: MockedMachine, case: str, state: str, tries: int
 ) -> None:
-    ran = mocked.run(case)
-    assert ran.tries(state) == tries
-    assert ran.states[ran.states.index(state) + 1 :] == (*ENDING, BATCH_FAILED)
+    execution = mocked.run(case)
+    assert execution.tries(state) == tries
+    assert execution.states[execution.states.index(state) + 1 :] == (*ENDING, BATCH_FAILED)
 
 
 def test_a_rejected_request_is_written_down_announced_and_told(mocked: MockedMachine) -> None:
-    ran = mocked.run("Rejected")
-    assert ran.states == ("Join Batch", "Leads The Batch?", *ENDING, BATCH_FAILED)
-    (payload,) = ran.payloads("Finish Batch")
+    execution = mocked.run("Rejected")
+    assert execution.states == ("Join Batch", "Leads The Batch?", *ENDING, BATCH_FAILED)
+    (payload,) = execution.payloads("Finish Batch")
     assert payload["state"]["failure"]["error"] == "InvalidRequest"
 
 
 def test_when_finishing_fails_people_are_told_all_the_same(mocked: MockedMachine) -> None:
-    ran = mocked.run("FinishFails")
-    assert ran.tries("Finish Batch") == 7
-    assert ran.states[-4:] == ("Finish Batch", "Notify", "All Completed?", BATCH_FAILED)
+    execution = mocked.run("FinishFails")
+    assert execution.tries("Finish Batch") == 7
+    assert execution.states[-4:] == ("Finish Batch", "Notify", "All Completed?", BATCH_FAILED)
 
 
 def test_an_event_that_is_never_taken_is_told_in_the_notification(mocked: MockedMachine) -> None:
-    ran = mocked.run("AnnouncingFails")
-    assert ran.tries("Announce Outcome") == 6
-    (payload,) = ran.payloads("Notify")
+    execution = mocked.run("AnnouncingFails")
+    assert execution.tries("Announce Outcome") == 6
+    (payload,) = execution.payloads("Notify")
     assert payload["state"]["announceFailure"]["Error"] == "EventBridge.FailedEntry"
     assert payload["state"]["outcome"]["outcome"] == "Completed"
 
 
 def test_a_notification_that_is_never_taken_fails_the_run_after_its_retries(mocked: MockedMachine) -> None:
-    ran = mocked.run("NotificationFails")
-    assert ran.tries("Notify") == 6
-    assert "SNS did not take the notification" in ran.cause
+    execution = mocked.run("NotificationFails")
+    assert execution.tries("Notify") == 6
+    assert "SNS did not take the notification" in execution.cause

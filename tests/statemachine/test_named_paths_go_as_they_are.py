@@ -6,37 +6,37 @@ from invalidation.batches.targets import read_target as target_of
 from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_IN_PROGRESS
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.history import Ending
-from tests.statemachine.ran import Ran
+from tests.statemachine.recorded_execution import RecordedExecution
 from tests.statemachine.site import Site
 
 CREATE = "cloudfront:CreateInvalidation"
 WILDCARDS = [f"/{number:02}/*" for number in range(40)]
 
 
-def asked(site: Site, paths: list[str], **options: bool) -> Ran:
+def asked(site: Site, paths: list[str], **options: bool) -> RecordedExecution:
     return site.stack.run({"distributionId": site.distribution, "paths": paths, **options})
 
 
 def test_each_part_waits_until_there_is_room_and_nothing_is_sent_twice_or_widened(site: Site) -> None:
     for first in (WILDCARDS[15], WILDCARDS[30]):  # the second part, and the third
         site.stack.functions.refuse(CREATE, "TooManyInvalidationsInProgress", times=2, about=first)
-    ran = asked(site, [*WILDCARDS, "/index.html"])
-    assert (ran.status, ran.iterations[0].count("Wait For Room")) == ("SUCCEEDED", 4)
+    execution = asked(site, [*WILDCARDS, "/index.html"])
+    assert (execution.status, execution.iterations[0].count("Wait For Room")) == ("SUCCEEDED", 4)
     assert site.invalidated == [WILDCARDS[:15], WILDCARDS[15:30], [*WILDCARDS[30:], "/index.html"]]
     assert max(len(part) for part in site.invalidated[:2]) == MAX_WILDCARDS_IN_PROGRESS
-    (target,) = ran.output["outcome"]["targets"]
+    (target,) = execution.output["outcome"]["targets"]
     assert (target["paths"], target["wildcards"], "widened" in target) == (41, 40, False)
     assert target["invalidationIds"] == site.stack.edge.ids(site.distribution)
 
 
 def test_what_is_beyond_that_is_merged_and_told_in_the_notification_the_audit_and_to_who_asked(site: Site) -> None:
     paths = [f"/{number:03}/*" for number in range(MAX_WILDCARDS_BY_HAND)]
-    ran = asked(site, [*paths, "/000-b/*"], dryRun=True)
-    (told,) = site.stack.notifications(ran)
+    execution = asked(site, [*paths, "/000-b/*"], dryRun=True)
+    (told,) = site.stack.notifications(execution)
     (target,) = told["body"]["targets"]
     assert (target["wildcards"], target["widened"]) == (150, [{"path": "/000*", "asked": 2}])
-    recorded = target_of(site.stack.table, ran.output["outcome"]["batchId"], site.distribution)
+    recorded = target_of(site.stack.table, execution.output["outcome"]["batchId"], site.distribution)
     assert recorded.plan is not None
     assert recorded.plan.widened == (("/000*", 2),)
-    lines = list(lines_of([Ending(ran.arn, ran.status, outcome=ran.output["outcome"])]))
+    lines = list(lines_of([Ending(execution.arn, execution.status, outcome=execution.output["outcome"])]))
     assert any("150 paths (150 wildcards)  /000* stands for 2" in line for line in lines)

@@ -61,9 +61,9 @@ def _failing(state: str, *errors: str) -> dict[str, Responses]:
 
 @pytest.mark.parametrize("retrier", list(_retriers()), ids=lambda retrier: f"{retrier.state}-{retrier.errors[0]}")
 def test_errors_that_pass_within_the_attempts_are_not_noticed(mocked: MockedMachine, retrier: Retrier) -> None:
-    ran = mocked.run_with(_failing(retrier.state, *retrier.errors))
-    assert (ran.status, ran.errors(retrier.state)) == ("SUCCEEDED", retrier.errors)
-    pauses = ran.waited_in(retrier.state)
+    execution = mocked.run_with(_failing(retrier.state, *retrier.errors))
+    assert (execution.status, execution.errors(retrier.state)) == ("SUCCEEDED", retrier.errors)
+    pauses = execution.waited_in(retrier.state)
     assert len(pauses) == len(retrier.errors)
     assert max(pauses) <= retrier.longest
 

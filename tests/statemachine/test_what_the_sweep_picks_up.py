@@ -24,19 +24,19 @@ def site() -> Iterator[Site]:
 def test_the_sweep_finds_the_invalidation_that_was_given_up_and_pays_for_no_second_one(site: Site) -> None:
     site.stack.edge.polls = 8
     with site.stack.functions.with_environment("CreateInvalidationFunction", COMPLETION_TIMEOUT_MINUTES="1"):
-        ran = site.put("a.html")
-    assert ran.error == "InvalidationTimedOut"
+        execution = site.put("a.html")
+    assert execution.error == "InvalidationTimedOut"
     site.stack.machine.clock.wait(TEN_MINUTES)
     swept = site.stack.sweep()
     assert [each["why"] for each in swept["started"]] == ["try 2 is due"]
-    assert (site.stack.batch(ran).outcome, site.invalidated) == ("Completed", [["/a.html"]])
+    assert (site.stack.batch(execution).outcome, site.invalidated) == ("Completed", [["/a.html"]])
 
 
 def test_a_change_that_was_never_accepted_is_replayed_from_the_executions_input(site: Site) -> None:
     site.stack.functions.fail("JoinBatchFunction", *[throttled() for _ in range(7)])
-    ran = site.put("a.html")
-    assert (ran.status, ran.error) == ("FAILED", "Lambda.TooManyRequestsException")
-    assert len(site.stack.notifications(ran)) == 1
+    execution = site.put("a.html")
+    assert (execution.status, execution.error) == ("FAILED", "Lambda.TooManyRequestsException")
+    assert len(site.stack.notifications(execution)) == 1
     assert (site.invalidated, site.pending) == ([], 0)
     (started,) = site.stack.sweep()["started"]
     assert started["name"].startswith("replay-1-")
@@ -46,17 +46,17 @@ def test_a_change_that_was_never_accepted_is_replayed_from_the_executions_input(
 
 def test_a_batch_table_that_takes_no_change_fails_the_run_by_name(site: Site) -> None:
     site.stack.functions.refuse("dynamodb:BatchWriteItem", "ThrottlingException", times=7)
-    ran = site.put("a.html")
-    assert (ran.error, ran.tries("Join Batch")) == ("ChangesNotAccepted", 7)
-    assert ran.states == ("Join Batch", *ENDING, "Batch Failed")
+    execution = site.put("a.html")
+    assert (execution.error, execution.tries("Join Batch")) == ("ChangesNotAccepted", 7)
+    assert execution.states == ("Join Batch", *ENDING, "Batch Failed")
     site.stack.sweep()
     assert site.invalidated == [["/a.html"]]
 
 
 def test_a_failed_close_leaves_the_change_to_the_sweep(site: Site) -> None:
     site.stack.functions.fail("CloseBatchFunction", *[throttled() for _ in range(7)])
-    ran = site.put("a.html")
-    assert (ran.status, ran.error, site.pending) == ("FAILED", "Lambda.TooManyRequestsException", 1)
+    execution = site.put("a.html")
+    assert (execution.status, execution.error, site.pending) == ("FAILED", "Lambda.TooManyRequestsException", 1)
     site.stack.machine.clock.wait(TEN_MINUTES)
     assert [each["why"] for each in site.stack.sweep()["started"]] == ["changes wait without a leader"]
     assert (site.invalidated, site.pending) == ([["/a.html"]], 0)
@@ -64,17 +64,17 @@ def test_a_failed_close_leaves_the_change_to_the_sweep(site: Site) -> None:
 
 def test_a_failed_finish_is_told_and_finished_by_the_sweep(site: Site) -> None:
     site.stack.functions.fail("FinishBatchFunction", *[throttled() for _ in range(7)])
-    ran = site.put("a.html")
-    assert (ran.status, ran.error) == ("FAILED", "Lambda.TooManyRequestsException")
-    assert ran.states[-4:] == ("Finish Batch", "Notify", "All Completed?", "Batch Failed")
-    assert len(site.stack.notifications(ran)) == 1
+    execution = site.put("a.html")
+    assert (execution.status, execution.error) == ("FAILED", "Lambda.TooManyRequestsException")
+    assert execution.states[-4:] == ("Finish Batch", "Notify", "All Completed?", "Batch Failed")
+    assert len(site.stack.notifications(execution)) == 1
     assert [each["why"] for each in site.stack.sweep()["started"]] == ["its execution ended without finishing it"]
-    assert (site.stack.batch(ran).outcome, site.invalidated) == ("Completed", [["/a.html"]])
+    assert (site.stack.batch(execution).outcome, site.invalidated) == ("Completed", [["/a.html"]])
 
 
 def test_a_retry_of_a_batch_that_does_not_exist_is_rejected_and_not_replayed(site: Site) -> None:
-    ran = site.stack.run({"retryBatch": "20261112T091401Z-5f2b8c41d0"})
-    assert (ran.status, ran.error) == ("FAILED", "BatchNotFound")
-    (told,) = site.stack.notifications(ran)
+    execution = site.stack.run({"retryBatch": "20261112T091401Z-5f2b8c41d0"})
+    assert (execution.status, execution.error) == ("FAILED", "BatchNotFound")
+    (told,) = site.stack.notifications(execution)
     assert told["body"]["outcome"] == "Rejected"
     assert site.stack.sweep()["started"] == []

@@ -1,4 +1,4 @@
-"""The template's own part in upgrades: the records outlive the stack unless a parameter says otherwise, on a laptop."""
+"""The template's own part in upgrades: records outlive the stack unless a parameter says otherwise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from invalidation.batches.queries import batches_of_bucket
 from invalidations_cli.local import server, site
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.package import lambda_interpreter
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 from tests.definition import template
 from tests.local import fresh, stacks
 from tests.local.tools import eventually, executions
@@ -24,7 +24,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
-    settings = Settings(
+    settings = LocalSettings(
         lambda_python=str(lambda_interpreter()), handlers_at_once=2, wait_scale=0.2, invalidation_seconds=0.5
     )
     with server.running(settings, server.free_port()) as there:

@@ -2,7 +2,7 @@
 
 Each module says what is wrong, has one `apply(settings)`, and takes what it changes through `seam`, which fails loudly
 if ministack no longer looks as it did when the patch was written. `tests/local/test_canaries.py` shows for each that
-plain ministack still needs it, and that it helps.
+plain ministack still needs it, and that it helps. What only tests need lives with them, in `tests/local/instruments/`.
 
 These modules are imported in the emulator's own process only.
 """
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 VERSION = "1.5.33"
 
@@ -25,16 +25,17 @@ class PatchDoesNotFit(Exception):
     """The installed ministack is not the one that the patches were written for."""
 
 
-def apply(settings: Settings) -> None:
+def apply(settings: LocalSettings) -> None:
     """Apply the patches that the settings name; raises PatchDoesNotFit."""
     installed = version("ministack")
     if installed != VERSION:
         raise PatchDoesNotFit(
-            f"ministack {installed} is installed, and the patches in invalidations_cli/local/patches/ are for {VERSION}. "
+            f"ministack {installed} is installed, and the patches of the local AWS are for {VERSION}. "
             f"Install ministack=={VERSION}, or go through the patches and change VERSION there."
         )
-    for name in settings.patches:
-        importlib.import_module(f"{__name__}.{name}").apply(settings)
+    own = [f"{__name__}.{name}" for name in settings.patches]
+    for module in (*own, *settings.extra_patches):
+        importlib.import_module(module).apply(settings)
 
 
 def seam(owner: ModuleType | type, name: str, expected: str) -> Any:

@@ -11,12 +11,12 @@ from typing import Any
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Parameters = dict[str, dict[str, Any]]
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     evaluate = seam(engine, "_evaluate_conditions", "e7f9e29b6c01")
 
     def evaluate_joined(template: dict[str, Any], parameters: Parameters) -> Any:

@@ -13,12 +13,12 @@ import ministack.core.lambda_runtime as runtime
 from ministack.services.cloudformation import custom_resource, provisioners
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 FUNCTION = "AWS::Lambda::Function"
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     delete_after_a_failed_create()
     end_workers_of_deleted_functions()
 

@@ -10,10 +10,10 @@ from typing import Any
 from ministack.services.cloudformation import changesets, engine, handlers
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     resolve = seam(engine, "_resolve_parameters", "65ee21dccd44")
 
     def resolve_known(template: dict[str, Any], provided: list[dict[str, Any]], previous: Any = None) -> Any:

@@ -11,13 +11,13 @@ from ministack.services import dynamodb
 from ministack.services.cloudformation import provisioners
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Properties = dict[str, Any]
 TABLE = "AWS::DynamoDB::Table"
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     create, update = (
         seam(provisioners, "_ddb_create", "277586e016c6"),
         seam(provisioners, "_ddb_update", "0665980ffdd0"),

@@ -11,14 +11,14 @@ from typing import Any
 from ministack.services.cloudformation import provisioners
 
 from invalidations_cli.local.patches import PatchDoesNotFit
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Properties = dict[str, Any]
 ALARM = "AWS::CloudWatch::Alarm"
 INERT = ("AWS::Logs::QueryDefinition", "AWS::CloudWatch::CompositeAlarm")
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     handlers = provisioners._RESOURCE_HANDLERS
     for kind in INERT:
         if kind in handlers:

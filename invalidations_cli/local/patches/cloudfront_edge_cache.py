@@ -18,7 +18,7 @@ from ministack.services import cloudfront
 
 from invalidations_cli.local.patches import seam
 from invalidations_cli.local.patches.cloudfront_invalidations import completes_at
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 DAY = 86_400.0
 ERROR_SECONDS = 10.0
@@ -26,18 +26,18 @@ CACHED = {200: DAY, 403: ERROR_SECONDS, 404: ERROR_SECONDS}
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class CachedCopy:
     fetched: float
     status: int
     headers: dict[str, Any]
     body: bytes
 
 
-EDGE: dict[tuple[str, str], Copy] = {}
+EDGE: dict[tuple[str, str], CachedCopy] = {}
 """(distribution id, path with its query string) → the copy that viewers get."""
 
 
-def apply(settings: Settings) -> None:
+def apply(settings: LocalSettings) -> None:
     serve = seam(cloudfront, "handle_viewer_request", "986c135cbc35")
 
     @wraps(serve)
@@ -53,7 +53,7 @@ def apply(settings: Settings) -> None:
         asked = time.monotonic()
         status, response_headers, body = await serve(distribution, method, path, uri, query, headers, *more)
         if method == "GET" and status in CACHED:
-            EDGE[place] = Copy(asked, status, dict(response_headers), body)
+            EDGE[place] = CachedCopy(asked, status, dict(response_headers), body)
         return status, response_headers, body
 
     cloudfront.handle_viewer_request = serve_from_the_edge
@@ -69,7 +69,7 @@ def cache_key(distribution: dict[str, Any], path: str, uri: str, query: str) -> 
     return f"{uri}?{query}" if any(passes_query(name) for name in names) else uri
 
 
-def is_fresh(copy: Copy, place: tuple[str, str], settings: Settings) -> bool:
+def is_fresh(copy: CachedCopy, place: tuple[str, str], settings: LocalSettings) -> bool:
     now = time.monotonic()
     if now - copy.fetched > CACHED[copy.status]:
         return False

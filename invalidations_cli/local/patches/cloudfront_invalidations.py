@@ -17,7 +17,7 @@ from ministack.core.responses import now_iso
 from ministack.services import cloudfront
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Invalidation = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -27,7 +27,7 @@ UNSAFE = re.compile(r"[^!-~]|[\"<>#{}|\\^~\[\]`]|\*(?!$)")
 """What a path may not hold as it is: RFC 1738's unsafe characters, non-ASCII, and `*` anywhere but at the end."""
 
 
-def apply(settings: Settings) -> None:
+def apply(settings: LocalSettings) -> None:
     take_time(settings)
     refuse(settings, "_create_invalidation", "801254ce5555", cloudfront._invalidations.get)
     refuse(
@@ -38,7 +38,7 @@ def apply(settings: Settings) -> None:
     )
 
 
-def take_time(settings: Settings) -> None:
+def take_time(settings: LocalSettings) -> None:
     build = seam(cloudfront, "_build_invalidation_xml", "badd718d7dd3")
     seam(cloudfront, "_now_iso", "778fa6b8bda0")
     cloudfront._now_iso = now_iso
@@ -50,18 +50,18 @@ def take_time(settings: Settings) -> None:
     cloudfront._build_invalidation_xml = build_as_of_now
 
 
-def settle(invalidation: Invalidation, settings: Settings) -> None:
+def settle(invalidation: Invalidation, settings: LocalSettings) -> None:
     """Bring the status up to date."""
     done = time.monotonic() >= completes_at(invalidation, settings)
     invalidation["Status"] = "Completed" if done else "InProgress"
 
 
-def completes_at(invalidation: Invalidation, settings: Settings) -> float:
+def completes_at(invalidation: Invalidation, settings: LocalSettings) -> float:
     """When, by the monotonic clock, this invalidation is completed."""
     return float(invalidation.setdefault("born", time.monotonic())) + settings.invalidation_seconds
 
 
-def refuse(settings: Settings, name: str, expected: str, invalidations_of: Callable[[str], Any]) -> None:
+def refuse(settings: LocalSettings, name: str, expected: str, invalidations_of: Callable[[str], Any]) -> None:
     create = seam(cloudfront, name, expected)
 
     def create_unless_refused(owner: str, body: bytes) -> Response:
@@ -83,7 +83,7 @@ def paths_in(batch: Any) -> list[str]:
     return [] if items is None else [item.text or "" for item in items]
 
 
-def refusal_of(paths: list[str], existing: list[Invalidation], settings: Settings) -> tuple[str, str, int] | None:
+def refusal_of(paths: list[str], existing: list[Invalidation], settings: LocalSettings) -> tuple[str, str, int] | None:
     """Error code, message and status with which CloudFront would refuse these paths; None: it takes them."""
     wrong = [path for path in paths if not is_path(path)]
     if wrong or not paths or len(set(paths)) < len(paths):

@@ -15,13 +15,13 @@ from xml.etree.ElementTree import Element, SubElement
 from ministack.services import cloudfront
 
 from invalidations_cli.local.patches import cloudfront_invalidations, seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Item = dict[str, Any]
 QUERY: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("query")
 
 
-def apply(settings: Settings) -> None:
+def apply(settings: LocalSettings) -> None:
     handle = seam(cloudfront, "handle_request", "ef0452b7158e")
     seam(cloudfront, "_list_distributions", "bc6f28d8bcc1")
     seam(cloudfront, "_list_invalidations", "56f06ffe6927")

@@ -13,12 +13,12 @@ from typing import Any
 from ministack.core import iam_actions
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 RESOURCE = re.compile(r"/2020-05-31/(cache-policy|distribution-tenant)/([^/]+)")
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     extract = seam(iam_actions, "extract_resource_arn", "82f51700695c")
 
     @wraps(extract)

@@ -19,13 +19,13 @@ from typing import Any
 import ministack.core.lambda_runtime as runtime
 
 from invalidations_cli.local import certificates, viewing
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 SECONDS = 30.0
 OF_THE_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding"})
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     authority, edge = certificates.make(Path(os.environ["TMPDIR"]))
     port = listen(edge)
     source = inspect.getsource(viewing)
@@ -37,14 +37,14 @@ def listen(certificate: Path) -> int:
     """Speak TLS at a free port from now on; which it is."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Viewer)
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), EdgeConnection)
     # Each connection's own thread shakes hands, so that nobody waits for somebody slow.
     listener.socket = context.wrap_socket(listener.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     return int(listener.server_address[1])
 
 
-class Viewer(BaseHTTPRequestHandler):
+class EdgeConnection(BaseHTTPRequestHandler):
     """One viewer's request, handed on to the edge with the word that it came over TLS."""
 
     timeout = SECONDS

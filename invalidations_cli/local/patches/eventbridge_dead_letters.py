@@ -1,7 +1,7 @@
 """An event that cannot be delivered to a state machine goes to the target's dead-letter queue.
 
 ministack drops it. Here it is kept with the attributes that EventBridge gives it (EventBridge User Guide, "Using
-dead-letter queues"). A state machine on a laptop refuses an event for good or not at all, so nothing is tried twice.
+dead-letter queues"). A local state machine refuses an event for good or not at all, so nothing is tried twice.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import ministack.services.stepfunctions as states
 from ministack.core.arn import parse_arn
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Refusal = tuple[str, str, str]
 REFUSAL: contextvars.ContextVar[Refusal | None] = contextvars.ContextVar("refusal", default=None)
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     seam(events, "_dispatch_to_stepfunctions", "d36195e1c480")
     invoke = seam(events, "_invoke_target", "550e304af080")
 

@@ -16,7 +16,7 @@ import ministack.core.lambda_runtime as runtime
 import ministack.services.lambda_svc as service
 
 from invalidations_cli.local.patches import PatchDoesNotFit, seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 AS_IT_IS = (
     '_real_stdout.write(json.dumps({"status": "error", "error": str(e), "trace": traceback.format_exc()}) + "\\n")'
@@ -29,7 +29,7 @@ AS_LAMBDA_SAYS = """traceback.print_exc()
                 "stackTrace": traceback.format_tb(e.__traceback__)[1:]}}}) + "\\n")"""
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     keep_the_type_of_an_error()
     name_a_throttle()
 

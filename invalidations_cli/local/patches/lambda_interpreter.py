@@ -9,10 +9,10 @@ from __future__ import annotations
 import ministack.core.lambda_runtime as runtime
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 
-def apply(settings: Settings) -> None:
+def apply(settings: LocalSettings) -> None:
     if not settings.lambda_python:
         return
     detect = seam(runtime, "_detect_runtime_binary", "222e200df2c0")

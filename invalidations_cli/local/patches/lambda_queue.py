@@ -1,7 +1,7 @@
 """A few tasks run at once, and the others wait before their TimeoutSeconds begin to count.
 
 ministack starts a worker for every call that finds none idle: three hundred S3 events start three hundred interpreters,
-and a laptop stands still. AWS would run them all at once.
+and the machine stands still. AWS would run them all at once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 import ministack.services.stepfunctions as states
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 
-def apply(settings: Settings) -> None:
+def apply(settings: LocalSettings) -> None:
     turn = threading.BoundedSemaphore(settings.handlers_at_once)
     invoke = seam(states, "_invoke_resource_with_timeout", "faeed0bf70d5")
 

@@ -1,7 +1,7 @@
 """All workers run from one unpacked copy of a deployment package.
 
 ministack unpacks the package anew for every worker and compiles it anew: some hundred files each time, which is most of
-what a cold start costs on a laptop. To a handler its code is read-only, on AWS and here, so a copy can be shared.
+what a cold start costs on one machine. To a handler its code is read-only, on AWS and here, so a copy can be shared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import ministack.core.lambda_runtime as runtime
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 ONE_AT_A_TIME = threading.Lock()
 
@@ -37,6 +37,6 @@ class SharedZip(zipfile.ZipFile):
         folder.symlink_to(copy, target_is_directory=True)
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     seam(runtime.Worker, "_spawn", "c55febf95656")
     runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZip})

@@ -11,10 +11,10 @@ import ministack.core.lambda_runtime as runtime
 
 from invalidations_cli.local import loopback
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     loopback.allow_loopback_only()
     worker = seam(runtime, "_PYTHON_WORKER_SCRIPT", "368800addf4d")
     runtime._PYTHON_WORKER_SCRIPT = f"{inspect.getsource(loopback)}\nallow_loopback_only()\n{worker}"

@@ -19,7 +19,7 @@ from ministack.services import pipes
 from ministack.services.cloudformation import provisioners
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Pipe = dict[str, Any]
 Record = dict[str, Any]
@@ -28,15 +28,15 @@ PLACEHOLDER = re.compile(r'"<(\$[^>]*)>"|<(\$[^>]*)>')
 
 
 @dataclass(slots=True)
-class Batch:
+class QueuedBatch:
     opened: float = 0.0
     messages: list[dict[str, Any]] = field(default_factory=list)
 
 
-OPEN_BATCHES: dict[str, Batch] = {}
+OPEN_BATCHES: dict[str, QueuedBatch] = {}
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     keep_parameters()
     poll = seam(pipes, "_poll_pipe", "9af42fb9df09")
     seam(pipes, "_poll_loop", "98a67a7527a8")
@@ -101,7 +101,7 @@ def pump(pipe: Pipe) -> None:
     limits = pipe.get("SourceParameters", {}).get("SqsQueueParameters") or {}
     size, window = int(limits.get("BatchSize", 10)), float(limits.get("MaximumBatchingWindowInSeconds", 0))
     url = queue.get("url") or queues._queue_name_to_url.get(queue["name"])
-    batch = OPEN_BATCHES.setdefault(pipe["Arn"], Batch())
+    batch = OPEN_BATCHES.setdefault(pipe["Arn"], QueuedBatch())
     while len(batch.messages) < size:
         received = queues._receive_messages_for_esm(url, min(10, size - len(batch.messages)))
         if not received:

@@ -12,12 +12,12 @@ from typing import Any
 import ministack.services.stepfunctions as states
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 DESCRIPTION = ("executionArn", "status", "error", "cause", "input", "name", "stateMachineArn", "startDate", "stopDate")
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     seam(states, "_nested_execution_failure", "aa53a760707b")
     states._nested_execution_failure = task_failed
 

@@ -14,10 +14,10 @@ from typing import Any
 import ministack.services.stepfunctions as states
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     fail = seam(states, "_fail_execution", "e6da895fa0b7")
     run = seam(states, "_run_execution", "996dff84e0e0")
 

@@ -17,7 +17,7 @@ from typing import Any
 import ministack.services.stepfunctions as states
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 Execution = dict[str, Any]
 Context = dict[str, Any]
@@ -26,7 +26,7 @@ LAST_EVENT: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar("la
 ONE_AT_A_TIME = threading.Lock()
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     add_event = seam(states, "_add_event", "b1db143ccd21")
     run_items = seam(states, "_run_map_items", "5df19a8074ce")
     seam(states, "_run_sub_machine", "f8d844168b14")

@@ -11,10 +11,10 @@ from typing import Any
 import ministack.services.stepfunctions as states
 
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     find = seam(states, "_find_matching_retrier", "cb494ae8503c")
 
     def find_and_set_delay(retriers: list[dict[str, Any]], error: str, counts: dict[int, int]) -> tuple[Any, int]:

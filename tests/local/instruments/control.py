@@ -1,4 +1,4 @@
-"""How a running emulator is told things and asked: one JSON document for each subject, at `/_laptop/<subject>`.
+"""How tests control a running emulator: one JSON document for each subject, at `/_local/<subject>`.
 
 Nothing listens there but what a patch offers with `offer`, in the emulator's own process. `tell` and `ask` are for
 whoever drives the emulator.
@@ -12,7 +12,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-PREFIX = "/_laptop/"
+PREFIX = "/_local/"
+INSTRUMENTS = tuple(f"tests.local.instruments.{name}" for name in ("iam_calls", "clock", "fault_injection"))
+"""For `LocalSettings(extra_patches=…)`: the modules that answer there."""
 JSON = {"Content-Type": "application/json"}
 
 Answer = Callable[[Any], Any]
@@ -59,4 +61,4 @@ def listen() -> None:
             return await dispatch(method, path, headers, body, *more)
         return 200, dict(JSON), json.dumps(answer(json.loads(body) if method == "PUT" else None)).encode()
 
-    app._dispatch_service_request = dispatch_or_answer  # noqa: SLF001 - the seam
+    app._dispatch_service_request = dispatch_or_answer

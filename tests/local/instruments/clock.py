@@ -1,8 +1,8 @@
-"""Time passes when somebody says so: `{"ahead": seconds}` told at `/_laptop/clock`.
+"""A clock that tests set ahead: `{"ahead": seconds}`, sent to `/_local/clock`.
 
 A sweep comes every five minutes, and what it looks for has been left alone for two: nobody tests that by waiting. Here
 the clock of the handlers and of Step Functions is set ahead, both at once; what signs requests keeps the true time. A
-state that waits for a time which has passed by then goes on. Without an order the clock is the true one.
+state that waits for a time which has passed by then goes on. Until a test sets it, the clock is the true one.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 import ministack.core.lambda_runtime as runtime
 import ministack.services.stepfunctions as states
 
-from invalidations_cli.local import ahead, control
 from invalidations_cli.local.patches import PatchDoesNotFit, seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
+from tests.local.instruments import control, shifted_datetime
 
 LOADED = "handler_fn = getattr(mod, handler_name)\n"
 LONGEST_NAP = 0.2
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     if runtime._PYTHON_WORKER_SCRIPT.count(LOADED) != 1:
-        raise PatchDoesNotFit("The worker script of ministack loads handlers otherwise than time_on_order.py expects.")
+        raise PatchDoesNotFit("The worker script of ministack loads handlers otherwise than clock.py expects.")
     script = runtime._PYTHON_WORKER_SCRIPT.replace(LOADED, f"{LOADED}        follow_the_clock(mod)\n")
-    source = Path(ahead.__file__).read_text(encoding="utf-8")
+    source = Path(shifted_datetime.__file__).read_text(encoding="utf-8")
     runtime._PYTHON_WORKER_SCRIPT = f"{source}\n{script}"
     seam(states, "now_iso", "f75b8f211421")
     seam(states, "_sleep_until", "2738e0a4030c")
@@ -39,14 +39,14 @@ def apply(_settings: Settings) -> None:
 
 def set_clock(order: Any) -> dict[str, float]:
     if order is not None:
-        unfinished = f"{ahead.AHEAD}.new"
+        unfinished = f"{shifted_datetime.SECONDS_AHEAD_FILE}.new"
         Path(unfinished).write_text(str(float(order["ahead"])), encoding="ascii")
-        os.replace(unfinished, ahead.AHEAD)  # noqa: PTH105 - a reader finds the old text or the new
-    return {"ahead": ahead.seconds_ahead()}
+        os.replace(unfinished, shifted_datetime.SECONDS_AHEAD_FILE)  # noqa: PTH105 - a reader finds the old text or the new
+    return {"ahead": shifted_datetime.seconds_ahead()}
 
 
 def now() -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=ahead.seconds_ahead())
+    return datetime.now(UTC) + timedelta(seconds=shifted_datetime.seconds_ahead())
 
 
 def now_in_milliseconds() -> str:

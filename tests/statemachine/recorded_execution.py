@@ -12,7 +12,7 @@ Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Waited:
+class ObservedWait:
     """The seconds that a Wait would have taken, or the pause before a Task is tried again."""
 
     state: str
@@ -20,7 +20,7 @@ class Waited:
 
 
 @dataclass(frozen=True)
-class Ran:
+class RecordedExecution:
     """One execution from start to end.
 
     ``output`` is the parsed output of one that succeeded; ``error`` and ``cause`` are those of one that failed.
@@ -32,7 +32,7 @@ class Ran:
     error: str
     cause: str
     history: tuple[Event, ...]
-    waits: tuple[Waited, ...] = field(default=())
+    waits: tuple[ObservedWait, ...] = field(default=())
 
     @cached_property
     def states(self) -> tuple[str, ...]:
@@ -119,9 +119,9 @@ class Ran:
         return None
 
 
-def covered(runs: Sequence[Ran]) -> tuple[set[str], set[tuple[str, str]]]:
+def covered(runs: Sequence[RecordedExecution]) -> tuple[set[str], set[tuple[str, str]]]:
     """The states entered and the transitions taken by any of the executions."""
     return (
-        {state for ran in runs for state in ran.states},
-        {transition for ran in runs for transition in ran.transitions},
+        {state for execution in runs for state in execution.states},
+        {transition for execution in runs for transition in execution.transitions},
     )

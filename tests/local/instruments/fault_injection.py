@@ -1,4 +1,4 @@
-"""Faults on order: what `invalidations_cli/local/faults.py` describes, told at `/_laptop/faults`. Without an order there are none.
+"""Injects the faults that `faults.py` describes, sent to `/_local/faults`; until then there are none.
 
 ministack never throttles, hangs, loses a worker or an event, or is stale; AWS is all that, some day.
 """
@@ -23,10 +23,10 @@ import ministack.services.eventbridge as events
 from ministack import app
 from ministack.core import iam_actions
 
-from invalidations_cli.local import control
-from invalidations_cli.local.faults import Fault
 from invalidations_cli.local.patches import cloudfront_edge_cache, seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
+from tests.local.instruments import control
+from tests.local.instruments.faults import Fault
 
 OF_A_FUNCTION = "ASIA"
 """How a role's temporary keys begin; the keys of whoever drives the emulator do not."""
@@ -69,7 +69,7 @@ class Faults:
 FAULTS = Faults()
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     strike_at_requests()
     strike_at_workers()
     strike_at_events()
@@ -155,7 +155,7 @@ def strike_at_events() -> None:
 def strike_at_the_edge() -> None:
     is_fresh = cloudfront_edge_cache.is_fresh
 
-    def is_fresh_or_struck(copy: Any, place: tuple[str, str], settings: Settings) -> bool:
+    def is_fresh_or_struck(copy: Any, place: tuple[str, str], settings: LocalSettings) -> bool:
         if is_fresh(copy, place, settings):
             return True
         return bool(FAULTS.ordered) and FAULTS.strike("edge", place[0]) is not None

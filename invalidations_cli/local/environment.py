@@ -1,28 +1,30 @@
-"""The laptop-sized AWS as a whole: an emulator, the stack deployed in it, and a web site for it to watch."""
+"""The local AWS as a whole: an emulator, the stack deployed in it, and a web site for it to watch."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import FrameType
 
 from invalidations_cli.local import deploy, server, site
 from invalidations_cli.local.aws import SECRET, LocalAws
 from invalidations_cli.local.package import BuildProblem, deployment_package, lambda_interpreter
-from invalidations_cli.local.settings import ACCOUNT, REGION, Settings
+from invalidations_cli.local.settings import ACCOUNT, REGION, LocalSettings
 
 BUCKET = "my-web-site"
 QUEUE = "notifications"
-Problem = (BuildProblem, deploy.DeployProblem, server.ServerProblem)
+Problem = (BuildProblem, deploy.DeployProblem, server.EmulatorProblem)
 """What `running` raises; each message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Laptop:
+class LocalEnvironment:
     """What is there, as `up --json` prints it."""
 
-    server: server.Server
+    server: server.EmulatorProcess
     aws: LocalAws
     bucket: str
     distribution_id: str
@@ -67,20 +69,20 @@ def ignore(_text: str) -> None:
 
 @contextlib.contextmanager
 def running(
-    settings: Settings | None = None,
+    settings: LocalSettings | None = None,
     port: int | None = None,
     parameters: Mapping[str, str] | None = None,
     say: Callable[[str], None] = ignore,
-) -> Iterator[Laptop]:
-    """A laptop-sized AWS for as long as the context lasts; raises what `Problem` lists.
+) -> Iterator[LocalEnvironment]:
+    """A local AWS for as long as the context lasts; raises what `Problem` lists.
 
     `parameters` are the stack's, over its defaults; `say` gets a line about each step.
     """
     say("Building the deployment package (some seconds the first time) …")
     interpreter = lambda_interpreter()
     deployment_package()
-    say("Starting a laptop-sized AWS …")
-    chosen = replace(settings or Settings(), lambda_python=str(interpreter))
+    say("Starting a local AWS …")
+    chosen = replace(settings or LocalSettings(), lambda_python=str(interpreter))
     with server.running(chosen, port) as emulator:
         aws = LocalAws(emulator.endpoint)
         site.create_bucket(aws, BUCKET)
@@ -88,7 +90,7 @@ def running(
         outputs = deploy.deploy(aws, deploy.load(), {"BucketNames": BUCKET, **(parameters or {})})
         site.send_events_to_eventbridge(aws, BUCKET)
         distribution = site.create_distribution(aws, BUCKET)
-        yield Laptop(
+        yield LocalEnvironment(
             server=emulator,
             aws=aws,
             bucket=BUCKET,
@@ -97,3 +99,23 @@ def running(
             queue_url=site.subscribe_queue(aws, outputs["NotificationTopicArn"], QUEUE),
             outputs=outputs,
         )
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def end_on_signals() -> None:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does, through its `with` blocks.
+
+    A signal that the caller chose to ignore, as nohup does, stays ignored.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Once is enough: a second signal does not disturb the cleaning up."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

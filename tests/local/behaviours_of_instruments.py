@@ -1,4 +1,4 @@
-"""What AWS does when it pleases, and plain ministack never: faults, time that passes, and a record of what roles do."""
+"""What the test instruments add to ministack: faults, a clock, and a record of what roles do."""
 
 import json
 import time
@@ -6,10 +6,11 @@ import urllib.error
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from invalidations_cli.local import control, faults, site
+from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.faults import Fault
 from tests.local import behaviours_of_resources, tools
+from tests.local.instruments import control, faults
+from tests.local.instruments.faults import Fault
 
 ASKS_SNS = """
 import boto3, botocore
@@ -22,7 +23,7 @@ def handler(event, context):
 """
 
 
-def calls_on_record(aws: LocalAws) -> bool:
+def iam_calls(aws: LocalAws) -> bool:
     """What a function was refused can be looked up."""
     refused = tools.call(aws, tools.function(aws, ASKS_SNS))
     try:
@@ -34,27 +35,27 @@ def calls_on_record(aws: LocalAws) -> bool:
     )
 
 
-def time_on_order(aws: LocalAws) -> bool:
+def clock(aws: LocalAws) -> bool:
     """Handlers and waits see the time that somebody has set, and the true one afterwards."""
     source = (
         "from datetime import UTC, datetime\ndef handler(event, context):\n    return datetime.now(UTC).timestamp()\n"
     )
-    clock = tools.function(aws, source)
+    told = tools.function(aws, source)
     soon = (datetime.now(UTC) + timedelta(minutes=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     waiting = tools.start(aws, tools.machine(aws, {"Wait": {"Type": "Wait", "Timestamp": soon, "End": True}}))
     try:
         control.tell(aws.endpoint, "clock", {"ahead": 3600})
-        ahead = tools.call(aws, clock) - time.time()
-        passed = tools.ended(aws, waiting, tools.patience(aws, 3))["status"]
+        ahead = tools.call(aws, told) - time.time()
+        passed = tools.ended(aws, waiting, tools.timeout(aws, 3))["status"]
         control.tell(aws.endpoint, "clock", {"ahead": 0})
     except urllib.error.HTTPError:
         return False
-    behind = abs(tools.call(aws, clock) - time.time())
+    behind = abs(tools.call(aws, told) - time.time())
     return bool(3500 < ahead < 3700 and passed == "SUCCEEDED" and behind < 100)
 
 
-def faults_on_order(aws: LocalAws) -> bool:
-    """What was ordered strikes as often as was ordered, and is counted: a request, a worker, an event, the edge."""
+def fault_injection(aws: LocalAws) -> bool:
+    """A fault strikes as often as was asked for, and is counted: a request, a worker, an event, the edge."""
     asks = tools.function(aws, ASKS_SNS)
     sleeps = tools.function(aws, "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'alive'\n")
     bucket, queue_url = watched(aws)
@@ -129,5 +130,5 @@ def keys_in(aws: LocalAws, queue_url: str, expected: int) -> list[str]:
         found.extend(body["detail"]["object"]["key"] for body in bodies)
         return len(found) >= expected
 
-    tools.eventually(enough, tools.patience(aws, 3))
+    tools.eventually(enough, tools.timeout(aws, 3))
     return found

@@ -1,4 +1,4 @@
-"""A clock that somebody may set ahead: what `datetime` is to handlers while time passes on order.
+"""A `datetime` whose `now` tests can set ahead, for handlers.
 
 The module imports only the standard library and nothing of this project, because its source is also put in front of
 what each Lambda worker runs.
@@ -10,26 +10,26 @@ import os
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-AHEAD = os.path.join(os.environ.get("TMPDIR", "/tmp"), "seconds-ahead")  # noqa: PTH118, S108 - the emulator's own
+SECONDS_AHEAD_FILE = os.path.join(os.environ.get("TMPDIR", "/tmp"), "seconds-ahead")  # noqa: PTH118, S108 - the emulator's own
 
 
 def seconds_ahead() -> float:
     try:
-        with open(AHEAD, encoding="ascii") as file:  # noqa: PTH123 - read with every look at the clock
+        with open(SECONDS_AHEAD_FILE, encoding="ascii") as file:  # noqa: PTH123 - read with every look at the clock
             return float(file.read())
     except FileNotFoundError:
         return 0.0
 
 
-class Ahead(datetime):
-    """`datetime`, whose `now` is as far ahead as was ordered."""
+class ShiftedDatetime(datetime):
+    """`datetime`, whose `now` is as far ahead as a test has set it."""
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Ahead:
+    def now(cls, tz: tzinfo | None = None) -> ShiftedDatetime:
         return super().now(tz) + timedelta(seconds=seconds_ahead())
 
 
 def follow_the_clock(module: Any) -> None:
     """What the module calls `datetime` is ahead from now on; other modules' signatures and timeouts are not."""
     if getattr(module, "datetime", None) is datetime:
-        module.datetime = Ahead
+        module.datetime = ShiftedDatetime

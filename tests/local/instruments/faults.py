@@ -1,4 +1,4 @@
-"""Faults that a running emulator may be ordered to show, and a count of how often each did.
+"""Faults that tests inject into a running emulator, and how often each struck.
 
 A fault strikes at one of four things:
 
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from invalidations_cli.local import control
+from tests.local.instruments import control
 
 
 @dataclass(frozen=True, slots=True)

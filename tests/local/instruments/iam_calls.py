@@ -1,4 +1,4 @@
-"""What roles were used for is on record: at `/_laptop/calls`, as `[principal, action, resource, allowed]`.
+"""Records what roles were used for: `/_local/calls` lists `[principal, action, resource, allowed]`.
 
 ministack enforces the roles and forgets about it; AWS would tell in CloudTrail and in IAM's "last accessed" data. The
 record holds each call once, and those of roles only.
@@ -11,14 +11,14 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 
-from invalidations_cli.local import control
 from invalidations_cli.local.patches import seam
-from invalidations_cli.local.settings import Settings
+from invalidations_cli.local.settings import LocalSettings
+from tests.local.instruments import control
 
 CALLS: set[tuple[str, str, str, bool]] = set()
 
 
-def apply(_settings: Settings) -> None:
+def apply(_settings: LocalSettings) -> None:
     enforce = seam(iam_evaluator, "enforce", "cf64b1ee5b09")
 
     @wraps(enforce)
