@@ -43,6 +43,15 @@ class MemoryTable:
 
         return self._request("get", key, effect)
 
+    def get_all(self, keys: Iterable[Key]) -> list[Item]:
+        wanted = list(dict.fromkeys(keys))
+        found: list[Item] = []
+        for at in range(0, len(wanted), 100):
+            some = wanted[at : at + 100]
+            effect = partial(self._found, some)
+            found += self._request("get_all", some[0], effect)
+        return found
+
     def ensure(self, key: Key) -> None:
         self.update(key, {"v": VERSION}, {"v": None})
 
@@ -90,7 +99,15 @@ class MemoryTable:
         return self._request("page", Key(pk, prefix), effect)
 
     def index_page(
-        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+        self,
+        index: Index,
+        value: str,
+        *,
+        since: str = "",
+        until: str = "",
+        after: Key | None = None,
+        limit: int = 0,
+        oldest_first: bool = False,
     ) -> Page:
         def effect() -> Page:
             found = [
@@ -98,14 +115,18 @@ class MemoryTable:
                 for pk, partition in self.partitions.items()
                 if since <= pk and (not until or pk <= until)
                 for sk, item in partition.items()
-                if item.get(index.value) == value and (after is None or (pk, sk) < after)
+                if item.get(index.value) == value
+                and (after is None or ((pk, sk) > after if oldest_first else (pk, sk) < after))
             ]
-            found.sort(reverse=True)
+            found.sort(reverse=not oldest_first)
             size = min(limit or self.page_size, self.page_size)
             items = tuple({"pk": key.pk, "sk": key.sk} for key in found[:size])
             return Page(items, found[size - 1] if len(found) > size else None)
 
         return self._request("index_page", Key(index.value, value), effect)
+
+    def _found(self, keys: Iterable[Key]) -> list[Item]:
+        return [dict(item) for key in keys if (item := self.find(key)) is not None]
 
     def _write(self, item: Item) -> None:
         self.partitions.setdefault(item["pk"], {})[item["sk"]] = dict(item)

@@ -44,6 +44,13 @@ class Table:
         self._usage.add(Meter.READ_UNITS, read_units(size_of(item) if item else 0))
         return {"Item": dict(item)} if item else {}
 
+    def batch_get_item(self, request: Request) -> dict[str, Any]:
+        ((name, asked),) = request["RequestItems"].items()
+        found = [self._find(key) for key in asked["Keys"]]
+        share = 1.0 if asked.get("ConsistentRead") else 0.5
+        self._usage.add(Meter.READ_UNITS, sum(read_units(size_of(item) if item else 0) for item in found) * share)
+        return {"Responses": {name: [dict(item) for item in found if item]}, "UnprocessedKeys": {}}
+
     def put_item(self, request: Request) -> dict[str, Any]:
         self._write(request["Item"], request)
         return {}
@@ -86,7 +93,7 @@ class Table:
         values = {name: next(iter(value.values())) for name, value in request["ExpressionAttributeValues"].items()}
         start = request.get("ExclusiveStartKey")
         if "IndexName" in request:
-            yield from self._indexed(request["IndexName"], values, start)
+            yield from self._indexed(request["IndexName"], values, start, forward=request.get("ScanIndexForward", True))
             return
         pk, prefix = values[":pk"], values.get(":prefix", "")
         order = self._order.get(pk, [])
@@ -96,7 +103,9 @@ class Table:
                 return
             yield self._partitions[pk][sk]
 
-    def _indexed(self, index: str, values: Mapping[str, str], start: Request | None) -> Iterator[Item]:
+    def _indexed(
+        self, index: str, values: Mapping[str, str], start: Request | None, *, forward: bool
+    ) -> Iterator[Item]:
         keys = [
             (pk, sk)
             for pk, partition in self._partitions.items()
@@ -104,8 +113,10 @@ class Table:
             for sk, item in partition.items()
             if item.get(index) == {"S": values[":value"]}
         ]
-        for pk, sk in sorted(keys, reverse=True):
-            if start is None or (pk, sk) < (start["pk"]["S"], start["sk"]["S"]):
+        begin = (start["pk"]["S"], start["sk"]["S"]) if start else None
+        for key in sorted(keys, reverse=not forward):
+            if begin is None or (key > begin if forward else key < begin):
+                pk, sk = key
                 yield {"pk": {"S": pk}, "sk": {"S": sk}}
 
     def _find(self, key: Mapping[str, Any]) -> Item | None:

@@ -242,6 +242,23 @@ def test_an_item_leaves_an_index_with_the_attribute(table: BatchTable, pk: str) 
     assert list(indexed(table, Index.UNFINISHED, pk)) == []
 
 
+def test_an_index_is_read_oldest_first_where_that_is_asked_for_on_all_pages(table: BatchTable, pk: str) -> None:
+    for number in (3, 1, 4, 2, 5):
+        put(table, f"{pk}#{number}", "META", unfinished=pk)
+    found = [key.pk[-1] for key in indexed(table, Index.UNFINISHED, pk, oldest_first=True)]
+    assert found == ["1", "2", "3", "4", "5"]
+    page = table.index_page(Index.UNFINISHED, pk, since=f"{pk}#2", limit=2, oldest_first=True)
+    rest = table.index_page(Index.UNFINISHED, pk, since=f"{pk}#2", after=page.after, oldest_first=True)
+    assert [item["pk"][-1] for item in (*page.items, *rest.items)] == ["2", "3", "4", "5"]
+
+
+def test_get_all_finds_those_that_are_there_of_any_number_of_keys(table: BatchTable, pk: str) -> None:
+    table.put_all({"pk": pk, "sk": f"{number:03d}", "n": number} for number in range(0, 250, 2))
+    asked = [Key(pk, f"{number:03d}") for number in range(250)]
+    assert sorted(item["n"] for item in table.get_all([*asked, asked[0]])) == list(range(0, 250, 2))
+    assert table.get_all([]) == []
+
+
 @pytest.mark.parametrize(
     ("since", "until", "expected"),
     [("", "", "4321"), ("2", "", "432"), ("", "2", "21"), ("2", "3", "32"), ("5", "", ""), ("", "0", "")],

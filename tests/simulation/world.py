@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from greenlet import getcurrent
 
@@ -171,9 +171,18 @@ class SimulatedTable(MemoryTable):
             super().ensure(key)
 
     def index_page(
-        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+        self,
+        index: Index,
+        value: str,
+        *,
+        since: str = "",
+        until: str = "",
+        after: Key | None = None,
+        limit: int = 0,
+        oldest_first: bool = False,
     ) -> Page:
-        page = super().index_page(index, value, since=since, until=until, after=after, limit=limit)
+        bounds: Any = {"since": since, "until": until, "after": after, "limit": limit, "oldest_first": oldest_first}
+        page = super().index_page(index, value, **bounds)
         if after is None and self._world.faults.strike((Fault.INDEX_STALE,)):
             return self._stale.get(value, Page((), None))
         if after is None:

@@ -22,6 +22,7 @@ ITEM = {"pk": "a", "sk": "b"}
 
 OPERATIONS: dict[str, tuple[str, Callable[[DynamoBatchTable], object]]] = {
     "get": ("get_item", lambda table: table.get(KEY)),
+    "get_all": ("batch_get_item", lambda table: table.get_all([KEY])),
     "put": ("put_item", lambda table: table.put(ITEM)),
     "put_new": ("put_item", lambda table: table.put_new(ITEM)),
     "put_all": ("batch_write_item", lambda table: table.put_all([ITEM])),
@@ -135,6 +136,21 @@ def test_what_is_never_processed_is_unavailable(table: DynamoBatchTable, stubber
         stubber.add_response("batch_write_item", {"UnprocessedItems": {NAME: [written(0)]}}, {"RequestItems": ANY})
     with pytest.raises(BatchTableUnavailable, match="1 writes unprocessed"):
         table.put_all(items(1))
+
+
+def test_what_dynamodb_leaves_unread_is_asked_for_again_unless_it_never_answers(
+    table: DynamoBatchTable, stubber: Stubber
+) -> None:
+    left: dict[str, Any] = {NAME: {"Keys": [{"pk": {"S": "a"}, "sk": {"S": "001"}}], "ConsistentRead": True}}
+    for number in range(2):
+        item = {"pk": {"S": "a"}, "sk": {"S": f"{number:03d}"}}
+        answer = {"Responses": {NAME: [item]}, "UnprocessedKeys": {} if number else left}
+        stubber.add_response("batch_get_item", answer, {"RequestItems": ANY if not number else left})
+    assert table.get_all([Key("a", "000"), Key("a", "001")]) == items(2)
+    for _ in range(5):
+        stubber.add_response("batch_get_item", {"Responses": {NAME: []}, "UnprocessedKeys": left})
+    with pytest.raises(BatchTableUnavailable, match="1 reads unprocessed"):
+        table.get_all([Key("a", "001")])
 
 
 def test_progress_however_slow_is_not_given_up(table: DynamoBatchTable, stubber: Stubber) -> None:

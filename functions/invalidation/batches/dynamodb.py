@@ -29,13 +29,15 @@ DYNAMODB_CONFIG: dict[str, Any] = {
 """For botocore's ``Config``: DynamoDB answers in milliseconds or has lost the request. The SDK does the waiting between
 tries; what it gives up on is a Retry of the state machine's."""
 
+BATCH_GET = 100
+"""Keys in one BatchGetItem, which answers with 16 MB at most (DynamoDB API Reference, BatchGetItem)."""
 BATCH_WRITE = 25
 """Items in one BatchWriteItem (DynamoDB API Reference, BatchWriteItem)."""
 _THREADS = 8
 _AT_ONCE = 2_000
 """Writes that are in memory at a time."""
 _FRUITLESS = 5
-"""BatchWriteItem requests in a row that write nothing at all, before giving up."""
+"""Batch requests in a row that come to nothing at all, before giving up."""
 
 _THROTTLED = {
     "ProvisionedThroughputExceededException",
@@ -69,6 +71,9 @@ class DynamoBatchTable:
         with _failures("GetItem"):
             answer = self._client.get_item(TableName=self._name, Key=_key(key), ConsistentRead=True)
         return _item(answer["Item"]) if "Item" in answer else None
+
+    def get_all(self, keys: Iterable[Key]) -> list[Item]:
+        return [item for some in _slices(dict.fromkeys(keys), BATCH_GET) for item in self._get_batch(some)]
 
     def ensure(self, key: Key) -> None:
         if key not in self._ensured:
@@ -117,7 +122,15 @@ class DynamoBatchTable:
         return self._query(request, values, limit)
 
     def index_page(
-        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+        self,
+        index: Index,
+        value: str,
+        *,
+        since: str = "",
+        until: str = "",
+        after: Key | None = None,
+        limit: int = 0,
+        oldest_first: bool = False,
     ) -> Page:
         bounds = {name: bound for name, bound in ((":since", since), (":until", until)) if bound}
         conditions = {
@@ -129,7 +142,7 @@ class DynamoBatchTable:
         request: dict[str, Any] = {
             "IndexName": index.value,
             "KeyConditionExpression": f"{index.value} = :value{conditions[tuple(bounds)]}",
-            "ScanIndexForward": False,
+            "ScanIndexForward": oldest_first,
         }
         if after is not None:
             request["ExclusiveStartKey"] = {index.value: {"S": value}, **_key(after)}
@@ -143,6 +156,21 @@ class DynamoBatchTable:
         last = answer.get("LastEvaluatedKey")
         after = Key(last["pk"]["S"], last["sk"]["S"]) if last else None
         return Page(tuple(_item(item) for item in answer["Items"]), after)
+
+    def _get_batch(self, keys: Sequence[Key]) -> Iterator[Item]:
+        """What DynamoDB leaves unprocessed is asked for again, as long as it answers anything."""
+        left: list[Any] = [_key(key) for key in keys]
+        fruitless = 0
+        while left:
+            with _failures("BatchGetItem"):
+                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": left, "ConsistentRead": True}})
+            found = answer["Responses"].get(self._name, [])
+            yield from map(_item, found)
+            unprocessed: Any = answer.get("UnprocessedKeys", {})
+            left = unprocessed[self._name]["Keys"] if self._name in unprocessed else []
+            fruitless = 0 if found else fruitless + 1
+            if left and fruitless == _FRUITLESS:
+                raise BatchTableUnavailable(f"DynamoDB left {len(left)} reads unprocessed, {_FRUITLESS} times in a row")
 
     def _write_all(self, requests: Iterable[dict[str, Any]], key_of: Callable[[dict[str, Any]], Key]) -> None:
         """BatchWriteItem takes each key once: the last write of a key stands, as it would if they came in turn."""

@@ -1,4 +1,4 @@
-"""What the lifecycle asks of its table: eight operations with DynamoDB's guarantees, and no more than those.
+"""What the lifecycle asks of its table: nine operations with DynamoDB's guarantees, and no more than those.
 
 The protocol's safety rests on four of them, which the contract tests check on every implementation: reads and queries
 are strongly consistent, a conditional write is atomic, an update touches only the attributes that it names, and
@@ -20,6 +20,8 @@ pk                            sk                                       what
 ``BATCH#<id>``                ``TARGET#<distribution>``                what it owes to one distribution
 ``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
 ``USAGE``                     ``<year>-<month>``                       how many paths that month has taken
+``SWEEP``                     ``NOTES``                                how far the sweep has come
+``REPLAY``                    ``<when it is due>#<hash of its ARN>``   an execution to look at: was its change accepted?
 ============================  =======================================  ============================================
 
 What every item has in common.
@@ -80,6 +82,9 @@ class BatchTable(Protocol):
     def get(self, key: Key) -> Item | None:
         """The item, strongly consistent."""
 
+    def get_all(self, keys: Iterable[Key]) -> list[Item]:
+        """The items that are there, in no order, each strongly consistent: one request for 100 keys."""
+
     def put(self, item: Item) -> None:
         """Write the item whether or not it is there."""
 
@@ -112,9 +117,17 @@ class BatchTable(Protocol):
         """
 
     def index_page(
-        self, index: Index, value: str, *, since: str = "", until: str = "", after: Key | None = None, limit: int = 0
+        self,
+        index: Index,
+        value: str,
+        *,
+        since: str = "",
+        until: str = "",
+        after: Key | None = None,
+        limit: int = 0,
+        oldest_first: bool = False,
     ) -> Page:
-        """Keys of the items whose index attribute is the value, newest first, **eventually** consistent.
+        """Keys of the items whose index attribute is the value, **eventually** consistent; newest first by default.
 
         ``since`` and ``until`` bound ``pk``, both inclusive; empty means no bound.
         """
@@ -129,11 +142,13 @@ def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False) -
         yield from page.items
 
 
-def indexed(table: BatchTable, index: Index, value: str, *, since: str = "", until: str = "") -> Iterator[Key]:
-    """All pages of an index."""
+def indexed(
+    table: BatchTable, index: Index, value: str, *, since: str = "", until: str = "", oldest_first: bool = False
+) -> Iterator[Key]:
+    """All pages of an index, one at a time."""
     after: Key | None = None
     while True:
-        page = table.index_page(index, value, since=since, until=until, after=after)
+        page = table.index_page(index, value, since=since, until=until, after=after, oldest_first=oldest_first)
         yield from (Key(item["pk"], item["sk"]) for item in page.items)
         after = page.after
         if after is None:
