@@ -11,17 +11,23 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --requir
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/ready  ## Install what the other commands need into .venv (they do so themselves).
+setup: .venv/ready $(SAM) $(SCAN)  ## Install what all commands need into .venv and .build (they do so themselves).
 
-.venv/ready: requirements/dev.txt functions/requirements.txt pyproject.toml
+# What the demo needs, and no more.
+.venv/demo: requirements/demo.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 2; }
-	@echo "Setting up .venv (once; a minute or two) ..."
+	@echo "Setting up .venv (once; some seconds) ..."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python $(INSTALL) requirements/dev.txt
+	@$(BIN)/python $(INSTALL) requirements/demo.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: .venv/ready  ## Run the main job on a local AWS and show what happens.
+.venv/ready: .venv/demo requirements/dev.txt functions/requirements.txt
+	@echo "Adding to .venv what tests and checks need (once; a minute or two) ..."
+	@$(BIN)/python $(INSTALL) requirements/dev.txt
+	@touch $@
+
+demo: .venv/demo  ## Run the main job on a local AWS and show what happens.
 	@$(BIN)/invalidations local demo
 
 test: .venv/ready $(SAM)  ## Run all tests.

@@ -16,6 +16,9 @@ import click
 Places = Mapping[str, tuple[str, str]]
 """Name of a command → where it is (`package.module:attribute`), and what `--help` says of it."""
 
+LOCAL_EXTRA = {"ministack", "samtranslator", "cryptography", "hypercorn"}
+"""Packages that only the extra ``local`` installs."""
+
 
 class LazyGroup(click.Group):
     def __init__(self, *arguments: Any, commands_at: Places, **named: Any) -> None:
@@ -29,7 +32,15 @@ class LazyGroup(click.Group):
         if cmd_name not in self.commands_at:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.commands_at[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").partition(".")[0] not in LOCAL_EXTRA:
+                raise
+            raise click.ClickException(
+                f"the local AWS needs {missing.name}, which is not installed, and a checkout. In a checkout `make "
+                "demo` installs what it needs; elsewhere: python -m pip install 'cloudfront-auto-invalidation[local]'"
+            ) from None
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from invalidations_cli.main import LazyGroup
+
+CHECKOUT = Path(__file__).parents[2]
 
 COMMANDS = {
     "up": ("invalidations_cli.local.up:up", "Start it with a sample site, and keep it until interrupted."),
@@ -15,3 +19,8 @@ COMMANDS = {
 @click.group(cls=LazyGroup, commands_at=COMMANDS)
 def local() -> None:
     """A local AWS on which everything runs: no account, no Docker, nothing leaves this machine."""
+    if not (CHECKOUT / "template.yaml").exists():
+        raise click.ClickException(
+            "the local AWS deploys the template of a checkout, and an installed package has none. Clone the repository "
+            "and run `make demo` there"
+        )
