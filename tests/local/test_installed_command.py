@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from invalidations_cli.local.laptop import Laptop
+from invalidations_cli.local.environment import LocalEnvironment
 from tests.definition import ROOT
 
 pytestmark = pytest.mark.local
@@ -73,13 +73,13 @@ def test_the_local_aws_without_its_extra_says_how_to_get_what_it_needs(command: 
 
 
 def test_a_pipeline_waits_with_the_installed_command_for_an_aws_of_another_process(
-    laptop: Laptop, command: Path
+    local: LocalEnvironment, command: Path
 ) -> None:
-    laptop.aws.client("s3").put_object(Bucket=laptop.bucket, Key="installed.html", Body=b"new")
+    local.aws.client("s3").put_object(Bucket=local.bucket, Key="installed.html", Body=b"new")
     waited = run(
         command,
-        *("wait", "--bucket", laptop.bucket, "--timeout", "100", "--json"),
-        AWS_ENDPOINT_URL=laptop.endpoint,
+        *("wait", "--bucket", local.bucket, "--timeout", "100", "--json"),
+        AWS_ENDPOINT_URL=local.endpoint,
         AWS_DEFAULT_REGION="us-east-1",
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
