@@ -25,7 +25,7 @@ from itertools import product
 from math import inf
 from os.path import commonprefix
 
-from invalidation.cloudfront.plan import Budget, Plan, plan
+from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 
 BUDGET = Budget()
 SECONDS_FOR_100_000 = 1.0
@@ -135,12 +135,12 @@ def verdicts(rows: list[Row]) -> Iterator[tuple[str, bool]]:
 
 def measure(case: str, keys: int) -> Row:
     """Measure one case in this process, which has done nothing else before."""
-    found = plan((path for path, changed in CASES[case](keys) if changed), BUDGET)
+    found = plan_paths((path for path, changed in CASES[case](keys) if changed), BUDGET)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
     asked = [path for path, changed in CASES[case](keys) if changed]
     start = time.process_time()
-    plan(asked, BUDGET)
+    plan_paths(asked, BUDGET)
     seconds = time.process_time() - start
 
     asked = sorted(set(asked))
@@ -169,7 +169,7 @@ def mean_unchanged_percent(deploys: int) -> tuple[float, float]:
         touched = set(chance.sample(site, min(len(site), chance.choice((0, 5, 20, 100)))))
         asked = [path for path in site if path in touched or path.startswith(tuple(rewritten))]
         if len(asked) > BUDGET.max_exact_paths:
-            ours += 100 * (_covered(plan(asked, BUDGET), site) - len(asked)) / len(site)
+            ours += 100 * (_covered(plan_paths(asked, BUDGET), site) - len(asked)) / len(site)
             least += 100 * (fewest_covered(asked, site, BUDGET) - len(asked)) / len(site)
             done += 1
     return ours / deploys, least / deploys

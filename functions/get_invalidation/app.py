@@ -22,10 +22,7 @@ CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTIN
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
     progress = Progress.from_document(event["invalidation"])
-    for pending in progress.pending:
-        if CLOUDFRONT.get_invalidation(pending.target, pending.invalidation_id).completed:
-            progress = progress.with_completed(pending)
-    progress = progress.polled(datetime.now(UTC), event["distributionId"])
+    progress = progress.polled_by(CLOUDFRONT, datetime.now(UTC), event["distributionId"])
     if not progress.pending:
         chart("SecondsToComplete", progress.seconds, "Seconds")
     return progress.to_document()

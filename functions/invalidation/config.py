@@ -1,6 +1,6 @@
-"""What the template's parameters decide, typed. Every default is the template's own; a test keeps them equal.
+"""Settings from the environment, and the rules and the budget that they make.
 
-What the template's parameters decide about paths and what they may cost, as the domain takes it.
+They are the template's parameters, typed. Every default is the template's own; a test keeps them equal.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def rules_of(settings: Settings) -> PathRules:
+    """What the settings decide about paths."""
     return PathRules(
         directory_index=settings.directory_index,
         spellings=settings.other_spellings,
@@ -110,7 +111,7 @@ def rules_of(settings: Settings) -> PathRules:
 
 
 def budget_of(settings: Settings) -> Budget:
-    """For the changes of a batch.
+    """What the changes of a batch may cost.
 
     Raises:
         ValueError: a number is out of its range. The template's own bounds should have refused it.

@@ -17,8 +17,8 @@ from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.batches.model import Batch, Kind, read_batch
 from invalidation.batches.targets import freeze_targets, owed_targets
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
+from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import MAX_TARGETS_AT_ONCE
-from invalidation.cloudfront.routing import Distribution
 from invalidation.config import Settings
 from invalidation.observability import Event, logger, observed
 

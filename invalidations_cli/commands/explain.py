@@ -16,11 +16,12 @@ import click
 from botocore.exceptions import ClientError
 
 from invalidation.cloudfront.client import CloudFront
+from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.explain import Explanation
 from invalidation.cloudfront.explain import explain as explanation_of
 from invalidation.cloudfront.limits import price
 from invalidation.cloudfront.patterns import key_filter
-from invalidation.cloudfront.routing import Distribution, InvalidateBy, Verdict
+from invalidation.cloudfront.routing import InvalidateBy, RouteVerdict
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
 from invalidation.events import parse
@@ -81,7 +82,7 @@ class Answer:
     def interesting(self) -> bool:
         """Whether there is more to say than that it has nothing to do with the bucket."""
         distribution = self.explanation.distribution
-        return self.explanation.served.verdict is not Verdict.NO_ORIGIN or bool(distribution.unrecognised)
+        return self.explanation.served.verdict is not RouteVerdict.NO_ORIGIN or bool(distribution.unrecognised)
 
     def to_document(self) -> dict[str, Any]:
         return {

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
 from invalidation.cloudfront.paths import covers, normalised
-from invalidation.cloudfront.plan import Budget, Plan, plan
+from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 from invalidation.cloudfront.routing import PathRules, paths_for
 from tests.security.hostile import KEYS, texts
 
@@ -42,7 +42,7 @@ by_distribution = pytest.mark.parametrize("distribution", DISTRIBUTIONS.values()
 
 
 def planned(distribution: Distribution, key: str, rules: PathRules = RULES) -> Plan:
-    return plan(paths_for(distribution, [key], rules), EXACT)
+    return plan_paths(paths_for(distribution, [key], rules), EXACT)
 
 
 def own_locations(distribution: Distribution, key: str) -> Iterator[str]:
@@ -130,7 +130,7 @@ def test_keys_that_begin_with_a_star_are_documented_to_purge_everything() -> Non
 def test_a_storm_of_hostile_keys_is_widened_no_further_than_widest_path(widest: str) -> None:
     budget = Budget(max_exact_paths=5, max_cover_paths=3, max_wildcards=2, widest_path=widest)
     storm = [f"uploads/{number}/{key}" for number, key in enumerate(KEYS.values()) if len(key) < 900]
-    made = plan(paths_for(PLAIN, storm, RULES), budget)
+    made = plan_paths(paths_for(PLAIN, storm, RULES), budget)
     assert made.widened
     assert all(each.path.startswith(widest[:-1]) for each in made.widened)
     outside = [path for path in made.paths if not path.startswith("/uploads/")]

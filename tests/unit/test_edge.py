@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from invalidation.cloudfront import edge
-from invalidation.cloudfront.edge import Answer, Looked, Verdict, ask_edge, look
+from invalidation.cloudfront.edge import EdgeAnswer, EdgeVerdict, Looked, ask_edge, look
 
 OLD, NEW = '"0123456789abcdef"', '"fedcba9876543210"'
 ask_plainly = partial(ask_edge, connect=http.client.HTTPConnection)
@@ -43,51 +43,51 @@ def _refused(code: str) -> Exception:
     return ClientError({"Error": {"Code": code, "Message": ""}}, "HeadObject")
 
 
-def _looked(s3: FakeS3, ask: Callable[[str, str], Answer], host: str = "www.example.com") -> Looked:
+def _looked(s3: FakeS3, ask: Callable[[str, str], EdgeAnswer], host: str = "www.example.com") -> Looked:
     client: Any = s3
     return look(client, "my-site", "a b.html", host, "/a%20b.html", ask=ask)
 
 
-def _gives(status: int, etag: str = "", *, error_page: bool = False) -> Callable[[str, str], Answer]:
-    def ask(host: str, path: str) -> Answer:
+def _gives(status: int, etag: str = "", *, error_page: bool = False) -> Callable[[str, str], EdgeAnswer]:
+    def ask(host: str, path: str) -> EdgeAnswer:
         assert (host, path) == ("www.example.com", "/a%20b.html")
-        return Answer(status, etag, error_page)
+        return EdgeAnswer(status, etag, error_page)
 
     return ask
 
 
 CASES = [
-    ("what the bucket holds", NEW, _gives(200, NEW), Verdict.FRESH),
-    ("the same, with an ETag that a proxy has weakened", NEW, _gives(200, f"W/{NEW}"), Verdict.FRESH),
-    ("what the bucket held before", NEW, _gives(200, OLD), Verdict.STALE),
-    ("what it held before, weakened", NEW, _gives(200, f"W/{OLD}"), Verdict.STALE),
-    ("a page without an ETag", NEW, _gives(200), Verdict.UNKNOWN),
-    ("a redirect to another host", NEW, _gives(301), Verdict.UNKNOWN),
-    ("a page that needs a signature", NEW, _gives(403), Verdict.UNKNOWN),
-    ("an error of the origin", NEW, _gives(503), Verdict.UNKNOWN),
-    ("an error page with a status of 200", NEW, _gives(200, OLD, error_page=True), Verdict.UNKNOWN),
-    ("an object that is gone, as it was", "", _gives(200, OLD), Verdict.STALE),
-    ("an object that is gone, as it was, without its ETag", "", _gives(200), Verdict.STALE),
-    ("nothing, where nothing is", "", _gives(404), Verdict.FRESH),
-    ("nothing, where nothing may be listed", "", _gives(403), Verdict.FRESH),
-    ("the page of a one-page application, where nothing is", "", _gives(200, OLD, error_page=True), Verdict.FRESH),
-    ("a redirect, where nothing is", "", _gives(302), Verdict.UNKNOWN),
-    ("something, where S3 denies to tell", "403", _gives(200, OLD), Verdict.UNKNOWN),
-    ("something, where S3 does not answer", "0", _gives(200, OLD), Verdict.UNKNOWN),
+    ("what the bucket holds", NEW, _gives(200, NEW), EdgeVerdict.FRESH),
+    ("the same, with an ETag that a proxy has weakened", NEW, _gives(200, f"W/{NEW}"), EdgeVerdict.FRESH),
+    ("what the bucket held before", NEW, _gives(200, OLD), EdgeVerdict.STALE),
+    ("what it held before, weakened", NEW, _gives(200, f"W/{OLD}"), EdgeVerdict.STALE),
+    ("a page without an ETag", NEW, _gives(200), EdgeVerdict.UNKNOWN),
+    ("a redirect to another host", NEW, _gives(301), EdgeVerdict.UNKNOWN),
+    ("a page that needs a signature", NEW, _gives(403), EdgeVerdict.UNKNOWN),
+    ("an error of the origin", NEW, _gives(503), EdgeVerdict.UNKNOWN),
+    ("an error page with a status of 200", NEW, _gives(200, OLD, error_page=True), EdgeVerdict.UNKNOWN),
+    ("an object that is gone, as it was", "", _gives(200, OLD), EdgeVerdict.STALE),
+    ("an object that is gone, as it was, without its ETag", "", _gives(200), EdgeVerdict.STALE),
+    ("nothing, where nothing is", "", _gives(404), EdgeVerdict.FRESH),
+    ("nothing, where nothing may be listed", "", _gives(403), EdgeVerdict.FRESH),
+    ("the page of a one-page application, where nothing is", "", _gives(200, OLD, error_page=True), EdgeVerdict.FRESH),
+    ("a redirect, where nothing is", "", _gives(302), EdgeVerdict.UNKNOWN),
+    ("something, where S3 denies to tell", "403", _gives(200, OLD), EdgeVerdict.UNKNOWN),
+    ("something, where S3 does not answer", "0", _gives(200, OLD), EdgeVerdict.UNKNOWN),
 ]
 
 
 @pytest.mark.parametrize(("stored", "ask", "verdict"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_the_edge_gives(stored: str, ask: Callable[[str, str], Answer], verdict: Verdict) -> None:
+def test_the_edge_gives(stored: str, ask: Callable[[str, str], EdgeAnswer], verdict: EdgeVerdict) -> None:
     assert _looked(FakeS3(stored), ask).verdict is verdict
 
 
 @pytest.mark.parametrize("changes", [(OLD, NEW), (OLD, ""), ("", NEW)])
 @pytest.mark.parametrize("answer", [_gives(200, OLD), _gives(404)])
 def test_an_object_that_changes_while_it_is_looked_at_proves_nothing(
-    changes: tuple[str, str], answer: Callable[[str, str], Answer]
+    changes: tuple[str, str], answer: Callable[[str, str], EdgeAnswer]
 ) -> None:
-    assert _looked(FakeS3(*changes), answer).verdict is Verdict.UNKNOWN
+    assert _looked(FakeS3(*changes), answer).verdict is EdgeVerdict.UNKNOWN
 
 
 def test_what_was_seen_is_told() -> None:
@@ -143,7 +143,7 @@ def _host(server: Any) -> str:
 
 def test_one_head_request_is_made_and_no_body_is_read() -> None:
     with _serving(200, ETag=NEW, X_Cache="Hit from cloudfront") as server:
-        assert _looked(FakeS3(NEW), ask_plainly, _host(server)).verdict is Verdict.FRESH
+        assert _looked(FakeS3(NEW), ask_plainly, _host(server)).verdict is EdgeVerdict.FRESH
     ((path, headers),) = server.asked
     assert path == "/a%20b.html"
     assert headers["Accept-Encoding"] == "identity", "a compressed answer has another ETag"
@@ -153,19 +153,19 @@ def test_one_head_request_is_made_and_no_body_is_read() -> None:
 def test_a_redirect_is_not_followed() -> None:
     with _serving(200, ETag=NEW) as elsewhere, _serving(301, Location=f"http://{_host(elsewhere)}/") as server:
         seen = _looked(FakeS3(NEW), ask_plainly, _host(server))
-    assert (seen.verdict, seen.served) == (Verdict.UNKNOWN, "301")
+    assert (seen.verdict, seen.served) == (EdgeVerdict.UNKNOWN, "301")
     assert elsewhere.asked == []
 
 
 def test_cloudfront_s_own_word_for_an_error_page_is_believed_whatever_the_status() -> None:
     with _serving(200, ETag=OLD, X_Cache="Error from cloudfront") as server:
-        assert ask_plainly(_host(server), "/gone.html") == Answer(200, OLD, error_page=True)
+        assert ask_plainly(_host(server), "/gone.html") == EdgeAnswer(200, OLD, error_page=True)
 
 
 def test_the_certificate_is_checked_and_plain_http_is_not_spoken() -> None:
     with _serving(200, ETag=NEW) as server:
         seen = _looked(FakeS3(NEW), ask_edge, _host(server))
-    assert (seen.verdict, seen.served) == (Verdict.UNKNOWN, "SSLError")
+    assert (seen.verdict, seen.served) == (EdgeVerdict.UNKNOWN, "SSLError")
     assert server.asked == []
 
 
@@ -173,7 +173,7 @@ def test_nobody_there_is_no_verdict() -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         seen = _looked(FakeS3(NEW), ask_plainly, f"127.0.0.1:{taken.getsockname()[1]}")
-    assert (seen.verdict, seen.served) == (Verdict.UNKNOWN, "ConnectionRefusedError")
+    assert (seen.verdict, seen.served) == (EdgeVerdict.UNKNOWN, "ConnectionRefusedError")
 
 
 @contextmanager
@@ -198,7 +198,7 @@ def test_an_edge_that_says_nothing_is_given_up_on(monkeypatch: pytest.MonkeyPatc
     with _one_answer(lambda _connection: over.wait(5)) as host:
         seen = _looked(FakeS3(NEW), ask_plainly, host)
         over.set()
-    assert (seen.verdict, seen.served) == (Verdict.UNKNOWN, "TimeoutError")
+    assert (seen.verdict, seen.served) == (EdgeVerdict.UNKNOWN, "TimeoutError")
 
 
 def test_an_answer_that_trickles_in_is_given_up_on_and_half_of_it_is_not_believed(
@@ -219,14 +219,14 @@ def test_an_answer_that_trickles_in_is_given_up_on_and_half_of_it_is_not_believe
     sent_until_the_end.set()
     with _one_answer(trickle) as host:
         seen = _looked(FakeS3(NEW), ask_plainly, host)
-    assert (seen.verdict, seen.served) == (Verdict.UNKNOWN, "TimeoutError")
+    assert (seen.verdict, seen.served) == (EdgeVerdict.UNKNOWN, "TimeoutError")
     assert not sent_until_the_end.is_set(), "the connection was ended"
 
 
 def test_what_is_not_http_is_no_verdict() -> None:
     with _one_answer(lambda connection: connection.sendall(b"220 mail.example.com ESMTP\r\n\r\n")) as host:
         seen = _looked(FakeS3(NEW), ask_plainly, host)
-    assert (seen.verdict, seen.served) == (Verdict.UNKNOWN, "BadStatusLine")
+    assert (seen.verdict, seen.served) == (EdgeVerdict.UNKNOWN, "BadStatusLine")
 
 
 @pytest.mark.parametrize("path", ["/a b\r\nHost: evil", "/\u00fc"])
@@ -234,5 +234,5 @@ def test_a_path_that_is_not_encoded_is_never_sent(path: str) -> None:
     with _serving(200, ETag=NEW) as server:
         client: Any = FakeS3(NEW)
         seen = look(client, "my-site", "a b.html", _host(server), path, ask=ask_plainly)
-    assert seen.verdict is Verdict.UNKNOWN
+    assert seen.verdict is EdgeVerdict.UNKNOWN
     assert server.asked == []

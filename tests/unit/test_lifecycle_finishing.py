@@ -18,7 +18,7 @@ from invalidation.batches.targets import (
     record_invalidation,
     record_plan,
 )
-from invalidation.cloudfront.plan import Budget, plan
+from invalidation.cloudfront.plan import Budget, plan_paths
 from invalidation.errors import BatchContended, BatchNotFound
 from invalidation.outcome import LONGEST_TARGETS, _as_many_as_fit, summarise
 from tests.lifecycle_kit import (
@@ -102,7 +102,7 @@ def test_a_target_that_is_not_there_is_said_not_to_be(lives: Lives, table: Memor
 
 def test_what_is_planned_and_created_is_in_the_record(lives: Lives, table: MemoryTable, clock: Clock) -> None:
     batch_id = lives.resolved("first", "E1", "E2")
-    record_plan(table, batch_id, "E1", PlanSummary.of(plan(["/a", "/b*"], Budget())))
+    record_plan(table, batch_id, "E1", PlanSummary.of(plan_paths(["/a", "/b*"], Budget())))
     for number in (1, 0, 1):
         record = InvalidationRecord(number, f"I{number}", f"ref{number}", 1, number, clock())
         record_invalidation(table, batch_id, "E1", record)

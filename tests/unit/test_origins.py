@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.distribution import Match, is_endpoint, is_origin_of, is_website, match
+from invalidation.cloudfront.distribution import Match, is_endpoint, is_website, match
 from tests.unit.data import rows
 
 DOMAINS = rows("origin_domains.csv")
@@ -41,8 +41,8 @@ def test_a_bucket_s_domain_name_is_that_bucket_and_no_other(
 ) -> None:
     domain_name = f"{bucket}.{service}"
     cased = "".join(data.draw(st.sampled_from([char, char.upper()])) for char in domain_name)
-    assert is_origin_of(cased, bucket)
-    assert is_origin_of(cased, other) == (other == bucket)
+    assert match(cased, bucket) is Match.THIS_BUCKET
+    assert (match(cased, other) is Match.THIS_BUCKET) == (other == bucket)
 
 
 @settings(deadline=None)

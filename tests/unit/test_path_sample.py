@@ -23,7 +23,7 @@ from invalidation.batches.model import (
 from invalidation.batches.queries import batches_of_bucket
 from invalidation.batches.targets import claim, read_target, record_invalidation, record_plan
 from invalidation.cloudfront.limits import price
-from invalidation.cloudfront.plan import Budget, Plan, plan
+from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 from invalidation.outcome import LONGEST_TARGETS, Finished, TargetSummary, summarise
 from tests.lifecycle_kit import BUCKET, Clock, Lives, execution
 from tests.memory_table import MemoryTable
@@ -43,7 +43,7 @@ def lives(table: MemoryTable) -> Lives:
 
 
 def _planned(*paths: str, copies: int = 1) -> PlanSummary:
-    return PlanSummary.of(plan(paths, Budget(max_exact_paths=3_000)), copies)
+    return PlanSummary.of(plan_paths(paths, Budget(max_exact_paths=3_000)), copies)
 
 
 def _told(finished: Finished) -> Any:

@@ -16,10 +16,10 @@ from invalidation.cloudfront.paths import (
     invalidation_paths,
     narrowed,
     normalised,
-    tag_items,
     valid_path,
     with_query_strings,
 )
+from invalidation.cloudfront.tags import tag_items
 from invalidation.errors import InvalidRequest
 from tests.unit.data import cases, rows
 

@@ -7,7 +7,7 @@ import pytest
 
 from invalidation.cloudfront.cover import narrowest_cover
 from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND
-from invalidation.cloudfront.plan import Budget, Plan, Widening, plan
+from invalidation.cloudfront.plan import Budget, Plan, Widening, plan_paths
 from invalidation.errors import InvalidRequest
 
 
@@ -16,24 +16,24 @@ def many(pattern: str, number: int) -> list[str]:
 
 
 def test_few_paths_go_as_they_are_sorted_and_without_repetition() -> None:
-    assert plan(["/b", "/a", "/b", "/a/%C3%BC*"], Budget()) == Plan(("/a", "/a/%C3%BC*", "/b"))
+    assert plan_paths(["/b", "/a", "/b", "/a/%C3%BC*"], Budget()) == Plan(("/a", "/a/%C3%BC*", "/b"))
 
 
 def test_nothing_asked_for_needs_nothing() -> None:
-    assert plan([], Budget()) == Plan(())
+    assert plan_paths([], Budget()) == Plan(())
     assert Plan(()).requests() == ()
 
 
 def test_as_many_paths_as_the_budget_allows_stay_exact_and_one_more_is_a_storm() -> None:
-    assert plan(many("/{}", 30), Budget()) == Plan(tuple(sorted(many("/{}", 30))))
-    assert len(plan(many("/{}", 31), Budget()).paths) <= 10
+    assert plan_paths(many("/{}", 30), Budget()) == Plan(tuple(sorted(many("/{}", 30))))
+    assert len(plan_paths(many("/{}", 31), Budget()).paths) <= 10
 
 
 def test_a_deploy_becomes_its_directories_and_its_few_top_level_files() -> None:
     deploy = (
         many("/assets/{:x}.js", 5000) + many("/blog/post-{}/index.html", 3000) + many("/docs/{:o}/index.html", 2000)
     )
-    found = plan([*deploy, "/index.html", "/favicon.ico"], Budget())
+    found = plan_paths([*deploy, "/index.html", "/favicon.ico"], Budget())
     assert found.paths == ("/assets/*", "/blog/post-*", "/docs/*", "/favicon.ico", "/index.html")
     assert found.widened == (Widening("/assets/*", 5000), Widening("/blog/post-*", 3000), Widening("/docs/*", 2000))
     assert found.wildcards == 3
@@ -41,23 +41,23 @@ def test_a_deploy_becomes_its_directories_and_its_few_top_level_files() -> None:
 
 def test_paths_that_an_asked_for_wildcard_matches_are_dropped_wherever_they_sort() -> None:
     asked = ["/a", "/a!", "/a!/b*", "/a*", "/a/b", "/a-c*", "/b"]
-    assert plan(asked, Budget()) == Plan(("/a*", "/b"))
+    assert plan_paths(asked, Budget()) == Plan(("/a*", "/b"))
 
 
 def test_what_an_asked_for_wildcard_matches_makes_no_storm() -> None:
-    assert plan(["/docs/*", "/index.html", *many("/docs/{}", 1000)], Budget()) == Plan(("/docs/*", "/index.html"))
+    assert plan_paths(["/docs/*", "/index.html", *many("/docs/{}", 1000)], Budget()) == Plan(("/docs/*", "/index.html"))
 
 
 def test_the_directory_with_more_of_the_asked_for_paths_is_the_one_that_is_widened() -> None:
     asked = many("/documentation/{}", 500) + [f"/blog/{letter}" for letter in "bcdefg"] + many("/blog/a{}", 2)
-    found = plan(asked, Budget(max_wildcards=1))
+    found = plan_paths(asked, Budget(max_wildcards=1))
     assert found.widened == (Widening("/documentation/*", 500),)
     assert len(found.paths) == 9
 
 
 def test_too_many_asked_for_wildcards_are_merged_without_widening_other_paths() -> None:
     asked = ["/a/1*", "/a/2*", "/b/3*", *many("/c/{}", 20)]
-    found = plan(asked, Budget(max_wildcards=2))
+    found = plan_paths(asked, Budget(max_wildcards=2))
     assert found.widened == (Widening("/a/*", 2),)
     assert found.paths == ("/a/*", "/b/3*", *sorted(many("/c/{}", 20)))
 
@@ -65,56 +65,56 @@ def test_too_many_asked_for_wildcards_are_merged_without_widening_other_paths() 
 def test_wildcards_that_are_named_by_hand_are_merged_only_beyond_150() -> None:
     by_hand = Budget(3_000, 3_000, MAX_WILDCARDS_BY_HAND)
     asked = sorted(many("/{:03}/*", 150))
-    assert plan([*asked, *many("/x/{}", 2_000)], by_hand).paths == (*asked, *sorted(many("/x/{}", 2_000)))
-    found = plan([*asked, "/149-b/*"], by_hand)
+    assert plan_paths([*asked, *many("/x/{}", 2_000)], by_hand).paths == (*asked, *sorted(many("/x/{}", 2_000)))
+    found = plan_paths([*asked, "/149-b/*"], by_hand)
     assert found.wildcards == 150
     assert found.widened == (Widening("/149*", 2),)
 
 
 def test_a_widening_counts_every_distinct_path_that_was_asked_for() -> None:
     asked = ["/a/1*", "/a/12", "/a/13", "/a/2*", "/a/2*"]
-    assert plan(asked, Budget(max_wildcards=1)).widened == (Widening("/a/*", 4),)
+    assert plan_paths(asked, Budget(max_wildcards=1)).widened == (Widening("/a/*", 4),)
 
 
 def test_a_wildcard_never_ends_within_a_percent_encoded_character() -> None:
     umlauts = [f"/a/%C3%{octet:02X}/{at}" for octet in range(0xA0, 0xC0) for at in range(3)]
-    assert plan(umlauts, Budget()).paths == ("/a/*",)
+    assert plan_paths(umlauts, Budget()).paths == ("/a/*",)
     lower = [path.lower() for path in umlauts]
-    assert plan(lower, Budget()).paths == ("/a/*",)
+    assert plan_paths(lower, Budget()).paths == ("/a/*",)
     chinese = [f"/%E4%B8%AD%E6%96%{octet:02X}" for octet in range(0x80, 0xC0)]
-    assert plan(chinese, Budget()).paths == ("/%E4%B8%AD*",)
+    assert plan_paths(chinese, Budget()).paths == ("/%E4%B8%AD*",)
     emoji = [f"/%F0%9F%98%{octet:02X}" for octet in range(0x80, 0xC0)]
-    assert plan(emoji, Budget()).paths == ("/*",)
+    assert plan_paths(emoji, Budget()).paths == ("/*",)
 
 
 def test_percent_signs_that_encode_nothing_are_planned_all_the_same() -> None:
     asked = ["/%", "/%%", "/%C3", "/%C3%", "/%C3x", "/%C3%BCx", "/%zz", "/%4", "/%F0", "/%FFabc", "/%FFabd"]
-    assert plan(asked, Budget(max_exact_paths=1, max_cover_paths=1)).paths == ("/*",)
-    assert plan(asked, Budget(max_exact_paths=1, max_cover_paths=11)).paths == tuple(sorted(asked))
+    assert plan_paths(asked, Budget(max_exact_paths=1, max_cover_paths=1)).paths == ("/*",)
+    assert plan_paths(asked, Budget(max_exact_paths=1, max_cover_paths=11)).paths == tuple(sorted(asked))
 
 
 def test_no_wildcard_reaches_beyond_the_widest_path_even_if_more_paths_have_to_be_paid() -> None:
     outside, inside = many("/pages/{}.html", 200), many("/assets/{}", 5000)
-    found = plan(outside + inside, Budget(widest_path="/assets/*"))
+    found = plan_paths(outside + inside, Budget(widest_path="/assets/*"))
     assert found.paths == ("/assets/*", *sorted(outside))
     assert found.widened == (Widening("/assets/*", 5000),)
 
 
 def test_the_widest_path_may_lie_within_a_directory() -> None:
-    found = plan(many("/img/{}", 400), Budget(widest_path="/img/3*"))
+    found = plan_paths(many("/img/{}", 400), Budget(widest_path="/img/3*"))
     assert "/img/3*" in found.paths
     assert len(found.paths) == 1 + 400 - 111
 
 
 def test_asked_for_wildcards_outside_the_widest_path_go_as_they_are_however_many() -> None:
     asked = many("/pages/{}*", 8) + many("/assets/{}*", 8)
-    found = plan(asked, Budget(widest_path="/assets/*"))
+    found = plan_paths(asked, Budget(widest_path="/assets/*"))
     assert found.paths == ("/assets/*", *many("/pages/{}*", 8))
 
 
 def test_what_the_bound_leaves_of_the_budget_is_used_within_it() -> None:
     asked = ["/index.html", *many("/assets/css/{}", 50), *many("/assets/js/{}", 50)]
-    found = plan(asked, Budget(widest_path="/assets/*", max_cover_paths=3))
+    found = plan_paths(asked, Budget(widest_path="/assets/*", max_cover_paths=3))
     assert found.paths == ("/assets/css/*", "/assets/js/*", "/index.html")
 
 
@@ -126,8 +126,8 @@ def test_wildcards_outside_the_widest_path_leave_fewer_to_introduce_inside_but_a
         (5, ("/assets/*",)),
     ):
         pages = many("/pages/{}*", outside)
-        assert plan(styles + scripts + pages, Budget(widest_path="/assets/*")).paths == (*inside, *pages)
-        found = plan(scripts + logos + pages, Budget(widest_path="/assets/*"))
+        assert plan_paths(styles + scripts + pages, Budget(widest_path="/assets/*")).paths == (*inside, *pages)
+        found = plan_paths(scripts + logos + pages, Budget(widest_path="/assets/*"))
         assert found.paths == ("/assets/a.svg", "/assets/b.svg", "/assets/js/*", *pages)
 
 
@@ -163,13 +163,13 @@ def test_a_path_that_cloudfront_cannot_invalidate_is_refused_by_what_is_wrong_wi
     path: str, complaint: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=complaint):
-        plan(["/fine", path], Budget())
+        plan_paths(["/fine", path], Budget())
     with pytest.raises(ValueError, match=r"widest_path .* give a wildcard such as"):
         Budget(widest_path=path)
 
 
 def test_a_path_of_4000_characters_is_accepted() -> None:
-    assert plan(["/" + "a" * 3999], Budget()).paths == ("/" + "a" * 3999,)
+    assert plan_paths(["/" + "a" * 3999], Budget()).paths == ("/" + "a" * 3999,)
 
 
 @pytest.mark.parametrize("widest_path", ["/", "/index.html", "/caf%C3*", "/caf%C3%B*", "/a%*"])
@@ -229,4 +229,4 @@ def test_the_search_looks_at_few_of_the_paths_however_many_they_are() -> None:
 def test_long_paths_that_begin_alike_take_no_longer_than_others(asked: list[str], cover: int) -> None:
     # Ends in about a second. Were the work quadratic in paths or characters, it would take minutes.
     budget = Budget(max_cover_paths=cover, max_wildcards=15)
-    assert 1 <= len(plan(asked, budget).paths) <= cover
+    assert 1 <= len(plan_paths(asked, budget).paths) <= cover

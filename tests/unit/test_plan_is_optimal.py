@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.plan import Budget, Plan, plan
+from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -123,7 +123,7 @@ def test_whatever_changes_on_a_small_site_gets_the_narrowest_of_all_covers(site:
             for max_paths, max_wildcards in product(range(1, 6), range(1, 4)):
                 best = max(cover for cover in covers if cover.keeps(max_paths, max_wildcards))
                 budget = Budget(max_exact_paths=1, max_cover_paths=max_paths, max_wildcards=max_wildcards)
-                assert list(plan(asked, budget).paths) == best.paths, (asked, budget)
+                assert list(plan_paths(asked, budget).paths) == best.paths, (asked, budget)
 
 
 @given(small_sets, budgets)
@@ -133,7 +133,7 @@ def test_no_cover_of_a_small_set_is_narrower_than_the_plan(asked: list[str], bud
     max_paths, max_wildcards = allowed(needed, budget)
     covers = every_cover(needed, budget.widest_path, min(max_wildcards, 4))
     best = max(cover for cover in covers if as_they_are(needed, budget) or cover.keeps(max_paths, max_wildcards))
-    assert list(plan(asked, budget).paths) == best.paths
+    assert list(plan_paths(asked, budget).paths) == best.paths
 
 
 @given(large_sets, budgets)
@@ -141,7 +141,7 @@ def test_no_cover_of_a_small_set_is_narrower_than_the_plan(asked: list[str], bud
 def test_a_plan_matches_all_that_was_asked_for_within_the_budget_and_the_bound(
     asked: list[str], budget: Budget
 ) -> None:
-    found = plan(asked, budget)
+    found = plan_paths(asked, budget)
     assert all(any(matches(sent, path) for sent in found.paths) for path in asked)
     assert list(found.paths) == sorted(set(found.paths))
     needed = needed_of(asked)
@@ -159,7 +159,7 @@ def test_a_plan_matches_all_that_was_asked_for_within_the_budget_and_the_bound(
 @given(large_sets, budgets)
 @settings(max_examples=60, deadline=None)
 def test_each_widening_stands_for_at_least_two_paths_and_says_how_many(asked: list[str], budget: Budget) -> None:
-    for widening in plan(asked, budget).widened:
+    for widening in plan_paths(asked, budget).widened:
         assert widening.asked == sum(matches(widening.path, path) for path in set(asked))
         assert widening.asked >= 2
 
@@ -174,7 +174,7 @@ def test_a_larger_budget_never_widens_more(asked: list[str], budget: Budget, exa
         widest_path=budget.widest_path,
     )
     needed = needed_of(asked)
-    assert widths_of(plan(asked, larger), needed, budget) >= widths_of(plan(asked, budget), needed, budget)
+    assert widths_of(plan_paths(asked, larger), needed, budget) >= widths_of(plan_paths(asked, budget), needed, budget)
 
 
 @given(large_sets, budgets, st.randoms(use_true_random=False))
@@ -182,11 +182,11 @@ def test_a_larger_budget_never_widens_more(asked: list[str], budget: Budget, exa
 def test_neither_order_nor_repetition_changes_the_plan(asked: list[str], budget: Budget, chance: Random) -> None:
     shuffled = [*asked, *asked[:5]]
     chance.shuffle(shuffled)
-    assert plan(iter(shuffled), budget) == plan(asked, budget)
+    assert plan_paths(iter(shuffled), budget) == plan_paths(asked, budget)
 
 
 @given(large_sets, budgets)
 @settings(max_examples=60, deadline=None)
 def test_to_plan_what_was_planned_changes_nothing(asked: list[str], budget: Budget) -> None:
-    found = plan(asked, budget)
-    assert plan(found.paths, budget) == Plan(found.paths)
+    found = plan_paths(asked, budget)
+    assert plan_paths(found.paths, budget) == Plan(found.paths)

@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.routing import (
-    Behavior,
-    Distribution,
     InvalidateBy,
-    Origin,
     PathRules,
-    Verdict,
+    RouteVerdict,
     Way,
     paths_for,
     served,
@@ -33,7 +31,7 @@ TAGGED = Distribution("E2", "site", origins=PLAIN.origins, behaviors=PLAIN.behav
 def test_routing_as_its_source_says(case: dict[str, Any]) -> None:
     distribution = Distribution.from_document(case["distribution"])
     found = served(distribution, case["key"], PathRules(**case.get("rules", {})))
-    assert (found.verdict, list(found.paths)) == (Verdict(case["verdict"]), sorted(case["paths"]))
+    assert (found.verdict, list(found.paths)) == (RouteVerdict(case["verdict"]), sorted(case["paths"]))
     assert bool(found) == bool(case["paths"])
 
 
@@ -69,10 +67,10 @@ def test_a_route_says_which_origin_behaviour_and_way_it_is() -> None:
     )
     routes = served(distribution, "blog/index.html", PathRules()).routes
     assert [(r.origin_id, r.verdict, r.way, r.location, r.pattern, r.paths) for r in routes] == [
-        ("web", Verdict.OTHER_ORIGIN, Way.KEY, "/blog/index.html", "*.html", ()),
-        ("web", Verdict.SERVED, Way.INDEX_DOCUMENT, "/blog/", "*", ("/blog/",)),
-        ("web", Verdict.SERVED, Way.INDEX_DOCUMENT, "/blog", "*", ("/blog",)),
-        ("s3", Verdict.OUTSIDE_ORIGIN_PATH, Way.KEY, "", "", ()),
+        ("web", RouteVerdict.OTHER_ORIGIN, Way.KEY, "/blog/index.html", "*.html", ()),
+        ("web", RouteVerdict.SERVED, Way.INDEX_DOCUMENT, "/blog/", "*", ("/blog/",)),
+        ("web", RouteVerdict.SERVED, Way.INDEX_DOCUMENT, "/blog", "*", ("/blog",)),
+        ("s3", RouteVerdict.OUTSIDE_ORIGIN_PATH, Way.KEY, "", "", ()),
     ]
 
 

@@ -16,9 +16,9 @@ from moto import mock_aws
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.targets import freeze_targets, read_target
-from invalidation.cloudfront.plan import Budget
+from invalidation.cloudfront.plan import Budget, plan_paths
 from invalidation.cloudfront.routing import InvalidateBy
-from invalidation.cloudfront.tags import TagReader, too_many_tags, with_tags
+from invalidation.cloudfront.tags import TagReader
 from invalidation.events import Change
 from tests.memory_table import MemoryTable
 from tests.statemachine.functions import Functions, parameters
@@ -92,21 +92,15 @@ def test_an_s3_that_does_not_answer_is_asked_once_and_not_for_every_object() -> 
 
 def test_tags_go_as_they_are_before_the_paths_which_are_planned() -> None:
     budget = Budget(max_exact_paths=2, max_cover_paths=1)
-    planned = with_tags(["/a/1", "#b", "/a/2", "#a", "/a/3", "#b"], budget)
+    planned = plan_paths(["/a/1", "#b", "/a/2", "#a", "/a/3", "#b"], budget)
     assert planned.paths == ("#a", "#b", "/a/*")
     assert [(each.path, each.asked) for each in planned.widened] == [("/a/*", 3)]
     assert planned.wildcards == 1
 
 
 def test_tags_alone_are_an_invalidation_and_nothing_at_all_is_none() -> None:
-    assert with_tags(["#a"], Budget()).paths == ("#a",)
-    assert with_tags([], Budget()).paths == ()
-
-
-@pytest.mark.parametrize(("tags", "too_many"), [(0, False), (30, False), (31, True)])
-def test_more_tags_than_paths_may_go_one_by_one_are_too_many(tags: int, too_many: bool) -> None:
-    items = {f"#t{number}" for number in range(tags)} | {f"/{number}" for number in range(100)}
-    assert too_many_tags(items, Budget(max_exact_paths=30)) is too_many
+    assert plan_paths(["#a"], Budget()).paths == ("#a",)
+    assert plan_paths([], Budget()).paths == ()
 
 
 # ---------------------------------------------------------------- what Create Invalidation makes of it

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.table import Item, Key
-from invalidation.cloudfront.client import Invalidation, Target
+from invalidation.cloudfront.client import Invalidation, InvalidationTarget
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.config import Settings
 from invalidation.errors import InvalidationError
@@ -65,10 +65,10 @@ class Edge:
     def distribution(self, distribution_id: str) -> Distribution:
         return Distribution(distribution_id, "")
 
-    def targets(self, distribution: Distribution) -> tuple[Target, ...]:
-        return (Target(distribution.id),)
+    def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
+        return (InvalidationTarget(distribution.id),)
 
-    def create_invalidation(self, target: Target, paths: Sequence[str], reference: str) -> Invalidation:
+    def create_invalidation(self, target: InvalidationTarget, paths: Sequence[str], reference: str) -> Invalidation:
         self.asked.append(reference)
         if target.distribution_id in self.fails:
             raise self.fails[target.distribution_id]

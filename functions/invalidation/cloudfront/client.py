@@ -1,4 +1,4 @@
-"""The only module that talks to CloudFront.
+"""CloudFront's client: every call that this application makes to it, and what an error of it means.
 
 | call | IAM action (``cloudfront:``) | on |
 | --- | --- | --- |
@@ -9,25 +9,22 @@
 | ``create_invalidation``, ``get_invalidation`` | CreateInvalidation, GetInvalidation | ``distribution/*`` |
 | the same for a tenant | CreateInvalidationForDistributionTenant, GetInvalidationFor… | ``distribution-tenant/*`` |
 
-Adapter: a CloudFront client for this account's distributions, or for those of another account.
-
-Buckets and distributions often live apart. Where ``DistributionRoleArn`` names a role of the distributions' account,
-the functions that talk to CloudFront, and only those, assume it; the temporary credentials renew themselves.
-
-What CloudFront's error codes mean here: the named error, and what to do about it.
-
-Codes: BC, and CFD/API reference "Common errors". Unknown ones go by their HTTP status.
-
-Caller references: they make a repeated request find its first invalidation instead of creating a second.
+Buckets and distributions often live in different accounts. Where ``DistributionRoleArn`` names a role of the
+distributions' account, the functions that call CloudFront, and only those, assume it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
+import boto3
+from botocore.config import Config
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -35,11 +32,22 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.session import get_session
 
 from invalidation.cloudfront import distribution as configuration
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import DISTRIBUTIONS_CACHE_SECONDS, MAX_TENANTS
-from invalidation.errors import AccessDenied, NoSuchDistribution, TooManyTenants
+from invalidation.errors import (
+    AccessDenied,
+    CloudFrontThrottled,
+    CloudFrontUnavailable,
+    InvalidationError,
+    InvalidationRefused,
+    NoSuchDistribution,
+    NoSuchInvalidation,
+    TooManyInvalidationsInProgress,
+    TooManyTenants,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,27 +55,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_cloudfront import CloudFrontClient
     from mypy_boto3_cloudfront.type_defs import DistributionSummaryTypeDef, InvalidationBatchTypeDef
-from functools import partial
-from typing import TYPE_CHECKING
-
-import boto3
-from botocore.config import Config
-from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-from botocore.session import get_session
-
-if TYPE_CHECKING:
-    from mypy_boto3_cloudfront import CloudFrontClient
-import hashlib
-from collections.abc import Sequence
-
-from invalidation.errors import (
-    CloudFrontThrottled,
-    CloudFrontUnavailable,
-    InvalidationError,
-    InvalidationRefused,
-    NoSuchInvalidation,
-    TooManyInvalidationsInProgress,
-)
 
 CLOUDFRONT_CONFIG: Final[dict[str, Any]] = {
     "connect_timeout": 5,
@@ -89,8 +76,8 @@ _STATUS_OF_BOTOCORE_ERRORS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What an invalidation is created on: a distribution, or one tenant of it. As text: ``E123`` or ``E123/dt_abc``."""
+class InvalidationTarget:
+    """A distribution, or one tenant of it. As text: ``E123`` or ``E123/dt_abc``."""
 
     distribution_id: str
     tenant_id: str = ""
@@ -111,7 +98,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """``status`` is CloudFront's own word, ``InProgress`` or ``Completed``."""
+    """An invalidation; ``status`` is CloudFront's own word, ``InProgress`` or ``Completed``."""
 
     id: str
     status: str
@@ -175,14 +162,14 @@ class CloudFront:
         """One distribution. Without a bucket it has no origins: for requests that bring their own paths."""
         return self._read(distribution_id, bucket)
 
-    def targets(self, distribution: Distribution) -> tuple[Target, ...]:
+    def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
         """What to invalidate for a distribution: itself, or each enabled tenant of a multi-tenant one, by id.
 
         Raises:
             TooManyTenants: more enabled tenants than ``max_tenants``.
         """
         if not distribution.tenant_only:
-            return (Target(distribution.id),)
+            return (InvalidationTarget(distribution.id),)
         found: list[str] = []
         for tenant_id in self._tenants(distribution.id):
             if len(found) == self._max_tenants:
@@ -192,11 +179,13 @@ class CloudFront:
                     "raise the parameter MaxTenants."
                 )
             found.append(tenant_id)
-        return tuple(Target(distribution.id, tenant_id) for tenant_id in sorted(found))
+        return tuple(InvalidationTarget(distribution.id, tenant_id) for tenant_id in sorted(found))
 
-    def create_invalidation(self, target: Target | str, paths: Sequence[str], caller_reference: str) -> Invalidation:
+    def create_invalidation(
+        self, target: InvalidationTarget | str, paths: Sequence[str], caller_reference: str
+    ) -> Invalidation:
         """Invalidate the paths. The same caller reference with the same paths gives the invalidation that exists."""
-        target = Target.parse(target) if isinstance(target, str) else target
+        target = InvalidationTarget.parse(target) if isinstance(target, str) else target
         batch: InvalidationBatchTypeDef = {
             "Paths": {"Quantity": len(paths), "Items": list(paths)},
             "CallerReference": caller_reference,
@@ -213,9 +202,9 @@ class CloudFront:
                 )["Invalidation"]
         return Invalidation(created["Id"], created["Status"], created["CreateTime"])
 
-    def get_invalidation(self, target: Target | str, invalidation_id: str) -> Invalidation:
+    def get_invalidation(self, target: InvalidationTarget | str, invalidation_id: str) -> Invalidation:
         """How the invalidation stands."""
-        target = Target.parse(target) if isinstance(target, str) else target
+        target = InvalidationTarget.parse(target) if isinstance(target, str) else target
         if target.tenant_id:
             with _named_errors("GetInvalidationForDistributionTenant", target.resource):
                 found = self._client.get_invalidation_for_distribution_tenant(
@@ -275,7 +264,7 @@ class CloudFront:
 
 @contextmanager
 def _named_errors(call: str, resource: str) -> Iterator[None]:
-    """What botocore raises, as the classes of ``errors.py``; unchained, as the traceback ends up in the console."""
+    """Raises the classes of ``errors.py`` for botocore's; unchained, as the traceback ends up in the console."""
     try:
         yield
     except ClientError as error:

@@ -3,30 +3,21 @@
 They hold only what planning for that bucket needs, because they are frozen with the batch, and turn into small
 JSON-able documents and back.
 
-CloudFront's own documents (``DistributionSummary``, ``DistributionConfig``) read into ``Distribution`` values.
+CloudFront's own documents (``DistributionSummary``, ``DistributionConfig``) have nearly the same shape. A summary lacks
+DefaultRootObject and CacheTagConfig (BC), so a distribution that has the bucket is read from its configuration.
 
-Both have nearly the same shape. A summary lacks DefaultRootObject and CacheTagConfig (BC), so a distribution that has
-the bucket is read from its configuration.
-
-S3's domain names: whether an origin of a distribution is a given bucket.
-
-A name is always read from the known bucket's end. Bucket names may hold dots, so nothing in ``a.b.s3.amazonaws.com``
-alone says where the bucket's name stops; and a prefix test would take ``site-staging`` for ``site``.
-
-Sources: AWS General Reference "Amazon S3 endpoints and quotas" (regional, dual-stack, FIPS); Amazon S3 User Guide
-"Virtual hosting of buckets" (global, legacy dash), "Website endpoints" (both forms).
+Whether an origin is the bucket is read from its domain name, from the known bucket's end: bucket names may hold dots,
+so nothing in ``a.b.s3.amazonaws.com`` alone says where the name stops, and a prefix test would take ``site-staging``
+for ``site``. Sources: AWS General Reference "Amazon S3 endpoints and quotas" (regional, dual-stack, FIPS); Amazon S3
+User Guide "Virtual hosting of buckets" (global, legacy dash), "Website endpoints" (both forms).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote
 
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
@@ -36,7 +27,6 @@ if TYPE_CHECKING:
 
     Document = Mapping[str, Any]
     CachesQueryStrings = Callable[[str], bool]
-from enum import StrEnum
 
 _TAG_METADATA = "x-amz-meta-"
 _PARAMETER = re.compile(r"\{\{[^{}]*\}\}")
@@ -336,11 +326,6 @@ def match(domain_name: str, bucket: str) -> Match:
     if not names or any(_ALIAS.search(name[-12:]) for name in names):
         return Match.UNRECOGNISED
     return Match.OTHER_BUCKET
-
-
-def is_origin_of(domain_name: str, bucket: str) -> bool:
-    """Whether the origin with this domain name is the bucket."""
-    return match(domain_name, bucket) is Match.THIS_BUCKET
 
 
 def is_website(domain_name: str) -> bool:

@@ -10,26 +10,36 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from invalidation.cloudfront.routing import PathRules, RouteVerdict, served
+from invalidation.errors import EdgeStillStale
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from mypy_boto3_s3 import S3Client
 
+    from invalidation.cloudfront.distribution import Distribution
 
 USER_AGENT = "cloudfront-auto-invalidation"
 SECONDS = 5.0
 """For one answer of the edge."""
+MAX_LOOKS = 3
+"""Paths of a batch that are looked at."""
+MAX_KEYS = 100
+"""Keys of a batch among which those are sought that viewers reach under a path of their own."""
 GONE = frozenset({http.client.FORBIDDEN, http.client.NOT_FOUND})
 """What an origin without the object answers; S3 tells only those that may list the bucket that it is not there."""
 
 
-class Verdict(StrEnum):
+class EdgeVerdict(StrEnum):
     """What a look at the edge has shown."""
 
     FRESH = "Fresh"
@@ -42,7 +52,7 @@ class Looked:
     """One path: what S3 has, what the edge gave (an ETag, or a status code), and the verdict."""
 
     path: str
-    verdict: Verdict
+    verdict: EdgeVerdict
     stored: str
     served: str
 
@@ -51,7 +61,7 @@ class Looked:
         return {"path": self.path, "verdict": self.verdict.value, "stored": self.stored, "served": self.served}
 
 
-class Answer(NamedTuple):
+class EdgeAnswer(NamedTuple):
     """A status code and an ETag, "" when there is none.
 
     ``error_page``: the origin answered with an error, whatever the status code says. A distribution may give a page and
@@ -63,7 +73,7 @@ class Answer(NamedTuple):
     error_page: bool = False
 
 
-def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPConnection] | None = None) -> Answer:
+def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPConnection] | None = None) -> EdgeAnswer:
     """HEAD of a path, without compression, which would weaken the ETag; redirects are answers like any other.
 
     Raises:
@@ -76,7 +86,7 @@ def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPCon
             connection.request("HEAD", path, headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT})
             response = connection.getresponse()
         from_origin = response.headers.get("X-Cache", "").lower()
-        return Answer(response.status, response.headers.get("ETag", ""), from_origin.startswith("error"))
+        return EdgeAnswer(response.status, response.headers.get("ETag", ""), from_origin.startswith("error"))
     finally:
         connection.close()
 
@@ -106,7 +116,7 @@ def _ended_in_time(connected: socket.socket) -> Iterator[None]:
 
 
 def look(
-    s3: S3Client, bucket: str, key: str, host: str, path: str, *, ask: Callable[[str, str], Answer] = ask_edge
+    s3: S3Client, bucket: str, key: str, host: str, path: str, *, ask: Callable[[str, str], EdgeAnswer] = ask_edge
 ) -> Looked:
     """Compare what the edge gives for a path with what the bucket holds under the key.
 
@@ -117,26 +127,50 @@ def look(
     try:
         answer = ask(host, path)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return Looked(path, Verdict.UNKNOWN, before or "none", type(error).__name__)
+        return Looked(path, EdgeVerdict.UNKNOWN, before or "none", type(error).__name__)
     after = _stored(s3, bucket, key)
     stored = after if before == after else None
     served = answer.etag if answer.status == http.client.OK else str(answer.status)
     return Looked(path, _verdict(stored, answer), after or "none", served or "no ETag")
 
 
-def _verdict(stored: str | None, answer: Answer) -> Verdict:
+def paths_to_look_at(distribution: Distribution, keys: Iterable[str], rules: PathRules) -> Iterator[tuple[str, str]]:
+    """A few of the keys, each with the path under which viewers reach just it; no wildcards, no rewritten requests."""
+    looks = 0
+    for key in islice(keys, MAX_KEYS):
+        found = served(distribution, key, rules)
+        exact = [path for path in found.paths if not path.endswith("*") and path != "/"]
+        if found.verdict is RouteVerdict.SERVED and exact:
+            yield key, exact[0]
+            looks += 1
+        if looks == MAX_LOOKS:
+            return
+
+
+def require_fresh(looks: Iterable[Looked], host: str) -> None:
+    """Raises EdgeStillStale when one of the looks has shown old content."""
+    for each in looks:
+        if each.verdict is EdgeVerdict.STALE:
+            raise EdgeStillStale(
+                f"CloudFront reported the invalidation as completed, but https://{host}{each.path} still gave "
+                f"{each.served}, and the bucket holds {each.stored}. One edge location was asked; "
+                "`invalidations explain` says who serves it"
+            )
+
+
+def _verdict(stored: str | None, answer: EdgeAnswer) -> EdgeVerdict:
     """``stored`` is None when it is not known what should be served."""
     if stored is None:
-        return Verdict.UNKNOWN
+        return EdgeVerdict.UNKNOWN
     if answer.status != http.client.OK:
-        return Verdict.FRESH if not stored and answer.status in GONE else Verdict.UNKNOWN
+        return EdgeVerdict.FRESH if not stored and answer.status in GONE else EdgeVerdict.UNKNOWN
     if answer.error_page:
-        return Verdict.UNKNOWN if stored else Verdict.FRESH
+        return EdgeVerdict.UNKNOWN if stored else EdgeVerdict.FRESH
     if not stored:
-        return Verdict.STALE
+        return EdgeVerdict.STALE
     if not answer.etag:
-        return Verdict.UNKNOWN
-    return Verdict.FRESH if answer.etag.removeprefix("W/") == stored else Verdict.STALE
+        return EdgeVerdict.UNKNOWN
+    return EdgeVerdict.FRESH if answer.etag.removeprefix("W/") == stored else EdgeVerdict.STALE
 
 
 def _stored(s3: S3Client, bucket: str, key: str) -> str | None:

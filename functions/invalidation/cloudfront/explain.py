@@ -1,6 +1,4 @@
-"""Why a change is, or is not, invalidated on a distribution: for the person who looks at stale content.
-
-Why each path, or tag, of an invalidation is in it: for the person who looks at stale content, or at the bill.
+"""Why a change is, or is not, invalidated on a distribution, and why each path of it is sent.
 
 A path is there because of a rule if it is gone without the rule: each is taken away in turn, so that nothing about
 routing is told here a second time.
@@ -8,26 +6,19 @@ routing is told here a second time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
-from invalidation.cloudfront.paths import tag_items
-from invalidation.cloudfront.plan import Budget, Plan
-from invalidation.cloudfront.routing import Distribution, InvalidateBy, PathRules, Route, Served, Verdict, Way, served
-from invalidation.cloudfront.tags import planned
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from invalidation.cloudfront.paths import covers
+from invalidation.cloudfront.plan import Budget, Plan, plan_keys
+from invalidation.cloudfront.routing import InvalidateBy, PathRules, Route, RouteVerdict, Served, Way, served
+from invalidation.cloudfront.tags import tag_items
 
 if TYPE_CHECKING:
-    from invalidation.cloudfront.plan import Plan
+    from collections.abc import Callable, Iterator
 
+    from invalidation.cloudfront.distribution import Distribution
 
 _WAYS = {
     Way.KEY: "",
@@ -89,7 +80,7 @@ def explain(
     ``tags`` is the value of the object's tag header: "" where it has none or is gone, None where nobody could tell.
     """
     found = served(distribution, key, rules)
-    sent = planned(distribution, lambda: [key], rules, budget or Budget(), lambda _key: tags or "")
+    sent = plan_keys(distribution, lambda: [key], rules, budget or Budget(), lambda _key: tags or "")
     sentences = [
         *_sentences(distribution, key, found),
         *(_of_paths(distribution, rules, found) if found else ()),
@@ -100,9 +91,9 @@ def explain(
 
 
 def _sentences(distribution: Distribution, key: str, found: Served) -> Iterator[str]:
-    if found.verdict is Verdict.DISABLED:
+    if found.verdict is RouteVerdict.DISABLED:
         yield "The distribution is disabled: it is skipped."
-    if found.verdict is Verdict.NO_ORIGIN:
+    if found.verdict is RouteVerdict.NO_ORIGIN:
         yield f"None of its origins is known to be the bucket {distribution.bucket}."
     for domain_name in distribution.unrecognised:
         yield f"Its origin {domain_name} may be the bucket under another name: if so, add the id to DistributionIds."
@@ -117,11 +108,11 @@ def _of_route(distribution: Distribution, key: str, route: Route) -> str:
     named = f"origin {origin.id} ({origin.domain_name}{origin.path})"
     behaviour = "the default behaviour" if route.pattern == "*" else f"the behaviour {route.pattern}"
     match route.verdict:
-        case Verdict.OUTSIDE_ORIGIN_PATH:
+        case RouteVerdict.OUTSIDE_ORIGIN_PATH:
             return f"The key {key!r} is outside OriginPath {origin.path} of {named}."
-        case Verdict.OTHER_ORIGIN:
+        case RouteVerdict.OTHER_ORIGIN:
             return f"Viewers who ask for {route.location!r} are sent elsewhere than {named} by {behaviour}."
-        case Verdict.REWRITTEN:
+        case RouteVerdict.REWRITTEN:
             return (
                 f"No behaviour sends {route.location!r} to {named}, but the edge function of {behaviour} may: "
                 "invalidated to be safe."

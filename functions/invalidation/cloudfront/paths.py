@@ -14,7 +14,8 @@ import string
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
-from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_TAG_LENGTH, MAX_TAGS_OF_OBJECT
+from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_TAG_LENGTH
+from invalidation.cloudfront.tags import tag_problems
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -129,22 +130,11 @@ def valid_path(path: str) -> str:
         InvalidRequest: CloudFront would refuse it, or accept it and purge nothing. Says what is wrong, and what is
             accepted.
     """
-    problems = _tag_problems(path[1:]) if path.startswith("#") else _path_problems(path)
+    problems = tag_problems(path[1:]) if path.startswith("#") else _path_problems(path)
     for problem in problems:
         shown = path if len(path) <= 200 else path[:200] + "…"
         raise InvalidRequest(f"{shown!r} is not an invalidation path: {problem}. {_ACCEPTED}")
     return path
-
-
-def tag_items(header_value: str) -> tuple[str, ...]:
-    """The ``#tag`` items for an object's tag header: ``"Blog, en"`` gives ``("#blog", "#en")``.
-
-    Tags are case-insensitive, hence lower case here. Left out are those after the 50th, which CloudFront does not
-    store, and those that it would refuse (CFD, "What you need to know when invalidating tags").
-    """
-    tags = [tag.strip().lower() for tag in header_value.split(",")]
-    stored = [tag for tag in tags if tag][:MAX_TAGS_OF_OBJECT]
-    return tuple(dict.fromkeys("#" + tag for tag in stored if not any(_tag_problems(tag))))
 
 
 def _unnormalised(location: str) -> bool:
@@ -187,17 +177,6 @@ def _is_utf8(triplets: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _tag_problems(tag: str) -> Iterator[str]:
-    if not tag:
-        yield "the tag is empty"
-    if len(tag) > MAX_TAG_LENGTH:
-        yield f"the tag is {len(tag)} characters long, more than {MAX_TAG_LENGTH}"
-    if "*" in tag:
-        yield "tags have no wildcard"
-    if re.search("[^!-~]|,", tag):
-        yield "a tag is made of visible ASCII characters without commas"
 
 
 def _path_problems(path: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A set of paths -> the cheapest invalidation that covers it, within a budget.
+"""The plan: changed keys, or paths, become the cheapest invalidation within a budget.
 
 Few paths go as they are. More than that is a storm: CloudFront charges for each path and takes few wildcards at a time,
 so a storm becomes a small cover with wildcards in it, and ``cover`` says which of all covers is the best one. Few paths
@@ -12,7 +12,7 @@ any case. So the budget is never passed but where the bound forces it, and then 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from invalidation.cloudfront.cover import begins_within_character, count, narrowest_cover, span
@@ -22,10 +22,13 @@ from invalidation.cloudfront.limits import (
     MAX_WILDCARDS_BY_HAND,
     MAX_WILDCARDS_IN_PROGRESS,
 )
+from invalidation.cloudfront.routing import InvalidateBy, PathRules, paths_for
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from invalidation.cloudfront.distribution import Distribution
 
 
 _encoded_path = re.compile(r"/[!-)+-~]*\*?")
@@ -83,7 +86,7 @@ class Plan:
     """What to send.
 
     Attributes:
-        paths: encoded paths, sorted and distinct; each path that was asked for is matched by one of them.
+        paths: tags, then encoded paths, sorted and distinct; each path that was asked for is matched by one of them.
         widened: those of them that are wildcards which nobody asked for, in the same order.
     """
 
@@ -100,21 +103,48 @@ class Plan:
         return tuple(_requests(self.paths, max_paths))
 
 
-def plan(paths: Iterable[str], budget: Budget) -> Plan:
-    """The narrowest invalidation, within the budget, that matches all ``paths``.
+def plan_keys(
+    distribution: Distribution,
+    keys: Callable[[], Iterable[str]],
+    rules: PathRules,
+    budget: Budget,
+    tags_of: Callable[[str], str] | None,
+) -> Plan:
+    """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
+
+    ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count.
+    """
+    if tags_of:
+        items = set(paths_for(distribution, keys(), rules, tags_of))
+        if sum(item.startswith("#") for item in items) <= budget.max_exact_paths:
+            return plan_paths(items, budget)
+    by_paths = replace(rules, invalidate_by=InvalidateBy.PATHS)
+    return plan_paths(paths_for(distribution, keys(), by_paths), budget)
+
+
+def plan_paths(items: Iterable[str], budget: Budget) -> Plan:
+    """The narrowest invalidation, within the budget, that matches all the paths.
 
     Args:
-        paths: encoded paths in any order, repeated or not. Those that end in ``*`` are wildcards that were asked for:
-            they stay unless there are too many of them, or a wider one stands for them.
+        items: encoded paths in any order, repeated or not, and ``#tag`` items. Paths that end in ``*`` are wildcards
+            that were asked for: they stay unless there are too many of them, or a wider one stands for them. Tags go
+            as they are, each at the price of one path: no wildcard can cover them.
         budget: what the invalidation may cost, and how far it may reach.
 
     Raises:
-        InvalidRequest: something in ``paths`` is no path that CloudFront can invalidate.
+        InvalidRequest: one of ``items`` is nothing that CloudFront can invalidate.
     """
-    asked = sorted(set(paths))
+    distinct = sorted(set(items))
+    asked = [item for item in distinct if not item.startswith("#")]
     for path in asked:
         if not _encoded_path.fullmatch(path) or len(path) > MAX_PATH_LENGTH:
             raise InvalidRequest(f"path {path[:100]!r} {_fault(path)}: CloudFront cannot invalidate it")
+    planned = _plan(asked, budget)
+    return replace(planned, paths=(*(item for item in distinct if item.startswith("#")), *planned.paths))
+
+
+def _plan(asked: list[str], budget: Budget) -> Plan:
+    """For sorted, distinct paths."""
     needed = _without_covered(asked)
     max_paths = budget.max_cover_paths
     if len(needed) <= budget.max_exact_paths:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invalidation.errors import InvalidationTimedOut
+
+if TYPE_CHECKING:
+    from invalidation.cloudfront.client import CloudFront
 
 POLL_SECONDS = (5, 5, 10, 20, 30, 30, 30, 60, 60, 60, 120)
 """Waits between polls; the last repeats. P95 of CloudFront's own report is under 25 s, so most need three polls.
@@ -63,6 +66,18 @@ class Progress:
         """The same, one invalidation further."""
         updated = tuple(replace(each, completed=True) if each == done else each for each in self.invalidations)
         return replace(self, invalidations=updated)
+
+    def polled_by(self, cloudfront: CloudFront, now: datetime, distribution_id: str) -> Progress:
+        """After asking CloudFront for each invalidation that was not completed.
+
+        Raises:
+            InvalidationTimedOut: as ``polled``; and the errors of ``CloudFront.get_invalidation``.
+        """
+        progress = self
+        for each in self.pending:
+            if cloudfront.get_invalidation(each.target, each.invalidation_id).completed:
+                progress = progress.with_completed(each)
+        return progress.polled(now, distribution_id)
 
     def polled(self, now: datetime, distribution_id: str) -> Progress:
         """After a look at every pending invalidation.

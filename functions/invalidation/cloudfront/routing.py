@@ -15,27 +15,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
-from invalidation.cloudfront.paths import invalidation_paths, narrowed, tag_items, with_query_strings
+from invalidation.cloudfront.paths import invalidation_paths, narrowed, with_query_strings
 from invalidation.cloudfront.patterns import PathPattern, matched_forms
+from invalidation.cloudfront.tags import tag_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 
-__all__ = [
-    "Behavior",
-    "Distribution",
-    "InvalidateBy",
-    "Origin",
-    "PathRules",
-    "Route",
-    "Served",
-    "Verdict",
-    "Way",
-    "paths_for",
-    "served",
-]
 
 WEBSITE_INDEX: Final = "index.html"
 """The usual index document. CloudFront does not know a website's own; ``PathRules.directory_index`` adds it."""
@@ -70,7 +58,7 @@ class PathRules:
     invalidate_by: InvalidateBy = InvalidateBy.PATHS
 
 
-class Verdict(StrEnum):
+class RouteVerdict(StrEnum):
     """Whether a key costs paths, and why; the first that applies to any way of reaching it."""
 
     SERVED = "Served"
@@ -98,7 +86,7 @@ class Route:
     """
 
     origin_id: str
-    verdict: Verdict
+    verdict: RouteVerdict
     way: Way = Way.KEY
     location: str = ""
     pattern: str = ""
@@ -109,7 +97,7 @@ class Route:
 class Served:
     """The paths to invalidate for one key (sorted, distinct), true if there are any, and how that was found."""
 
-    verdict: Verdict
+    verdict: RouteVerdict
     paths: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
 
@@ -158,17 +146,17 @@ class _Router:
 
     def served(self, key: str) -> Served:
         if not self._distribution.enabled:
-            return Served(Verdict.DISABLED)
+            return Served(RouteVerdict.DISABLED)
         routes = tuple(self._routes(key))
         verdicts = {route.verdict for route in routes}
-        verdict = next((each for each in Verdict if each in verdicts), Verdict.NO_ORIGIN)
+        verdict = next((each for each in RouteVerdict if each in verdicts), RouteVerdict.NO_ORIGIN)
         return Served(verdict, narrowed({path for route in routes for path in route.paths}), routes)
 
     def _routes(self, key: str) -> Iterator[Route]:
         for origin in self._distribution.origins:
             locations = list(origin.locations(self._distribution.bucket, key))
             if not locations:
-                yield Route(origin.id, Verdict.OUTSIDE_ORIGIN_PATH)
+                yield Route(origin.id, RouteVerdict.OUTSIDE_ORIGIN_PATH)
             for location in locations:
                 for way, reached in self._ways(origin, location):
                     yield self._route(origin, way, reached)
@@ -201,8 +189,8 @@ class _Router:
         # under which they are then cached.
         rewritten = [b for b in possible if b.rewrites] + self._rewriting[origin.id]
         if not direct and not rewritten:
-            return Route(origin.id, Verdict.OTHER_ORIGIN, way, location, possible[0].pattern)
-        verdict = Verdict.SERVED if direct else Verdict.REWRITTEN
+            return Route(origin.id, RouteVerdict.OTHER_ORIGIN, way, location, possible[0].pattern)
+        verdict = RouteVerdict.SERVED if direct else RouteVerdict.REWRITTEN
         leading = direct + rewritten
         paths = self._paths(origin, location, leading)
         return Route(origin.id, verdict, way, location, leading[0].pattern, paths)

@@ -1,20 +1,21 @@
 """Cache tags: an object's metadata names them, and one tag purges every cached object that carries it.
 
-Source: CFD, "Invalidate by cache tags". The distribution says in ``CacheTagConfig`` which header holds them.
+Sources: CFD "Invalidate by cache tags", "What you need to know when invalidating tags". The distribution says in
+``CacheTagConfig`` which header holds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+import re
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from invalidation.cloudfront.plan import Budget, Plan, plan
-from invalidation.cloudfront.routing import Distribution, InvalidateBy, PathRules, paths_for
+from invalidation.cloudfront.limits import MAX_TAG_LENGTH, MAX_TAGS_OF_OBJECT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_s3 import S3Client
 
 
@@ -50,37 +51,24 @@ class TagReader:
             return ""
 
 
-def too_many_tags(items: Collection[str], budget: Budget) -> bool:
-    """Whether the ``#tag`` items among these are more than go as they are: no wildcard can cover tags."""
-    return sum(item.startswith("#") for item in items) > budget.max_exact_paths
+def tag_items(header_value: str) -> tuple[str, ...]:
+    """The ``#tag`` items for an object's tag header: ``"Blog, en"`` gives ``("#blog", "#en")``.
 
-
-def planned(
-    distribution: Distribution,
-    keys: Callable[[], Iterable[str]],
-    rules: PathRules,
-    budget: Budget,
-    tags_of: Callable[[str], str] | None,
-) -> Plan:
-    """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
-
-    ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count.
+    Tags are case-insensitive, hence lower case here. Left out are those after the 50th, which CloudFront does not
+    store, and those that it would refuse (CFD, "What you need to know when invalidating tags").
     """
-    if tags_of:
-        items = set(paths_for(distribution, keys(), rules, tags_of))
-        if not too_many_tags(items, budget):
-            return with_tags(items, budget)
-    by_paths = replace(rules, invalidate_by=InvalidateBy.PATHS)
-    return with_tags(paths_for(distribution, keys(), by_paths), budget)
+    tags = [tag.strip().lower() for tag in header_value.split(",")]
+    stored = [tag for tag in tags if tag][:MAX_TAGS_OF_OBJECT]
+    return tuple(dict.fromkeys("#" + tag for tag in stored if not any(tag_problems(tag))))
 
 
-def with_tags(items: Iterable[str], budget: Budget) -> Plan:
-    """The cheapest invalidation for paths and ``#tag`` items: tags go as they are, each at the price of one path.
-
-    Raises:
-        InvalidRequest: a path is none that CloudFront can invalidate.
-    """
-    distinct = set(items)
-    tags = sorted(item for item in distinct if item.startswith("#"))
-    planned = plan((item for item in distinct if not item.startswith("#")), budget)
-    return replace(planned, paths=(*tags, *planned.paths))
+def tag_problems(tag: str) -> Iterator[str]:
+    """Why CloudFront would refuse the tag, given without its ``#``; nothing where it would not."""
+    if not tag:
+        yield "the tag is empty"
+    if len(tag) > MAX_TAG_LENGTH:
+        yield f"the tag is {len(tag)} characters long, more than {MAX_TAG_LENGTH}"
+    if "*" in tag:
+        yield "tags have no wildcard"
+    if re.search("[^!-~]|,", tag):
+        yield "a tag is made of visible ASCII characters without commas"

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
+from invalidation.cloudfront.tags import TagReader
 from invalidation.errors import (
     AccessDenied,
     CloudFrontThrottled,
@@ -119,7 +120,7 @@ def test_an_objects_tags_are_read_and_one_that_is_gone_has_none(stack: Stack) ->
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="a.html", Metadata={"tags": "blog, front"})
     module = stack.functions.module("CreateInvalidationFunction")
-    tags = module.TagReader(module.S3, bucket, "tags")
+    tags = TagReader(module.S3, bucket, "tags")
     assert (tags("a.html"), tags("gone.html")) == ("blog, front", "")
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from invalidation.batches.targets import read_target
-from invalidation.cloudfront.edge import Answer, look
+from invalidation.cloudfront.edge import EdgeAnswer, look
 from invalidation.errors import EdgeStillStale
 from tests.statemachine.site import Site
 from tests.unit.handlers.invoking import Invoke
@@ -38,10 +38,10 @@ class Edge:
         self._etags = etags
         self.asked: list[tuple[str, str]] = []
 
-    def __call__(self, host: str, path: str) -> Answer:
+    def __call__(self, host: str, path: str) -> EdgeAnswer:
         self.asked.append((host, path))
         etag = self._etags.get(path.strip("/").removesuffix(".html"))
-        return Answer(200, etag) if etag else Answer(404, "")
+        return EdgeAnswer(200, etag) if etag else EdgeAnswer(404, "")
 
 
 def _verify(
