@@ -1,6 +1,17 @@
-"""The narrowest cover: few paths, few of them wildcards, that together match every path that was asked for.
+"""Covers: few paths, few of them wildcards, that together match every path that was asked for.
 
-**What "widens as little as possible" means.** Only a wildcard that nobody asked for widens. Of two such wildcards the
+Only a wildcard that nobody asked for widens. What it costs is what it evicts although it has not changed, so
+``least_evicting_cover`` counts that, and is exact. Where nobody knows what else there is, ``narrowest_cover`` judges by
+the wildcards alone.
+
+**The cover that evicts least.** The wildcards that can be worth introducing are the longest common prefixes of
+asked-for paths: any other matches the same asked-for paths as a longer one. They form a tree, and the sorted paths are
+its leaves. So a cover is a way from the first leaf to the end in steps: past one leaf, which is then a path of its own,
+or past all leaves of a wildcard that begins there. From the end backwards, the fewest unchanged paths that the rest of
+the way evicts is found for each number of paths and of wildcards that may be left for it: a dynamic program. A wildcard
+whose parent evicts no more than it does is left out, because the parent takes its place and that of others.
+
+**The narrowest cover.** Only a wildcard that nobody asked for widens. Of two such wildcards the
 *wider* is the one that
 
 1. names fewer directories in full: ``/b*`` is wider than ``/blog/*``, and that is wider than ``/blog/2026/p*``;
@@ -14,17 +25,16 @@ and so on; a cover that has no next one is the narrower. So the widest wildcard 
 the next, and best is to introduce none. Wildcards differ in width, so exactly one cover is the narrowest, and the
 order in which the paths came cannot matter.
 
-**How it is found.** The wildcards that can be worth introducing are the longest common prefixes of asked-for paths:
-any other matches the same asked-for paths as a longer one. They form a tree, in which a parent is wider than its
-children. Start from its root and take the widest undecided wildcard, again and again: if the paths below its children
-can still be covered within the budget without it, replace it by its children; otherwise keep it.
+**How it is found.** In the tree of common prefixes a parent is wider than its children. Start from its root and take
+the widest undecided wildcard, again and again: if the paths below its children can still be covered within the budget
+without it, replace it by its children; otherwise keep it.
 
 **Why that is the optimum.** Covers that agree so far on every wider wildcard differ next in whether they have this one,
 and by the definition each that does without it is narrower than each that has it: so it must go wherever any cover
 without it is left. Whether one is left is decided exactly (``_fits``): the children match disjoint sets of paths, each
 is covered either by one wildcard or path by path, and wildcards save most where most paths are.
 
-**What it costs.** Nothing but sorting, which the caller does, looks at every path. Each replacement adds a path to the
+**What it takes.** Nothing but sorting, which the caller does, looks at every path. Each replacement adds a path to the
 cover, so there are fewer of them than ``max_paths``; each wildcard that is kept uses up one of ``max_wildcards``.
 """
 
@@ -34,7 +44,7 @@ import heapq
 import re
 from array import array
 from bisect import bisect_left
-from itertools import islice
+from itertools import islice, pairwise
 from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,8 +119,176 @@ def narrowest_cover(asked: Sequence[str], *, max_paths: int, max_wildcards: int)
     return _Search(asked, max_paths, max_wildcards).run()
 
 
+def least_evicting_cover(
+    asked: Sequence[str], unchanged: Sequence[str], *, max_paths: int, max_wildcards: int
+) -> Cover | None:
+    """The cover of ``asked`` that matches the fewest of ``unchanged``; of equal ones that with the fewest paths.
+
+    None where finding it would take too long: for more paths, or a larger budget, than is asked of a storm.
+
+    Args:
+        asked: as for ``narrowest_cover``.
+        unchanged: the other paths that there are, encoded, sorted, none of them matched by ``asked``.
+        max_paths: how many paths the cover may have, at least 1.
+        max_wildcards: how many of these may be wildcards, asked-for ones included, at least 1.
+    """
+    if len(asked) < 2:
+        return Cover([], list(asked))
+    max_wildcards = min(max_paths, max_wildcards)
+    if len(asked) > _MOST_ASKED:
+        return None
+    candidates = list(_worth_introducing(asked, unchanged))
+    if len(candidates) * max_paths * max_wildcards > _MOST_STEPS:
+        return None
+    return _Program(asked, candidates, max_paths, max_wildcards).run()
+
+
+_MOST_ASKED = 100_000
+_MOST_STEPS = 60_000_000
+"""Some seconds of one processor, and what may be remembered in some hundred megabytes."""
+
+_IMPOSSIBLE = 1 << 60
+
+
+class _Candidate(NamedTuple):
+    """A wildcard for the asked-for paths from ``low`` up to ``high``, and how many unchanged ones it evicts."""
+
+    low: int
+    high: int
+    characters: int
+    evicted: int
+
+
+def _worth_introducing(asked: Sequence[str], unchanged: Sequence[str]) -> Iterator[_Candidate]:
+    """The common prefixes, but those whose parent evicts no more. Each comes before those that hold it."""
+    for low, high, characters, parent_characters in _common_prefixes(asked):
+        evicted = count(asked[low][:characters], unchanged)
+        if parent_characters < 0 or evicted < count(asked[low][:parent_characters], unchanged):
+            yield _Candidate(low, high, characters, evicted)
+
+
+def _common_prefixes(asked: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Each as first path, path after the last, its own length, and its parent's length, -1 for the root."""
+    open_: list[tuple[int, int]] = []  # where it began, and its length: each longer than the one before
+    for at in range(1, len(asked) + 1):
+        shared = len(_shared(asked[at - 1], asked[at])) if at < len(asked) else -1
+        low = at - 1
+        while open_ and open_[-1][1] > shared:
+            low, characters = open_.pop()
+            yield low, at, characters, max(shared, open_[-1][1] if open_ else -1)
+        if shared >= 0 and (not open_ or open_[-1][1] < shared):
+            open_.append((low, shared))
+
+
+def _shared(path: str, other: str) -> str:
+    return _whole_prefix(commonprefix((path, other)))  # noqa: RUF071 - by character, not by directory, is what is meant
+
+
+class _Step(NamedTuple):
+    """One way to cover the asked-for paths from a stop up to ``high``: by a wildcard, or by so many ``paths``.
+
+    ``characters`` is the length of a wildcard that is introduced.
+    """
+
+    high: int
+    evicted: int
+    wildcard: bool
+    paths: int
+    characters: int = 0
+
+
+class _Program:
+    """The dynamic program. What is left to be covered begins at a *stop*: where a candidate begins or ends.
+
+    ``_evicted[stop][wildcards][paths]`` is the fewest that the rest evicts, with at most so many wildcards, and at most
+    so many paths beside them. It is as long as what can be left when everything before the stop is covered.
+    """
+
+    def __init__(
+        self, asked: Sequence[str], candidates: Sequence[_Candidate], max_paths: int, max_wildcards: int
+    ) -> None:
+        self._asked = asked
+        self._max_paths = max_paths
+        self._max_wildcards = max_wildcards
+        self._starting: dict[int, list[_Candidate]] = {}
+        stops = {0, len(asked)}
+        for each in candidates:
+            self._starting.setdefault(each.low, []).append(each)
+            stops |= {each.low, each.high}
+        for at, path in enumerate(asked):
+            if path.endswith("*"):
+                stops |= {at, at + 1}
+        ordered = sorted(stops)
+        self._after = dict(pairwise(ordered))
+        self._evicted: dict[int, list[array[int]]] = {}
+
+    def run(self) -> Cover:
+        spent = self._least_spent()
+        self._evicted[len(self._asked)] = [array("q", bytes(8 * (self._max_paths + 1)))] * (self._max_wildcards + 1)
+        for stop in reversed(self._after):
+            # The more wildcards are left for the rest, the fewer there were for what comes before it.
+            rooms = [max(0, self._max_paths + 1 - each) for each in reversed(spent.pop(stop))]
+            steps = list(self._steps(stop))
+            self._evicted[stop] = [self._fewest(steps, wildcards, room) for wildcards, room in enumerate(rooms)]
+        return self._cover(*self._cheapest())
+
+    def _least_spent(self) -> dict[int, list[int]]:
+        """How many paths cover what is before each stop at least, by the wildcards that there may be beside them."""
+        spent = {stop: [_IMPOSSIBLE] * (self._max_wildcards + 1) for stop in (*self._after, len(self._asked))}
+        spent[0] = [0] * (self._max_wildcards + 1)
+        for stop in self._after:
+            for step in self._steps(stop):
+                here = [_IMPOSSIBLE, *spent[stop]] if step.wildcard else spent[stop]
+                spent[step.high] = list(map(min, spent[step.high], map(step.paths.__add__, here)))
+        return spent
+
+    def _fewest(self, steps: list[_Step], wildcards: int, room: int) -> array[int]:
+        """For each number of paths below ``room``, whichever of the steps is taken."""
+        best = [_IMPOSSIBLE] * room
+        for step in steps if room else ():
+            if step.wildcard <= wildcards:
+                rest = self._evicted[step.high][wildcards - step.wildcard]
+                best[step.paths :] = map(min, best[step.paths :], map(step.evicted.__add__, rest))
+        return array("q", best)
+
+    def _steps(self, stop: int) -> Iterator[_Step]:
+        """The ways to cover what begins at the stop."""
+        after = self._after[stop]
+        wildcard = self._asked[stop].endswith("*")
+        yield _Step(after, 0, wildcard, 0 if wildcard else after - stop)
+        for each in self._starting.get(stop, ()):
+            yield _Step(each.high, each.evicted, True, 0, each.characters)
+
+    def _cheapest(self) -> tuple[int, int]:
+        """The wildcards of the best cover, and its other paths."""
+        costs = (
+            (evicted, wildcards + paths, wildcards)
+            for wildcards, each in enumerate(self._evicted[0])
+            for paths, evicted in enumerate(each[: self._max_paths - wildcards + 1])
+        )
+        _, paths, wildcards = min(costs)
+        return wildcards, paths - wildcards
+
+    def _cover(self, wildcards: int, paths: int) -> Cover:
+        cover = Cover([], [])
+        stop = 0
+        while stop < len(self._asked):
+            evicted = self._evicted[stop][wildcards][paths]
+            for step in self._steps(stop):
+                if step.wildcard <= wildcards and step.paths <= paths:
+                    rest = self._evicted[step.high][wildcards - step.wildcard][paths - step.paths]
+                    if step.evicted + rest == evicted:
+                        break
+            if step.characters:
+                cover.introduced.append(self._asked[stop][: step.characters])
+            else:
+                cover.unchanged.extend(self._asked[stop : step.high])
+            stop, wildcards, paths = step.high, wildcards - step.wildcard, paths - step.paths
+        return cover
+
+
 class _Search:
-    """One run of the search. Of the tree there is only what has been looked at."""
+    """One run of the search for the narrowest cover. Of the tree there is only what has been looked at."""
 
     def __init__(self, asked: Sequence[str], max_paths: int, max_wildcards: int) -> None:
         self._asked = asked
