@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from invalidations_cli.history import read_history
 from invalidations_cli.local.aws import CONFIG, LocalAws
-from invalidations_cli.report import Recording, collect, read, render
+from invalidations_cli.recording import Recording, collect
+from invalidations_cli.report.page import render
 
 FOLDER = Path(".build", "reports")
 """In the folder of pytest's configuration; within it a folder for each test."""
@@ -123,7 +125,7 @@ def write(folder: Path, recordings: Iterable[Recording]) -> Iterator[str]:
     for old in folder.glob("*.html"):
         old.unlink()
     for recording in recordings:
-        run = read(recording.definition, recording.execution, recording.events)
+        run = read_history(recording.definition, recording.execution, recording.events)
         page = folder / f"{_file_name(run.name)}.html"
         folder.mkdir(parents=True, exist_ok=True)
         page.write_text(render(run), encoding="utf-8")

@@ -14,7 +14,7 @@ from invalidations_cli.report.flow import flow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from invalidations_cli.report.flow import Edge, Flow, State
+    from invalidations_cli.report.flow import Flow, FlowState, Transition
 
 
 BEGIN = "<!-- state machine: begin -->"
@@ -75,7 +75,7 @@ def _machine(machine: Flow, ids: dict[str, str]) -> Iterator[str]:
         yield _arrow(edge, ids)
 
 
-def _state(state: State, ids: dict[str, str]) -> Iterator[str]:
+def _state(state: FlowState, ids: dict[str, str]) -> Iterator[str]:
     if not state.machines:
         opening, closing = SHAPES.get(state.type, ('["', '"]'))
         css = state.type.lower()
@@ -88,7 +88,7 @@ def _state(state: State, ids: dict[str, str]) -> Iterator[str]:
     yield "end"
 
 
-def _branch(state: State, number: int, ids: dict[str, str]) -> str:
+def _branch(state: FlowState, number: int, ids: dict[str, str]) -> str:
     return f"{ids[state.name]}_branch{number}"
 
 
@@ -100,7 +100,7 @@ def _frames(machine: Flow, ids: dict[str, str]) -> Iterator[str]:
             yield from (_branch(state, number, ids) for number in range(1, len(state.machines) + 1))
 
 
-def _inside(state: State, machine: Flow, branch: str, ids: dict[str, str]) -> Iterator[str]:
+def _inside(state: FlowState, machine: Flow, branch: str, ids: dict[str, str]) -> Iterator[str]:
     """A Map's item processor as it is; a Parallel's branch in a frame of its own."""
     if state.type == "Map":
         yield from _machine(machine, ids)
@@ -110,7 +110,7 @@ def _inside(state: State, machine: Flow, branch: str, ids: dict[str, str]) -> It
     yield "end"
 
 
-def _arrow(edge: Edge, ids: dict[str, str]) -> str:
+def _arrow(edge: Transition, ids: dict[str, str]) -> str:
     line = "-.->" if edge.kind == "catch" else "-->"
     label = f'|"{_text(_short(edge.label))}"|' if edge.label else ""
     return f"{ids[edge.source]} {line}{label} {ids[edge.target]}"

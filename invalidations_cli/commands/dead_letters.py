@@ -24,7 +24,7 @@ from invalidation.errors import InvalidRequest
 from invalidation.events import Changes, parse
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.history import subject_of
+from invalidations_cli.follow import subject_of
 from invalidations_cli.output import Form, count, stamp, with_forms
 
 LISTED = 100

@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.loopback import is_loopback
-from invalidations_cli.report import Recording, collect, load, read, render
+from invalidations_cli.recording import Recording, collect, load
+from invalidations_cli.report.page import render
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -42,16 +43,16 @@ def graph(execution: str, html: Path | None, endpoint_url: str | None, open_it: 
     """
     recording = _recording(execution, endpoint_url)
     try:
-        run = read(recording.definition, recording.execution, recording.events)
+        history = recording.history()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise click.ClickException(f"{execution} cannot be drawn: {error}") from None
-    path = html or Path(f"graph-{_file_name(run.name)}.html")
+    path = html or Path(f"graph-{_file_name(history.name)}.html")
     try:
-        path.write_text(render(run), encoding="utf-8")
+        path.write_text(render(history), encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
-    entered = f"{len(run.visits)} state{'' if len(run.visits) == 1 else 's'} entered"
-    click.echo(f"{path}: {run.name}, {run.status.lower()}, {entered}")
+    entered = f"{len(history.visits)} state{'' if len(history.visits) == 1 else 's'} entered"
+    click.echo(f"{path}: {history.name}, {history.status.lower()}, {entered}")
     if open_it:
         webbrowser.open(path.resolve().as_uri())
 

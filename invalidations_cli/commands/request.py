@@ -1,7 +1,4 @@
-"""`invalidations request`: an invalidation that somebody asks for, through the same states as any other.
-
-What came of a request, in lines for a person.
-"""
+"""`invalidations request`: an invalidation that somebody asks for, through the same states as any other."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from invalidation.batches.model import Outcome, compact
 from invalidation.errors import InvalidRequest
 from invalidation.events import parse
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.history import Ending, FollowedStep, Follower
+from invalidations_cli.follow import FollowedExecution, Follower, Step
 from invalidations_cli.output import count, escape
 
 MAX_INPUT = 240_000
@@ -124,11 +121,11 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
         click.echo("Not waiting any more; the request goes on.", err=True)
         sys.exit(INTERRUPTED)
     if as_json:
-        click.echo(_json({"executions": [_document(arn, follower.endings.get(arn)) for arn in arns]}))
+        click.echo(_json({"executions": [_document(follower.executions[arn]) for arn in arns]}))
     else:
-        for line in lines_of(list(follower.endings.values())):
+        for line in lines_of(follower.ended):
             click.echo(line)
-    if any(not ending.succeeded for ending in follower.endings.values()):
+    if any(not each.succeeded for each in follower.ended):
         sys.exit(FAILED)
     if follower.running:
         click.echo(f"Not within {timeout:g} s: {count(len(follower.running), 'request')} still running.", err=True)
@@ -161,21 +158,22 @@ def watch(follower: Follower, arns: Sequence[str], deadline: float) -> None:
         time.sleep(min(POLL_SECONDS, left))
 
 
-def _line(step: FollowedStep, seconds: float, number: str) -> str:
-    return f"{seconds:7.1f} s  {number}{escape(step.name)}{'  ' + escape(step.about) if step.about else ''}"
+def _line(step: Step, seconds: float, number: str) -> str:
+    return f"{seconds:7.1f} s  {number}{escape(step.name)}  {escape(step.distribution_id)}".rstrip()
 
 
-def _colour(step: FollowedStep) -> str | None:
-    if step.kind == "Ended":
+def _colour(step: Step) -> str | None:
+    if step.is_end:
         return "green" if step.name == "SUCCEEDED" else "red"
     return "bright_black" if step.kind in {"Choice", "Pass"} else None
 
 
-def _document(arn: str, ending: Ending | None) -> dict[str, Any]:
-    if ending is None:
-        return {"execution": arn, "status": "RUNNING"}
-    failure = {} if ending.succeeded else {"error": ending.error, "cause": ending.cause}
-    return {"execution": arn, "status": ending.status, **failure, "outcome": dict(ending.outcome)}
+def _document(followed: FollowedExecution) -> dict[str, Any]:
+    document = {"execution": followed.arn, "status": followed.status}
+    if not followed.ended:
+        return document
+    failure = {} if followed.succeeded else {"error": followed.error, "cause": followed.cause}
+    return {**document, **failure, "outcome": dict(followed.outcome)}
 
 
 def _named(names: Iterable[str], *, null: bool) -> Iterator[str]:
@@ -214,25 +212,25 @@ SAID = {
 }
 
 
-def lines_of(endings: Sequence[Ending]) -> Iterator[str]:
-    for ending in endings:
-        yield _headline(ending)
-        for target in ending.outcome.get("targets", []):
+def lines_of(executions: Sequence[FollowedExecution]) -> Iterator[str]:
+    for execution in executions:
+        yield _headline(execution)
+        for target in execution.outcome.get("targets", []):
             yield "  " + _target(target)
-            if ending.outcome.get("outcome") == Outcome.DRY_RUN:
+            if execution.outcome.get("outcome") == Outcome.DRY_RUN:
                 yield from _paths(target)
-        if ending.outcome.get("targetsOmitted"):
-            yield f"  and {count(ending.outcome['targetsOmitted'], 'more distribution')}"
-        if not ending.succeeded:
-            yield f"  {escape(ending.error or ending.status)}: {escape(_cause(ending), 1_000)}"
-    yield from _price(endings)
+        if execution.outcome.get("targetsOmitted"):
+            yield f"  and {count(execution.outcome['targetsOmitted'], 'more distribution')}"
+        if not execution.succeeded:
+            yield f"  {escape(execution.error or execution.status)}: {escape(_cause(execution), 1_000)}"
+    yield from _price(executions)
 
 
-def _headline(ending: Ending) -> str:
-    outcome = ending.outcome
+def _headline(execution: FollowedExecution) -> str:
+    outcome = execution.outcome
     kind = {each.value: each for each in Outcome}.get(outcome.get("outcome", ""))
-    said = SAID[kind] if kind else f"The execution {ending.status.lower().replace('_', ' ')}"
-    if kind and kind.succeeded and not ending.succeeded:
+    said = SAID[kind] if kind else f"The execution {execution.status.lower().replace('_', ' ')}"
+    if kind and kind.succeeded and not execution.succeeded:
         said += ", but the execution failed"
     what = count(outcome.get("changes", 0), "key" if outcome.get("bucket") else "path")
     where = outcome.get("bucket") or outcome.get("distributionId", "")
@@ -262,12 +260,12 @@ def _paths(target: Mapping[str, Any]) -> Iterator[str]:
         yield f"    and {count(target['paths'] - len(sample), 'more path')}"
 
 
-def _cause(ending: Ending) -> str:
-    return str(ending.cause or ending.outcome.get("message", "") or "no cause was given")
+def _cause(execution: FollowedExecution) -> str:
+    return str(execution.cause or execution.outcome.get("message", "") or "no cause was given")
 
 
-def _price(endings: Sequence[Ending]) -> Iterator[str]:
-    dry = [ending.outcome for ending in endings if ending.outcome.get("outcome") == Outcome.DRY_RUN]
+def _price(executions: Sequence[FollowedExecution]) -> Iterator[str]:
+    dry = [execution.outcome for execution in executions if execution.outcome.get("outcome") == Outcome.DRY_RUN]
     if dry:
         dollars = sum(outcome.get("price", 0) for outcome in dry)
         yield f"It would cost at most ${dollars:.3f} (as if the 1,000 free paths of the month were used up)."

@@ -20,7 +20,7 @@ from invalidations_cli.aws import Stack, window_of, with_stack
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.commands.request import watch as tell_steps
 from invalidations_cli.commands.show import answer_of_join, batch_named, execution_arn, recording_of, unknown
-from invalidations_cli.history import Ending, Follower
+from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.output import count, escape, now, stamp
 
 FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
@@ -42,7 +42,7 @@ Exit codes:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RetryResult:
     """What was done: one line for people, and the execution that works on it, if any does."""
 
     said: str
@@ -74,16 +74,16 @@ def retry(stack: Stack, *, what: tuple[str, ...], parked: bool, follow: bool, ti
     names = what or tuple(batch.batch_id for batch in parked_batches(stack.table()))
     if not names:
         click.echo("Nothing is parked.")
-    answers = []
+    results = []
     for each in names:
-        answers.append(again(stack, each))
-        click.echo(answers[-1].said)
-    arns = list(dict.fromkeys(answer.execution for answer in answers if answer.execution))
+        results.append(again(stack, each))
+        click.echo(results[-1].said)
+    arns = list(dict.fromkeys(result.execution for result in results if result.execution))
     if follow and arns:
         sys.exit(await_end(stack, arns, timeout))
 
 
-def again(stack: Stack, what: str) -> Answer:
+def again(stack: Stack, what: str) -> RetryResult:
     """Raises click.ClickException where nothing can be tried again."""
     batch = batch_named(stack.table(), what)
     if batch:
@@ -93,53 +93,57 @@ def again(stack: Stack, what: str) -> Answer:
     if recording is None:
         raise click.ClickException(unknown(stack, what))
     if recording.execution["status"] == "RUNNING":
-        return Answer(f"{escape(what)} is still running: there is nothing to try again yet.", arn)
+        return RetryResult(f"{escape(what)} is still running: there is nothing to try again yet.", arn)
     joined = answer_of_join(recording.events)
     if joined is None:
         return replay(stack, recording.execution)
     return retry_joined(stack, what, joined)
 
 
-def retry_batch(stack: Stack, batch: Batch) -> Answer:
+def retry_batch(stack: Stack, batch: Batch) -> RetryResult:
     executions = stack.executions()
     about = f"batch {batch.batch_id} ({count(batch.changes, 'change' if batch.bucket else 'path')})"
     if batch.ended:
         ended = f"{batch.outcome.value if batch.outcome else 'ended'}, {stamp(batch.finished)} UTC"
-        return Answer(f"Nothing is owed by {about}: {ended}.{GIVEN_UP if batch.outcome is Outcome.ABANDONED else ''}")
+        return RetryResult(
+            f"Nothing is owed by {about}: {ended}.{GIVEN_UP if batch.outcome is Outcome.ABANDONED else ''}"
+        )
     if executions.is_running(batch.owner):
-        return Answer(f"{batch.owner.rpartition(':')[2]} works on {about} already.", batch.owner)
+        return RetryResult(f"{batch.owner.rpartition(':')[2]} works on {about} already.", batch.owner)
     name = f"retry-{batch.batch_id}-{compact(now())}"
     executions.start(name, {"retryBatch": batch.batch_id})
-    return Answer(f"Started {name} for {about}.", stack.execution_arn(name))
+    return RetryResult(f"Started {name} for {about}.", stack.execution_arn(name))
 
 
-def retry_joined(stack: Stack, what: str, joined: dict[str, Any]) -> Answer:
+def retry_joined(stack: Stack, what: str, joined: dict[str, Any]) -> RetryResult:
     """Its change was accepted: what counts is the batch that it is in."""
     role, bucket = joined["role"], str(joined.get("bucket", ""))
     if role == "rejected":
         failure = joined.get("failure", {})
         raise click.ClickException(
-            f"the input of {escape(what)} is not accepted, and would not be again: {escape(failure.get('message', ''))}. "
-            "Send what was meant with `invalidations request`"
+            f"the input of {escape(what)} is not accepted, and would not be again: "
+            f"{escape(failure.get('message', ''))}. Send what was meant with `invalidations request`"
         )
     if role == "ignored":
-        return Answer(f"{escape(what)} had nothing to do: {escape(joined.get('reason', ''))}.")
+        return RetryResult(f"{escape(what)} had nothing to do: {escape(joined.get('reason', ''))}.")
     batch = find_batch(stack.table(), str(joined.get("batchId", "")))
     if batch is not None and role != "paused":
         return retry_batch(stack, batch)
     return lead(stack, bucket)
 
 
-def lead(stack: Stack, bucket: str) -> Answer:
+def lead(stack: Stack, bucket: str) -> RetryResult:
     """Changes wait in the table, or did when the execution ended; see that somebody takes them on."""
     table = stack.table()
     if not has_pending(table, bucket):
-        return Answer(f"No change of {escape(bucket)} waits: another batch has taken what this execution brought.")
+        return RetryResult(f"No change of {escape(bucket)} waits: another batch has taken what this execution brought.")
     if not needs_leader(table, bucket, window_of(stack), now):
-        return Answer(f"Changes of {escape(bucket)} wait; the bucket is paused, or an execution is about to take them.")
+        return RetryResult(
+            f"Changes of {escape(bucket)} wait; the bucket is paused, or an execution is about to take them."
+        )
     name = new_lead_name(bucket, now())
     stack.executions().start(name, {"lead": bucket})
-    return Answer(f"Started {name} for the changes of {escape(bucket)} that wait.", stack.execution_arn(name))
+    return RetryResult(f"Started {name} for the changes of {escape(bucket)} that wait.", stack.execution_arn(name))
 
 
 def new_lead_name(bucket: str, moment: datetime) -> str:
@@ -147,7 +151,7 @@ def new_lead_name(bucket: str, moment: datetime) -> str:
     return lead_name(bucket, Execution(f"invalidations {moment.isoformat()}", moment))
 
 
-def replay(stack: Stack, described: dict[str, Any]) -> Answer:
+def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
     """Start the execution's input again, under the name that the sweep would use: only one of the two starts it.
 
     A replay that failed in the same way is followed by the next one.
@@ -159,10 +163,12 @@ def replay(stack: Stack, described: dict[str, Any]) -> Answer:
         name = lost.replay_name
         if executions.start(name, document):
             said = f"Started {name} with the input of {escape(described['name'])}, whose change was not accepted."
-            return Answer(said, stack.execution_arn(name))
+            return RetryResult(said, stack.execution_arn(name))
         earlier = recording_of(stack, stack.execution_arn(name))
         if earlier is None or earlier.execution["status"] == "RUNNING":
-            return Answer(f"{escape(described['name'])} was replayed already, as {name}.", stack.execution_arn(name))
+            return RetryResult(
+                f"{escape(described['name'])} was replayed already, as {name}.", stack.execution_arn(name)
+            )
         if joined := answer_of_join(earlier.events):
             return retry_joined(stack, name, joined)
         lost = replace(lost, name=name)
@@ -181,10 +187,10 @@ def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
             tell_steps(follower, arns, deadline)
         except KeyboardInterrupt:
             return INTERRUPTED
-        leaders = {ending.execution_arn: leader_of(stack, ending) for ending in follower.endings.values()}
-        for line in lines_of([ending for arn, ending in follower.endings.items() if not leaders[arn]]):
+        leaders = {each.arn: leader_of(stack, each) for each in follower.ended}
+        for line in lines_of([each for each in follower.ended if not leaders[each.arn]]):
             click.echo(line)
-        failed = failed or any(not ending.succeeded for ending in follower.endings.values())
+        failed = failed or any(not each.succeeded for each in follower.ended)
         if follower.running:
             click.echo(
                 f"Not within {timeout:g} s: {count(len(follower.running), 'execution')} still running.", err=True
@@ -196,10 +202,10 @@ def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
     return FAILED if failed else 0
 
 
-def leader_of(stack: Stack, ending: Ending) -> str:
+def leader_of(stack: Stack, execution: FollowedExecution) -> str:
     """The execution that has taken over what this one was to do; nothing if it did it itself."""
-    if not ending.succeeded or ending.outcome:
+    if not execution.succeeded or execution.outcome:
         return ""
-    recording = recording_of(stack, ending.execution_arn)
+    recording = recording_of(stack, execution.arn)
     joined = answer_of_join(recording.events) if recording else None
     return str(joined.get("leader", "")) if joined and joined["role"] == "follower" else ""

@@ -1,7 +1,4 @@
-"""`invalidations show`: the whole story of one execution, batch or invalidation.
-
-The whole story of one batch: who changed what, what was invalidated, and how its execution went, for `show`.
-"""
+"""`invalidations show`: one batch, by any name: who changed what, what was invalidated, how its execution went."""
 
 from __future__ import annotations
 
@@ -31,10 +28,10 @@ from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
 from invalidations_cli.commands.audit import Entry, entry
 from invalidations_cli.commands.watch import moment
-from invalidations_cli.history import COLOURS, distribution_in, subject_of
-from invalidations_cli.output import Form, count, escape, stamp, took, with_forms
-from invalidations_cli.report import Recording, collect, dump, read
-from invalidations_cli.report.run import Run, Visit
+from invalidations_cli.follow import COLOURS, subject_of
+from invalidations_cli.history import ExecutionHistory, Visit
+from invalidations_cli.output import Form, clock, count, escape, stamp, took, with_forms
+from invalidations_cli.recording import Recording, collect, dump
 
 PATHS_SHOWN = 10
 LONGEST_WHY = 150
@@ -72,13 +69,13 @@ def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> N
     errors; and the execution's states with their durations, as long as Step Functions has them (90 days).
     """
     with tables.console(stderr=True).status("Reading …"):
-        story = find(stack, what, most)
+        details = find(stack, what, most)
     if save:
-        keep(story.recording, save)
+        keep(details.recording, save)
     if form is Form.JSON:
-        tables.json_line(document(story))
+        tables.json_line(document(details))
     else:
-        tell(story, tables.console())
+        tell(details, tables.console())
 
 
 def keep(recording: Recording | None, path: Path) -> None:
@@ -91,53 +88,53 @@ def keep(recording: Recording | None, path: Path) -> None:
     click.echo(f"{path}: draw it with `invalidations graph {path}`", err=True)
 
 
-def document(story: Story) -> dict[str, Any]:
-    """The story for machines; `batch` is what `audit --json` prints, with the paths of each invalidation."""
-    batch = story.entry.to_document() if story.entry else None
+def document(details: BatchDetails) -> dict[str, Any]:
+    """The details for machines; `batch` is what `audit --json` prints, with the paths of each invalidation."""
+    batch = details.entry.to_document() if details.entry else None
     for target in batch["targets"] if batch else ():
         for each in target["invalidations"]:
-            told = story.paths.get(each["invalidationId"])
+            told = details.paths.get(each["invalidationId"])
             each["items"] = list(told) if isinstance(told, tuple) else None
-    run = story.run()
-    omitted = max(0, story.entry.batch.changes - len(story.changes)) if story.entry else 0
+    history = details.history()
+    omitted = max(0, details.entry.batch.changes - len(details.changes)) if details.entry else 0
     return {
         "batch": batch,
-        "changes": [asdict(each) if isinstance(each, Change) else {"path": each} for each in story.changes],
+        "changes": [asdict(each) if isinstance(each, Change) else {"path": each} for each in details.changes],
         "changesOmitted": omitted,
-        "joined": dict(story.joined) or None,
-        "execution": execution(run, story.recording) if run and story.recording else None,
+        "joined": dict(details.joined) or None,
+        "execution": execution(history, details.recording) if history and details.recording else None,
     }
 
 
-def execution(run: Run, recording: Recording) -> dict[str, Any]:
+def execution(history: ExecutionHistory, recording: Recording) -> dict[str, Any]:
     return {
-        "arn": run.arn,
-        "name": run.name,
-        "status": run.status,
-        "started": moment(run.start).isoformat(),
-        "stopped": moment(run.end).isoformat() if run.end else None,
+        "arn": history.arn,
+        "name": history.name,
+        "status": history.status,
+        "started": moment(history.start).isoformat(),
+        "stopped": moment(history.end).isoformat() if history.end else None,
         "input": recording.execution.get("input"),
-        "error": run.error or None,
-        "cause": run.cause or None,
-        "states": [asdict(state) for state in states_of(run)],
+        "error": history.error or None,
+        "cause": history.cause or None,
+        "states": [state(visit) for visit in visits_of(history)],
     }
 
 
-def tell(story: Story, out: Console) -> None:
-    if story.entry:
-        tell_batch(story.entry, out)
-        tell_changes(story, story.entry, out)
-        tell_targets(story, story.entry, out)
-    elif story.joined.get("batchId"):
+def tell(details: BatchDetails, out: Console) -> None:
+    if details.entry:
+        tell_batch(details.entry, out)
+        tell_changes(details, details.entry, out)
+        tell_targets(details, details.entry, out)
+    elif details.joined.get("batchId"):
         out.print(
-            f"There is no record of batch {escape(story.joined['batchId'])}: it was not frozen, or has expired.\n"
+            f"There is no record of batch {escape(details.joined['batchId'])}: it was not frozen, or has expired.\n"
         )
-    run = story.run()
-    if run and story.recording:
-        tell_execution(story, run, story.recording, out)
+    history = details.history()
+    if history and details.recording:
+        tell_execution(details, history, details.recording, out)
     else:
         out.print("Step Functions has the execution no more: it keeps them for 90 days.", style="dim")
-    for hint in hints(story):
+    for hint in hints(details):
         out.print(hint, style="dim", soft_wrap=True)
 
 
@@ -165,11 +162,11 @@ def tell_batch(entry: Entry, out: Console) -> None:
     out.print(tables.facts(facts))
 
 
-def tell_changes(story: Story, entry: Entry, out: Console) -> None:
+def tell_changes(details: BatchDetails, entry: Entry, out: Console) -> None:
     out.print(Text("\nWhat changed", "bold"))
     made = tables.table("key", "change", "when (UTC)", "account", "address", "reason")
     plain = tables.table("path" if entry.batch.distribution_id else "key")
-    for each in story.changes:
+    for each in details.changes:
         if isinstance(each, Change) and not entry.batch.by_hand:
             change = "deleted" if each.deleted else "put"
             values = (each.key, change, each.time[:19].replace("T", " "), each.requester, each.source_ip, each.reason)
@@ -179,12 +176,12 @@ def tell_changes(story: Story, entry: Entry, out: Console) -> None:
     for each_table in (made, plain):
         if each_table.row_count:
             out.print(each_table)
-    more = entry.batch.changes - len(story.changes)
+    more = entry.batch.changes - len(details.changes)
     if more > 0:
         out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
 
 
-def tell_targets(story: Story, entry: Entry, out: Console) -> None:
+def tell_targets(details: BatchDetails, entry: Entry, out: Console) -> None:
     out.print(Text("\nDistributions", "bold"))
     if not entry.targets:
         none = "  none serves the bucket" if entry.batch.resolved is not None else "  not found out yet"
@@ -193,11 +190,11 @@ def tell_targets(story: Story, entry: Entry, out: Console) -> None:
         told = f" in {took(target.seconds)}" if target.seconds is not None else ""
         state = "given up" if entry.gave_up(target) else target.state.value.lower()
         out.print(Text.assemble("  ", (escape(target.distribution_id), "bold"), f"  {state}{told}"))
-        for line in of_target(story, target, entry.created_for(target.distribution_id)):
+        for line in of_target(details, target, entry.created_for(target.distribution_id)):
             out.print(Text(f"    {line}"), soft_wrap=True)
 
 
-def of_target(story: Story, target: Target, created: tuple[InvalidationRecord, ...]) -> Iterator[str]:
+def of_target(details: BatchDetails, target: Target, created: tuple[InvalidationRecord, ...]) -> Iterator[str]:
     if target.tries:
         yield f"{count(target.tries, 'try', 'tries')} failed"
     if target.error:
@@ -208,15 +205,15 @@ def of_target(story: Story, target: Target, created: tuple[InvalidationRecord, .
         yield f"{count(target.plan.paid, 'path')} planned, nothing sent"
         yield from some_of(target.plan.sample, target.plan.paths)
     for record in created:
-        yield from of_invalidation(story, target, record)
+        yield from of_invalidation(details, target, record)
 
 
-def of_invalidation(story: Story, target: Target, record: InvalidationRecord) -> Iterator[str]:
+def of_invalidation(details: BatchDetails, target: Target, record: InvalidationRecord) -> Iterator[str]:
     """As CloudFront tells it; where it does not, the record knows at least the first paths of what was planned."""
     wildcards = f" ({count(record.wildcards, 'wildcard')})" if record.wildcards else ""
     numbers = f"{count(record.paths, 'path')}{wildcards}, created {at(record.created)}"
     yield f"{escape(record.invalidation_id)}  {numbers}, reference {escape(record.caller_reference)}"
-    told = story.paths.get(record.invalidation_id, ())
+    told = details.paths.get(record.invalidation_id, ())
     if not isinstance(told, str):
         yield from some_of(told, len(told))
         return
@@ -233,29 +230,32 @@ def some_of(paths: Sequence[str], in_all: int) -> Iterator[str]:
         yield f"  and {in_all - len(some):,} more; --json lists what is known"
 
 
-def tell_execution(story: Story, run: Run, recording: Recording, out: Console) -> None:
-    out.print(Text.assemble(("\nExecution ", "bold"), (escape(run.name), "bold"), f"  {run.status}"))
+def tell_execution(details: BatchDetails, history: ExecutionHistory, recording: Recording, out: Console) -> None:
+    out.print(Text.assemble(("\nExecution ", "bold"), (escape(history.name), "bold"), f"  {history.status}"))
     facts: list[tuple[str, object]] = [
         ("about", subject_of(str(recording.execution.get("input", "")))),
-        ("started", at(moment(run.start))),
-        ("ended", f"{at(moment(run.end))}, after {took((run.end - run.start) / 1000)}" if run.end else ""),
-        ("error", in_words(run.error, run.cause)),
-        ("role", ROLES.get(str(story.joined.get("role")), "")),
-        ("led by", leader_of(story, run)),
+        ("started", at(moment(history.start))),
+        (
+            "ended",
+            f"{at(moment(history.end))}, after {took((history.end - history.start) / 1000)}" if history.end else "",
+        ),
+        ("error", in_words(history.error, history.cause)),
+        ("role", ROLES.get(str(details.joined.get("role")), "")),
+        ("led by", leader_of(details, history)),
     ]
     out.print(tables.facts(facts))
     made = tables.table("state", "distribution", "at (UTC)", "took", "what happened", right=("took",))
-    for state in states_of(run):
-        tries = f"{state.tries} tries" if state.tries > 1 else ""
-        why = in_words(state.error, state.cause)[:LONGEST_WHY]
-        status = "" if state.status == "succeeded" else state.status
+    for visit in visits_of(history):
+        tries = f"{len(visit.attempts)} tries" if len(visit.attempts) > 1 else ""
+        why = in_words(visit.error, visit.cause)[:LONGEST_WHY]
+        status = "" if visit.status == "succeeded" else visit.status
         happened = tables.lines(", ".join(part for part in (status, tries) if part), why)
         row = (
-            tables.text(state.name, COLOURS.get(state.kind, "")),
-            tables.text(state.item),
-            Text(state.entered[11:21]),
+            tables.text(visit.state, COLOURS.get(visit.type, "")),
+            tables.text(visit.distribution_id),
+            Text(clock(moment(visit.start))),
         )
-        made.add_row(*row, Text(took(state.seconds)), happened)
+        made.add_row(*row, Text(took(visit.seconds)), happened)
     out.print(made)
 
 
@@ -269,21 +269,21 @@ ROLES = {
 }
 
 
-def leader_of(story: Story, run: Run) -> str:
-    leader = str(story.joined.get("leader", ""))
-    return leader.rpartition(":")[2] if leader and leader != run.arn else ""
+def leader_of(details: BatchDetails, history: ExecutionHistory) -> str:
+    leader = str(details.joined.get("leader", ""))
+    return leader.rpartition(":")[2] if leader and leader != history.arn else ""
 
 
-def hints(story: Story) -> Iterator[str]:
-    if story.entry and story.entry.batch.state is BatchState.PARKED:
-        batch_id = story.entry.batch.batch_id
+def hints(details: BatchDetails) -> Iterator[str]:
+    if details.entry and details.entry.batch.state is BatchState.PARKED:
+        batch_id = details.entry.batch.batch_id
         yield f"It is not tried again by itself. When the cause is mended: invalidations retry {escape(batch_id)}"
         yield f"If nobody needs it any more: invalidations abandon {escape(batch_id)} --reason TEXT"
-    run = story.run()
-    if run and not story.joined and run.status not in ("RUNNING", "SUCCEEDED"):
-        yield f"Its change was not accepted. Replay it: invalidations retry {escape(run.name)}"
-    if run:
-        yield f"As a picture: invalidations graph {escape(run.arn)}"
+    history = details.history()
+    if history and not details.joined and history.status not in ("RUNNING", "SUCCEEDED"):
+        yield f"Its change was not accepted. Replay it: invalidations retry {escape(history.name)}"
+    if history:
+        yield f"As a picture: invalidations graph {escape(history.arn)}"
 
 
 def in_words(error: str, cause: str) -> str:
@@ -304,22 +304,7 @@ GONE = {"ExecutionDoesNotExist", "InvalidArn"}
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """One stay in a state. `seconds` is None while it goes on; `item` is the distribution, inside the Map."""
-
-    name: str
-    kind: str
-    item: str
-    entered: str
-    seconds: float | None
-    status: str
-    tries: int
-    error: str
-    cause: str
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
+class BatchDetails:
     """What is known. Without `entry` there is no record of a batch; without `recording` no execution any more.
 
     Attributes:
@@ -334,14 +319,12 @@ class Story:
     recording: Recording | None
     joined: Mapping[str, Any]
 
-    def run(self) -> Run | None:
-        if self.recording is None:
-            return None
-        return read(self.recording.definition, self.recording.execution, self.recording.events)
+    def history(self) -> ExecutionHistory | None:
+        return self.recording.history() if self.recording else None
 
 
-def find(stack: Stack, what: str, most: int) -> Story:
-    """The story of an execution (ARN or name), a batch or an invalidation, with at most so many changes.
+def find(stack: Stack, what: str, most: int) -> BatchDetails:
+    """The details of an execution (ARN or name), a batch or an invalidation, with at most so many changes.
 
     Raises:
         click.ClickException: there is none.
@@ -358,13 +341,14 @@ def find(stack: Stack, what: str, most: int) -> Story:
         batch = find_batch(table, str(joined.get("batchId", "")))
     found = entry(table, batch) if batch else None
     changes = tuple(islice(owned(table, batch), most or None)) if batch else ()
-    return Story(found, changes, paths_of(stack, found) if found else {}, recording, joined)
+    return BatchDetails(found, changes, paths_of(stack, found) if found else {}, recording, joined)
 
 
 def unknown(stack: Stack, what: str) -> str:
+    days = stack.parameters.get("AuditRetentionDays", "some")
     return (
-        f"{escape(what)} is no execution, batch or invalidation that the stack {stack.name} knows. Step Functions keeps "
-        f"executions for 90 days, the stack its records for {stack.parameters.get('AuditRetentionDays', 'some')} days; "
+        f"{escape(what)} is no execution, batch or invalidation that the stack {stack.name} knows. "
+        f"Step Functions keeps executions for 90 days, the stack its records for {days} days; "
         "`invalidations audit` lists them"
     )
 
@@ -437,22 +421,21 @@ def paths_of(stack: Stack, found: Entry) -> dict[str, tuple[str, ...] | str]:
     return answers
 
 
-def states_of(run: Run) -> Iterator[State]:
+def visits_of(history: ExecutionHistory) -> list[Visit]:
     """The stays in states, in the order in which they were entered."""
-    inputs = {event.id: event.details.get("input", "") for event in run.events}
-    for visit in sorted(run.visits, key=lambda visit: visit.entered):
-        yield State(
-            name=visit.state,
-            kind=visit.type,
-            item=distribution_in(inputs[visit.entered]),
-            entered=moment(visit.start).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            seconds=_seconds(visit),
-            status=visit.status,
-            tries=len(visit.attempts),
-            error=visit.error,
-            cause=visit.cause,
-        )
+    return sorted(history.visits, key=lambda visit: visit.entered)
 
 
-def _seconds(visit: Visit) -> float | None:
-    return None if visit.end is None or visit.status == "running" else round((visit.end - visit.start) / 1000, 3)
+def state(visit: Visit) -> dict[str, Any]:
+    """One stay in a state. `seconds` is None while it goes on; `item` is the distribution, inside the Map."""
+    return {
+        "name": visit.state,
+        "kind": visit.type,
+        "item": visit.distribution_id,
+        "entered": moment(visit.start).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "seconds": visit.seconds,
+        "status": visit.status,
+        "tries": len(visit.attempts),
+        "error": visit.error,
+        "cause": visit.cause,
+    }

@@ -13,7 +13,7 @@ from invalidation.batches.model import Batch, BatchState
 from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.backlog import COUNTED, Bucket, Need, Standing, look
+from invalidations_cli.backlog import COUNTED_WAITING, Bucket, Need, Standing, look
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 
 NEEDS_A_PERSON = 1
@@ -82,7 +82,7 @@ def tell(name: str, standing: Standing, needs: Sequence[Need], out: Console) -> 
 def buckets(found: Sequence[Bucket]) -> object:
     made = tables.table("bucket", "state", "changes that wait", "since (UTC)", right=("changes that wait",))
     for each in found:
-        waiting = f"{COUNTED:,} or more" if each.waiting >= COUNTED else f"{each.waiting:,}"
+        waiting = f"{COUNTED_WAITING:,} or more" if each.waiting >= COUNTED_WAITING else f"{each.waiting:,}"
         made.add_row(tables.text(each.name), what_it_does(each), Text(waiting), Text(stamp(each.oldest)))
     return made
 

@@ -1,7 +1,4 @@
-"""`invalidations watch`: executions as they run, state by state.
-
-What runs, as one table: the states that each execution is in, for how long, and those that it went through.
-"""
+"""`invalidations watch`: executions as they run, state by state; in a terminal as one table that is kept up to date."""
 
 from __future__ import annotations
 
@@ -22,10 +19,9 @@ from rich.text import Text
 
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.history import COLOURS, Step, Watched, Watcher, distribution_in
+from invalidations_cli.follow import COLOURS, FollowedExecution, Step, Watcher
+from invalidations_cli.history import CONTAINERS, ExecutionHistory, Visit
 from invalidations_cli.output import Form, clock, count, escape, took, with_forms
-from invalidations_cli.report import read
-from invalidations_cli.report.run import Run, Visit
 
 POLL_SECONDS = 1.0
 KEPT = timedelta(seconds=10)
@@ -33,6 +29,11 @@ KEPT = timedelta(seconds=10)
 KEPT_FAILURES = 5
 FORGOTTEN = timedelta(minutes=2)
 FAILED, TIMED_OUT = 1, 124
+TAKE_NO_TIME = ("Choice", "Pass", "Succeed", "Fail")
+"""States that the trail leaves out."""
+LONGEST_NAME = 24
+LONGEST_WHY = 200
+MARKS = {"retried": " (retried)", "caught": " (failed, caught)", "failed": " (failed)", "aborted": " (aborted)"}
 EXAMPLES = """\b
 Examples:
   invalidations watch
@@ -83,44 +84,44 @@ def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, tim
         if form is Form.JSON:
             print_json(steps)
         else:
-            out.print(screen(watcher, Tally(), definition))
+            out.print(screen(watcher, EndedExecutions(), definition))
         return
-    tally, patience = Tally(), Patience(until_idle, timeout)
+    ended_ones, deadline = EndedExecutions(), Deadline(until_idle, timeout)
     with contextlib.suppress(KeyboardInterrupt):
         if form is Form.JSON:
-            look(watcher, tally, patience, print_json)
+            look(watcher, ended_ones, deadline, print_json)
         elif out.is_terminal:
-            keep_a_screen(watcher, tally, patience, definition, out)
+            keep_a_screen(watcher, ended_ones, deadline, definition, out)
         else:
-            look(watcher, tally, patience, lambda steps: print_lines(steps, watcher))
-    (tables.console(stderr=True) if form is Form.JSON else out).print(Text(tally.summary(), "dim"))
-    if patience.is_over:
+            look(watcher, ended_ones, deadline, lambda steps: print_lines(steps, watcher))
+    (tables.console(stderr=True) if form is Form.JSON else out).print(Text(ended_ones.summary(), "dim"))
+    if deadline.is_over:
         sys.exit(TIMED_OUT)
-    if until_idle is not None and tally.failed:
+    if until_idle is not None and ended_ones.failed:
         sys.exit(FAILED)
 
 
 def keep_a_screen(
-    watcher: Watcher, tally: Tally, patience: Patience, definition: Mapping[str, Any], out: Console
+    watcher: Watcher, ended_ones: EndedExecutions, deadline: Deadline, definition: Mapping[str, Any], out: Console
 ) -> None:
     with Live(console=out, auto_refresh=False) as live:
 
         def redraw(_steps: list[Step]) -> None:
-            live.update(screen(watcher, tally, definition, out.height), refresh=True)
+            live.update(screen(watcher, ended_ones, definition, out.height), refresh=True)
 
-        look(watcher, tally, patience, redraw)
+        look(watcher, ended_ones, deadline, redraw)
 
 
 @dataclass(slots=True)
-class Tally:
+class EndedExecutions:
     """What has ended since the watching began."""
 
     ended: int = 0
-    failed: list[Watched] = field(default_factory=list)
+    failed: list[FollowedExecution] = field(default_factory=list)
 
     def take(self, steps: list[Step], watcher: Watcher) -> None:
         for step in steps:
-            if step.kind == "Ended":
+            if step.is_end:
                 self.ended += 1
                 if step.name != "SUCCEEDED":
                     self.failed.append(watcher.executions[step.execution_arn])
@@ -131,7 +132,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Patience:
+class Deadline:
     """When to stop looking: after so many seconds without anything running, or in all."""
 
     until_idle: float | None
@@ -150,14 +151,14 @@ class Patience:
         return late
 
 
-def look(watcher: Watcher, tally: Tally, patience: Patience, show: Callable[[list[Step]], None]) -> None:
+def look(watcher: Watcher, ended_ones: EndedExecutions, deadline: Deadline, show: Callable[[list[Step]], None]) -> None:
     """Look again and again until it is time to stop."""
     while True:
         steps = watcher.new_steps()
-        tally.take(steps, watcher)
+        ended_ones.take(steps, watcher)
         show(steps)
         watcher.forget(watcher.now() - FORGOTTEN)
-        if patience.ends(something_runs=bool(watcher.running)):
+        if deadline.ends(something_runs=bool(watcher.running)):
             return
         time.sleep(POLL_SECONDS)
 
@@ -176,30 +177,31 @@ def print_json(steps: list[Step]) -> None:
 
 def document(step: Step) -> dict[str, Any]:
     """One change of state; what it has not is null."""
-    ended = step.kind == "Ended"
+    ended = step.is_end
     return {
         "at": step.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "execution": step.execution_arn,
-        "about": step.about or None,
+        "about": step.subject or None,
         "state": None if ended else step.name,
         "type": None if ended else step.kind,
-        "distributionId": step.item or None,
+        "distributionId": step.distribution_id or None,
         "status": step.name if ended else None,
         "why": step.why or None,
     }
 
 
 def line(step: Step, name: str) -> str:
-    state = f"● {step.name}  {escape(step.why)}".rstrip() if step.kind == "Ended" else escape(step.name)
-    return f"{clock(step.at)}  {escape(name)}  {escape(step.about, 60):<30}  {state}  {escape(step.item)}".rstrip()
+    state = f"● {step.name}  {escape(step.why)}".rstrip() if step.is_end else escape(step.name)
+    place = escape(step.distribution_id)
+    return f"{clock(step.at)}  {escape(name)}  {escape(step.subject, 60):<30}  {state}  {place}".rstrip()
 
 
-def screen(watcher: Watcher, tally: Tally, definition: Mapping[str, Any], height: int = 0) -> Group:
+def screen(watcher: Watcher, ended_ones: EndedExecutions, definition: Mapping[str, Any], height: int = 0) -> Group:
     """What runs, what has just ended, and what failed."""
     now = watcher.now()
     ended = [each for each in watcher.executions.values() if each.stopped and each.stopped > now - KEPT]
-    failed = [each for each in tally.failed[-KEPT_FAILURES:] if each not in ended]
-    rows = [*watcher.running, *sorted(ended, key=lambda each: each.started), *failed]
+    failed = [each for each in ended_ones.failed[-KEPT_FAILURES:] if each not in ended]
+    rows = [*watcher.running, *sorted(ended, key=began), *failed]
     runs = count(len(watcher.running), "execution")
     head = Text(f"{clock(now)[:8]} UTC  {runs} running" if watcher.running else f"{clock(now)[:8]} UTC  nothing runs")
     if not rows:
@@ -208,25 +210,9 @@ def screen(watcher: Watcher, tally: Tally, definition: Mapping[str, Any], height
     return Group(head, board(rows, definition, now, most=most))
 
 
-CONTAINERS = ("Map", "Parallel")
-UNTOLD = ("Choice", "Pass", "Succeed", "Fail")
-"""States that take no time: the trail leaves them out."""
-LONGEST_NAME = 24
-LONGEST_WHY = 200
-MARKS = {"retried": " (retried)", "caught": " (failed, caught)", "failed": " (failed)", "aborted": " (aborted)"}
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """A state that an execution is in; `item` is the distribution, inside the Map."""
-
-    state: str
-    kind: str
-    since: datetime
-    item: str
-
-
-def board(executions: Sequence[Watched], definition: Mapping[str, Any], now: datetime, *, most: int = 1_000) -> Table:
+def board(
+    executions: Sequence[FollowedExecution], definition: Mapping[str, Any], now: datetime, *, most: int = 1_000
+) -> Table:
     """A row for each execution, the first `most` of them."""
     made = tables.table("what", "state", "for", "in all", right=("for", "in all"), leading=1)
     for execution in executions[:most]:
@@ -236,42 +222,36 @@ def board(executions: Sequence[Watched], definition: Mapping[str, Any], now: dat
     return made
 
 
-def row(execution: Watched, definition: Mapping[str, Any], now: datetime) -> tuple[Text, ...]:
-    run = run_of(execution, definition)
-    places = list(current(run))
-    what = tables.lines(execution.about or "…", Text(tables.plain(short_name(execution.name)), "dim"))
-    total = took(((execution.stopped or now) - execution.started).total_seconds())
-    trail = Text(tables.plain(", ".join(trail_of(run))), "dim")
+def row(execution: FollowedExecution, definition: Mapping[str, Any], now: datetime) -> tuple[Text, ...]:
+    history = execution.history(definition)
+    places = current(history)
+    what = tables.lines(execution.subject or "…", Text(tables.plain(short_name(execution.name)), "dim"))
+    total = took(((execution.stopped or now) - began(execution)).total_seconds())
+    trail = Text(tables.plain(", ".join(trail_of(history))), "dim")
     if execution.ended:
         colour = "green" if execution.status == "SUCCEEDED" else "red"
         ending = Text(f"● {execution.status}", colour)
-        why = tables.text(f" {run.error}: {run.cause}"[:LONGEST_WHY] if run.error else "", colour)
+        why = tables.text(f" {history.error}: {history.cause}"[:LONGEST_WHY] if history.error else "", colour)
         return what, tables.lines(ending + why, trail), Text(""), Text(total)
-    states = [Text(tables.plain(f"{each.state}  {each.item}".rstrip()), COLOURS.get(each.kind, "")) for each in places]
-    durations = [took((now - each.since).total_seconds()) for each in places]
+    states = [
+        Text(tables.plain(f"{each.state}  {each.distribution_id}".rstrip()), COLOURS.get(each.type, ""))
+        for each in places
+    ]
+    durations = [took((now - moment(each.start)).total_seconds()) for each in places]
     return what, tables.lines(*states, trail), tables.lines(*durations), Text(total)
 
 
-def run_of(execution: Watched, definition: Mapping[str, Any]) -> Run:
-    described = {"executionArn": execution.arn, "name": execution.name, "status": execution.status}
-    return read(definition, described, execution.events)
-
-
-def current(run: Run) -> Iterator[Here]:
+def current(history: ExecutionHistory) -> list[Visit]:
     """The states that the execution is in; of a Map with states inside, those."""
-    inside = [visit for visit in run.visits if visit.status == "running"]
-    told = [visit for visit in inside if visit.type not in CONTAINERS] or inside
-    entered = {event.id: event for event in run.events}
-    for visit in told:
-        item = distribution_in(entered[visit.entered].details.get("input", ""))
-        yield Here(visit.state, visit.type, moment(visit.start), item)
+    inside = [visit for visit in history.visits if visit.status == "running"]
+    return [visit for visit in inside if visit.type not in CONTAINERS] or inside
 
 
-def trail_of(run: Run) -> Iterator[str]:
+def trail_of(history: ExecutionHistory) -> Iterator[str]:
     """`Join Batch 0.2 s`, `Get Invalidation 0.3 s in 2 visits`: the states that are over, each once, in their order."""
     over: dict[str, list[Visit]] = {}
-    for visit in run.visits:
-        if visit.end is not None and visit.status != "running" and visit.type not in (*UNTOLD, *CONTAINERS):
+    for visit in history.visits:
+        if visit.end is not None and visit.status != "running" and visit.type not in (*TAKE_NO_TIME, *CONTAINERS):
             over.setdefault(visit.state, []).append(visit)
     for state, visits in over.items():
         seconds = sum((visit.end or visit.start) - visit.start for visit in visits) / 1000
@@ -286,6 +266,10 @@ def short_name(name: str) -> str:
     if len(head) == 8 and all(each in "0123456789abcdef" for each in head):
         return head
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def began(execution: FollowedExecution) -> datetime:
+    return execution.started or datetime.now(UTC)
 
 
 def moment(milliseconds: float) -> datetime:

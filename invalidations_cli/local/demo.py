@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 from rich.markup import escape as escape_markup
 
-from invalidations_cli.history import Step, Watcher
+from invalidations_cli.follow import Step, Watcher
 from invalidations_cli.local import environment, readings
 from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
 from invalidations_cli.local.readings import ListedInvalidation, ReceivedNotification
@@ -64,15 +64,13 @@ class Demonstration:
         self.changes.append(change)
         self.out.print(f"\n[bold]{len(self.changes)}. {escape_markup(title)}[/]")
         known = {invalidation.invalidation_id for invalidation in readings.invalidations(self.there)}
-        before = set(self.watcher.seen)
+        before = set(self.watcher.executions)
         started, clock = time.time(), time.monotonic()
         carry_out()
         for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), TIMEOUT_SECONDS):
             self.out.print(line(step, started))
         change.seconds = time.monotonic() - clock
-        change.executions = {
-            arn: self.watcher.ended.get(arn, "RUNNING") for arn in self.watcher.seen if arn not in before
-        }
+        change.executions = {arn: each.status for arn, each in self.watcher.executions.items() if arn not in before}
         everything = readings.invalidations(self.there)
         change.invalidations = [one for one in everything if one.invalidation_id not in known]
         change.notifications = readings.notifications(self.there, wait_seconds=2)
@@ -81,7 +79,7 @@ class Demonstration:
 
     def is_settled(self, keys: Sequence[str], known: set[str], before: set[str]) -> bool:
         """Whether each key has been invalidated, or something has failed so that no more will come."""
-        if any(status != "SUCCEEDED" for arn, status in self.watcher.ended.items() if arn not in before):
+        if any(not each.succeeded for each in self.watcher.ended if each.arn not in before):
             return True
         new = [one for one in readings.invalidations(self.there) if one.invalidation_id not in known]
         done = [one for one in new if one.status == "Completed"]
@@ -106,8 +104,8 @@ class Demonstration:
 
 def line(step: Step, started: float) -> str:
     """One step as a line: when, about what, and which state."""
-    name = f"● {step.name} {step.why}".rstrip() if step.kind == "Ended" else step.name
-    indent = f"{step.at.timestamp() - started:7.1f} s  {escape(step.about):<26}"
+    name = f"● {step.name} {step.why}".rstrip() if step.is_end else step.name
+    indent = f"{step.at.timestamp() - started:7.1f} s  {escape(step.subject):<26}"
     return f"{escape_markup(indent)} [{step.colour}]{escape_markup(name)}[/]"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-EdgeKind = Literal["next", "choice", "default", "catch"]
+TransitionKind = Literal["next", "choice", "default", "catch"]
 
 COMPARISONS = {
     "Equals": "=",
@@ -27,17 +27,17 @@ KINDS = ("String", "Numeric", "Timestamp", "Boolean")
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class Transition:
     """A transition. `label` says when it is taken: a Choice's answer, or the errors that a Catch names (none: any)."""
 
     source: str
     target: str
-    kind: EdgeKind
+    kind: TransitionKind
     label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class FlowState:
     """One state; `machines` holds a Map's item processor or a Parallel's branches, and is empty for all others."""
 
     name: str
@@ -54,15 +54,23 @@ class Flow:
     """The states of one machine in the order of the definition, and the transitions between them."""
 
     start: str
-    states: tuple[State, ...]
-    edges: tuple[Edge, ...]
+    states: tuple[FlowState, ...]
+    edges: tuple[Transition, ...]
 
-    def walk(self, container: str | None = None) -> Iterator[tuple[State, str | None]]:
+    def walk(self, container: str | None = None) -> Iterator[tuple[FlowState, str | None]]:
         """Every state, those inside containers too, each with the name of the container that it is in."""
         for state in self.states:
             yield state, container
             for machine in state.machines:
                 yield from machine.walk(state.name)
+
+    def transitions(self) -> dict[tuple[str, str], set[TransitionKind]]:
+        """The kinds of transition between two states, those inside containers too."""
+        kinds: dict[tuple[str, str], set[TransitionKind]] = {}
+        for machine in (self, *(inner for state, _ in self.walk() for inner in state.machines)):
+            for edge in machine.edges:
+                kinds.setdefault((edge.source, edge.target), set()).add(edge.kind)
+        return kinds
 
 
 def flow(definition: Mapping[str, Any]) -> Flow:
@@ -81,9 +89,9 @@ def flow(definition: Mapping[str, Any]) -> Flow:
     )
 
 
-def _state(name: str, body: Mapping[str, Any]) -> State:
+def _state(name: str, body: Mapping[str, Any]) -> FlowState:
     machines = [body[key] for key in ("ItemProcessor", "Iterator") if key in body] + list(body.get("Branches", []))
-    return State(
+    return FlowState(
         name=name,
         type=str(body.get("Type", "")),
         comment=str(body.get("Comment", "")),
@@ -113,33 +121,33 @@ def _note(body: Mapping[str, Any]) -> str:
     return ""
 
 
-def _merged(name: str, body: Mapping[str, Any]) -> list[Edge]:
+def _merged(name: str, body: Mapping[str, Any]) -> list[Transition]:
     """The state's transitions, one for each target and line style: several answers that lead to one state share one."""
-    merged: dict[tuple[str, bool], Edge] = {}
+    merged: dict[tuple[str, bool], Transition] = {}
     for edge in _edges(name, body):
         key = (edge.target, edge.kind == "catch")
         known = merged.get(key)
-        merged[key] = Edge(name, edge.target, known.kind, _joined(known, edge)) if known else edge
+        merged[key] = Transition(name, edge.target, known.kind, _joined(known, edge)) if known else edge
     return list(merged.values())
 
 
-def _joined(first: Edge, second: Edge) -> str:
+def _joined(first: Transition, second: Transition) -> str:
     """Both labels; a Catch without one means any error, which swallows the other."""
     if first.kind == "catch":
         return f"{first.label}, {second.label}" if first.label and second.label else ""
     return " / ".join(label for label in (first.label, second.label) if label)
 
 
-def _edges(name: str, body: Mapping[str, Any]) -> Iterator[Edge]:
+def _edges(name: str, body: Mapping[str, Any]) -> Iterator[Transition]:
     if "Next" in body:
-        yield Edge(name, body["Next"], "next")
+        yield Transition(name, body["Next"], "next")
     for rule in body.get("Choices", []):
-        yield Edge(name, rule["Next"], "choice", condition(rule))
+        yield Transition(name, rule["Next"], "choice", condition(rule))
     if "Default" in body:
-        yield Edge(name, body["Default"], "default", "otherwise")
+        yield Transition(name, body["Default"], "default", "otherwise")
     for catcher in body.get("Catch", []):
         errors = [error for error in catcher["ErrorEquals"] if error != "States.ALL"]
-        yield Edge(name, catcher["Next"], "catch", ", ".join(errors))
+        yield Transition(name, catcher["Next"], "catch", ", ".join(errors))
 
 
 def condition(rule: Mapping[str, Any]) -> str:

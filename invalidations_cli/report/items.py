@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from invalidations_cli.report.run import Event, Iteration, Visit
+from invalidations_cli.history import ExecutionHistory, Iteration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 
 # Reference Paths of the Amazon States Language: fields and array indexes, no filters.
 STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^']*)'\]")
 
 
-def derived(
-    definition: Mapping[str, Any], visits: Sequence[Visit], events: Sequence[Event], *, first: int
-) -> Iterator[Iteration]:
-    """An iteration for each item of each Map visit that no MapStateStarted event belongs to, numbered from `first`."""
-    maps = dict(_maps(definition))
-    started = {event.visit for event in events if event.type == "MapStateStarted"}
-    by_id = {event.id: event for event in events}
-    for visit in visits:
+def with_items(history: ExecutionHistory) -> ExecutionHistory:
+    """The history with an iteration for each item of each Map visit that no MapStateStarted event belongs to."""
+    return replace(history, iterations=(*history.iterations, *_derived(history)))
+
+
+def _derived(history: ExecutionHistory) -> Iterator[Iteration]:
+    maps = dict(_maps(history.definition))
+    started = {event.visit for event in history.events if event.type == "MapStateStarted"}
+    by_id = {event.id: event for event in history.events}
+    number = len(history.iterations)
+    for visit in history.visits:
         if visit.type != "Map" or visit.number in started or visit.state not in maps:
             continue
         body = maps[visit.state]
@@ -33,7 +37,7 @@ def derived(
         for index, item in enumerate(items if isinstance(items, list) else []):
             told = isinstance(results, list) and len(results) == len(items) and visit.status == "succeeded"
             yield Iteration(
-                number=first,
+                number=number,
                 visit=visit.number,
                 attempt=1,
                 index=index,
@@ -44,7 +48,7 @@ def derived(
                 input=json.dumps(item),
                 output=json.dumps(results[index]) if told else None,
             )
-            first += 1
+            number += 1
 
 
 def at(value: Any, path: str) -> Any:

@@ -1,6 +1,7 @@
-"""A `Run` as one HTML page that carries all that it needs, and may load nothing: its policy allows no address.
+"""An execution's history as one HTML page that carries all that it needs.
 
-What comes from the execution (names, keys, payloads, causes) is data of a stranger: it is embedded as JSON in which no
+The page may load nothing: its policy allows no address. What comes from the execution (names, keys, payloads, causes)
+is data of a stranger: it is embedded as JSON in which no
 markup can occur, the scripts only ever write it as text, and the Content-Security-Policy lets no script run but the two
 that the page was made with, which it names by their hash.
 """
@@ -17,8 +18,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from invalidations_cli.report.items import with_items
+
 if TYPE_CHECKING:
-    from invalidations_cli.report.run import Run
+    from invalidations_cli.history import ExecutionHistory
 
 
 LIBRARY = "@dagrejs/dagre 3.1.3"
@@ -28,8 +31,8 @@ ICON_COLOURS = {"SUCCEEDED": "#1a7f37", "RUNNING": "#0969da"}
 ICON_FAILED = "#cf222e"
 
 
-def render(run: Run) -> str:
-    """The whole page. The same run gives the same page."""
+def render(history: ExecutionHistory) -> str:
+    """The whole page. The same history gives the same page."""
     style = "".join(_asset(f"{name}.css") for name in STYLES)
     library, script = _library(), _script()
     policy = [
@@ -42,10 +45,10 @@ def render(run: Run) -> str:
     ]
     parts = {
         "policy": html.escape("; ".join(policy)).replace("&#x27;", "'"),
-        "title": html.escape(f"{run.name} · {run.status.lower()} · {run.machine}"),
-        "icon": _icon(run.status),
+        "title": html.escape(f"{history.name} · {history.status.lower()} · {history.machine}"),
+        "icon": _icon(history.status),
         "style": style,
-        "data": _data(run),
+        "data": _data(with_items(history)),
         "library": library,
         "script": script,
     }
@@ -74,9 +77,9 @@ def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _data(run: Run) -> str:
-    """The run as JSON in which no `<`, `>` or `&` is left, so that nothing in it can end the script element."""
-    values = {**asdict(run), "unrecorded": sorted(run.unrecorded)}
+def _data(history: ExecutionHistory) -> str:
+    """The history as JSON in which no `<`, `>` or `&` is left, so that nothing in it can end the script element."""
+    values = {**asdict(history), "unrecorded": sorted(history.unrecorded)}
     text = json.dumps(values, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

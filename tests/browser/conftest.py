@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from invalidations_cli.report import Recording, load, read, render
-from invalidations_cli.report.run import Status
+from invalidations_cli.history import Status, read_history
+from invalidations_cli.recording import Recording, load
+from invalidations_cli.report.page import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +87,7 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Report]]:
     def open_report(recording: str | Recording = "moto", **options: Any) -> Report:
         each = load(RECORDINGS / f"{recording}.json") if isinstance(recording, str) else recording
         path = tmp_path / f"report{len(reports)}.html"
-        path.write_text(render(read(each.definition, each.execution, each.events)), encoding="utf-8")
+        path.write_text(render(read_history(each.definition, each.execution, each.events)), encoding="utf-8")
         page = browser.new_page(**{"viewport": {"width": 1440, "height": 900}, **options})
         reports.append(Report(page, path))
         return reports[-1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from invalidations_cli.report import Recording
+from invalidations_cli.recording import Recording
 from tests.recordings.history import History
 
 if TYPE_CHECKING:

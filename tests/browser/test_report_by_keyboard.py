@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from invalidations_cli.report import Recording, load
+from invalidations_cli.recording import Recording, load
 from tests.browser.conftest import RECORDINGS
 from tests.recordings.history import History
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from invalidations_cli.report import Recording
+from invalidations_cli.recording import Recording
 from tests.recordings.history import History
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invalidations_cli.report import read
-from invalidations_cli.report.run import Run
+from invalidations_cli.history import ExecutionHistory, read_history
 
 START = 1_790_000_000.0
 """When every such history starts, in seconds since 1970; each event is one second after the one before it."""
@@ -58,9 +57,9 @@ def machine(**states: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": next(iter(states)), "States": states}
 
 
-def run_of(definition: dict[str, Any], history: History, status: str = "SUCCEEDED") -> Run:
-    return read(definition, {"status": status, "name": "one"}, history.events)
+def run_of(definition: dict[str, Any], history: History, status: str = "SUCCEEDED") -> ExecutionHistory:
+    return read_history(definition, {"status": status, "name": "one"}, history.events)
 
 
-def by_state(run: Run) -> dict[str, str]:
+def by_state(run: ExecutionHistory) -> dict[str, str]:
     return {state.name: run.status_of(state.name) for state, _ in run.flow.walk()}

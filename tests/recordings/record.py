@@ -23,7 +23,7 @@ import pytest
 from moto import mock_aws
 from moto.awslambda.models import LambdaFunction
 
-from invalidations_cli.report import Recording, collect, dump
+from invalidations_cli.recording import Recording, collect, dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,9 +24,10 @@ from invalidations_cli.commands.explain import Answer, show_one
 from invalidations_cli.commands.request import lines_of, request
 from invalidations_cli.commands.show import show
 from invalidations_cli.commands.status import status
-from invalidations_cli.history import Ending
+from invalidations_cli.follow import FollowedExecution
+from invalidations_cli.history import read_history
 from invalidations_cli.output import escape
-from invalidations_cli.report import read, render
+from invalidations_cli.report.page import render
 from tests.fakes.stack import EXECUTION, START, World
 from tests.security.hostile import KEYS
 from tests.unit.test_cli_dead_letters import FakeQueue, event
@@ -120,7 +121,7 @@ def page_of(key: str) -> str:
         {"id": 1, "type": "PassStateEntered", "timestamp": 1_790_000_000, "stateEnteredEventDetails": entered},
         {"id": 2, "type": "ExecutionFailed", "timestamp": 1_790_000_001, "executionFailedEventDetails": {"cause": key}},
     ]
-    return render(read(definition, {"name": key, "status": "FAILED", "error": key, "cause": key}, events))
+    return render(read_history(definition, {"name": key, "status": "FAILED", "error": key, "cause": key}, events))
 
 
 @each_key
@@ -207,5 +208,5 @@ def test_a_refused_request_repeats_nothing_that_a_terminal_obeys(key: str) -> No
 @each_key
 def test_what_came_of_a_request_is_told_in_lines_of_its_own(key: str) -> None:
     denied = outcome(key, failure=Failure("AccessDenied", key))
-    lines = list(lines_of([Ending(EXECUTION + "run-1", "FAILED", key, key, denied)]))
+    lines = list(lines_of([FollowedExecution(EXECUTION + "run-1", "FAILED", key, key, denied)]))
     assert all(harmless(line) and "\n" not in line for line in lines)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -17,8 +16,9 @@ from invalidation.batches.model import Outcome
 from invalidation.events import KeysRequest, PathsRequest, parse
 from invalidations_cli.aws import Stack
 from invalidations_cli.commands.request import MAX_INPUT, SAID, lines_of, request, split, start
-from invalidations_cli.history import Ending, Follower
+from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.output import count, escape
+from tests.fakes.stack import START, FakeStates, Ran
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"
 
@@ -139,74 +139,56 @@ def test_each_request_starts_an_execution_under_a_name_that_says_what_it_is() ->
 # ---------------------------------------------------------------- following
 
 
-class FakeHistories:
-    """Step Functions, with histories that grow."""
-
-    def __init__(self, **histories: list[dict[str, Any]]) -> None:
-        self.histories = {ARN + name: events for name, events in histories.items()}
-        self.told = dict.fromkeys(self.histories, 0)
-
-    def get_paginator(self, name: str) -> FakeHistories:
-        assert name == "get_execution_history"
-        return self
-
-    def paginate(self, *, executionArn: str, **_options: Any) -> Iterator[dict[str, Any]]:  # noqa: N803 # boto3's name
-        yield {"events": self.histories[executionArn][: self.told[executionArn]]}
-
-
 def at(second: int) -> datetime:
-    return datetime(2026, 11, 23, 7, 0, tzinfo=UTC) + timedelta(seconds=second)
+    return START + timedelta(seconds=second)
 
 
-def entered(second: int, name: str, kind: str = "Task", **state: Any) -> dict[str, Any]:
-    details = {"name": name, "input": json.dumps(state)}
-    return {"type": f"{kind}StateEntered", "timestamp": at(second), "stateEnteredEventDetails": details}
+def enter(ran: Ran, second: int, name: str, kind: str = "Task", **state: Any) -> None:
+    ran.event(f"{kind}StateEntered", at(second), name=name, input=json.dumps(state))
 
 
 def test_states_are_told_once_each_in_the_order_in_which_they_were_entered() -> None:
-    ended = {"type": "ExecutionSucceeded", "timestamp": at(9), "executionSucceededEventDetails": {}}
-    client = FakeHistories(
-        one=[entered(0, "Join Batch"), entered(5, "Create Invalidation", distributionId="E1"), ended],
-        two=[entered(2, "Join Batch"), entered(4, "Leads The Batch?", "Choice")],
-    )
-    follower = Follower(client, list(client.histories))
+    states = FakeStates()
+    one, two = states.add("one", {}), states.add("two", {})
+    follower = Follower(states, list(states.ran))
     assert follower.new_steps() == []
-    client.told = dict.fromkeys(client.histories, 2)
-    steps = follower.new_steps()
-    assert [(step.at, step.name, step.kind, step.about) for step in steps] == [
+    enter(one, 0, "Join Batch")
+    enter(one, 5, "Create Invalidation", batchId="b", distributionId="E1")
+    enter(two, 2, "Join Batch")
+    enter(two, 4, "Leads The Batch?", "Choice")
+    assert [(step.at, step.name, step.kind, step.distribution_id) for step in follower.new_steps()] == [
         (at(0), "Join Batch", "Task", ""),
         (at(2), "Join Batch", "Task", ""),
         (at(4), "Leads The Batch?", "Choice", ""),
         (at(5), "Create Invalidation", "Task", "E1"),
     ]
-    client.told[ARN + "one"] = 3
+    one.end("SUCCEEDED", at(9), output="{}")
     assert [step.name for step in follower.new_steps()] == ["SUCCEEDED"]
-    assert follower.running == [ARN + "two"]
+    assert [each.name for each in follower.running] == ["two"]
 
 
 def test_the_outcome_of_a_failed_execution_is_found_although_it_has_no_output() -> None:
     outcome = {"outcome": "PartlyFailed", "targets": []}
-    failed = {
-        "type": "ExecutionFailed",
-        "timestamp": at(9),
-        "executionFailedEventDetails": {"error": "AccessDenied", "cause": "denied"},
-    }
-    client = FakeHistories(one=[entered(0, "Join Batch"), entered(8, "All Completed?", outcome=outcome), failed])
-    client.told[ARN + "one"] = 3
-    follower = Follower(client, [ARN + "one"])
+    states = FakeStates()
+    ran = states.add("one", {})
+    enter(ran, 0, "Join Batch")
+    enter(ran, 8, "All Completed?", outcome=outcome)
+    ran.end("FAILED", at(9), error="AccessDenied", cause="denied")
+    follower = Follower(states, list(states.ran))
     follower.new_steps()
-    assert follower.endings == {ARN + "one": Ending(ARN + "one", "FAILED", "AccessDenied", "denied", outcome)}
-    assert not follower.endings[ARN + "one"].succeeded
+    (ended,) = follower.ended
+    assert (ended.status, ended.error, ended.cause, ended.outcome) == ("FAILED", "AccessDenied", "denied", outcome)
+    assert not ended.succeeded
 
 
 @pytest.mark.parametrize("data", [None, "", "{cut", "[1]"])
 def test_a_history_without_its_data_can_be_followed(data: str | None) -> None:
-    event = entered(0, "Join Batch")
-    event["stateEnteredEventDetails"] = {"name": "Join Batch"} | ({} if data is None else {"input": data})
-    aborted = {"type": "ExecutionAborted", "timestamp": at(1)}
-    client = FakeHistories(one=[event, aborted])
-    client.told[ARN + "one"] = 2
-    follower = Follower(client, [ARN + "one"])
+    states = FakeStates()
+    ran = states.add("one", {}).event("TaskStateEntered", at(0), name="Join Batch", input=data)
+    if data is None:
+        del ran.events[-1]["stateEnteredEventDetails"]["input"]
+    ran.end("ABORTED", at(1))
+    follower = Follower(states, list(states.ran))
     assert [step.name for step in follower.new_steps()] == ["Join Batch", "ABORTED"]
 
 
@@ -227,7 +209,7 @@ def test_each_outcome_has_its_words(outcome: Outcome) -> None:
     document = {"outcome": outcome.value, "bucket": "my-site", "changes": 2, "runSeconds": 6.1, "targets": [TARGET]}
     document["price"] = 0.015
     status = "SUCCEEDED" if outcome.succeeded else "FAILED"
-    lines = list(lines_of([Ending("arn", status, "", "", document)]))
+    lines = list(lines_of([FollowedExecution("arn", status, "", "", document)]))
     assert lines[0] == f"{SAID[outcome]}: 2 keys of my-site, in 6.1 s"
     assert lines[1] == "  E1  completed  3 paths (1 wildcard)  I1"
     dry = [
@@ -240,7 +222,7 @@ def test_each_outcome_has_its_words(outcome: Outcome) -> None:
 
 
 def test_an_execution_that_failed_after_its_work_was_done_is_not_called_fresh_alone() -> None:
-    ending = Ending("arn", "FAILED", "NotificationFailed", "SNS did not take it", {"outcome": "Completed"})
+    ending = FollowedExecution("arn", "FAILED", "NotificationFailed", "SNS did not take it", {"outcome": "Completed"})
     assert list(lines_of([ending])) == [
         "Fresh, but the execution failed",
         "  NotificationFailed: SNS did not take it",
@@ -248,7 +230,7 @@ def test_an_execution_that_failed_after_its_work_was_done_is_not_called_fresh_al
 
 
 def test_an_execution_that_was_stopped_is_told_of_without_an_outcome() -> None:
-    assert list(lines_of([Ending("arn", "TIMED_OUT")])) == [
+    assert list(lines_of([FollowedExecution("arn", "TIMED_OUT")])) == [
         "The execution timed out",
         "  TIMED_OUT: no cause was given",
     ]
@@ -258,7 +240,7 @@ def test_what_failed_is_told_with_its_error_and_nothing_in_it_is_obeyed() -> Non
     target = TARGET | {"state": "PARKED", "error": "AccessDenied", "message": "Grant \x1b[31mthis\nnow"}
     widened = target | {"widened": [{"path": "/a/*", "asked": 40}]}
     outcome = {"outcome": "Failed", "bucket": "b", "changes": 1, "targets": [widened], "targetsOmitted": 3}
-    lines = list(lines_of([Ending("arn", "FAILED", "AccessDenied", "x", outcome)]))
+    lines = list(lines_of([FollowedExecution("arn", "FAILED", "AccessDenied", "x", outcome)]))
     assert r"/a/* stands for 40  AccessDenied: Grant \x1b[31mthis\nnow" in lines[1]
     assert lines[2] == "  and 3 more distributions"
 

@@ -12,7 +12,8 @@ from invalidation.batches.head import Execution
 from invalidation.batches.join import open_paths_batch
 from invalidation.batches.table import chunk_key
 from invalidations_cli.commands.show import show
-from invalidations_cli.report import load, read
+from invalidations_cli.history import read_history
+from invalidations_cli.recording import load
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World, event
 
 SECOND = timedelta(seconds=1)
@@ -185,7 +186,7 @@ def test_what_is_saved_can_be_drawn(world: World, batch: str, tmp_path: Path) ->
     assert world.run(show, batch, "--save", str(path)).exit_code == 0
     saved = load(path)
     assert set(json.loads(path.read_text())) == {"definition", "execution", "events"}
-    assert read(saved.definition, saved.execution, saved.events).visits[0].state == "Join Batch"
+    assert read_history(saved.definition, saved.execution, saved.events).visits[0].state == "Join Batch"
 
 
 def test_what_is_gone_or_cannot_be_written_is_said(world: World, batch: str, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from invalidations_cli.commands import watch as command
-from invalidations_cli.commands.watch import Patience, Tally, document, screen, watch
-from invalidations_cli.history import AT_ONCE, Step, Watcher, reason, subject_of
+from invalidations_cli.commands.watch import Deadline, EndedExecutions, document, screen, watch
+from invalidations_cli.follow import AT_ONCE, Step, Watcher, reason, subject_of
 from tests.fakes.stack import (
     DEFINITION,
     EXECUTION,
@@ -44,7 +44,7 @@ def watcher(states: FakeStates) -> Watcher:
 
 
 def told(watcher: Watcher) -> list[tuple[str, str]]:
-    return [(step.about, step.name) for step in watcher.new_steps()]
+    return [(step.subject, step.name) for step in watcher.new_steps()]
 
 
 def test_each_step_is_told_once_in_the_order_in_which_it_happened(states: FakeStates, watcher: Watcher) -> None:
@@ -57,7 +57,7 @@ def test_each_step_is_told_once_in_the_order_in_which_it_happened(states: FakeSt
     succeed(first, 5)
     assert told(watcher) == [("a.html put", "Batch Completed"), ("a.html put", "SUCCEEDED")]
     assert [each.name for each in watcher.running] == ["b"]
-    assert watcher.ended == {f"{EXECUTION}a": "SUCCEEDED"}
+    assert {each.arn: each.status for each in watcher.ended} == {f"{EXECUTION}a": "SUCCEEDED"}
 
 
 def test_what_ended_before_is_not_told_and_what_starts_and_ends_between_two_looks_is(
@@ -66,7 +66,7 @@ def test_what_ended_before_is_not_told_and_what_starts_and_ends_between_two_look
     succeed(states.add("old", event("old.html"), START - timedelta(hours=1)), 0)
     states.add("long", event("long.html"), START - timedelta(hours=2))
     watcher.new_steps()
-    assert watcher.seen == {f"{EXECUTION}long"}
+    assert set(watcher.executions) == {f"{EXECUTION}long"}
     succeed(states.add("short", event("short.html"), START + SECOND), 2)
     assert told(watcher) == [("short.html put", "Batch Completed"), ("short.html put", "SUCCEEDED")]
 
@@ -93,7 +93,7 @@ def test_of_many_executions_some_are_looked_at_each_time_and_all_in_turn(states:
         states.add(f"e{number}", event(f"{number}.html")).event(
             "TaskStateEntered", START, name="Join Batch", input="{}"
         )
-    steps = [step.about for _ in range(3) for step in watcher.new_steps()]
+    steps = [step.subject for _ in range(3) for step in watcher.new_steps()]
     assert len(steps) == len(set(steps)) == AT_ONCE * 2 + 10
     assert states.calls["GetExecutionHistory"] == AT_ONCE * 3
 
@@ -106,7 +106,7 @@ def test_what_was_forgotten_does_not_come_back(states: FakeStates, watcher: Watc
     watcher.new_steps()
     watcher.forget(START + 100 * SECOND)
     assert told(watcher) == []
-    assert watcher.seen == {f"{EXECUTION}b"}
+    assert set(watcher.executions) == {f"{EXECUTION}b"}
 
 
 def test_an_execution_whose_history_has_no_end_ends_with_its_listing(states: FakeStates, watcher: Watcher) -> None:
@@ -115,7 +115,7 @@ def test_an_execution_whose_history_has_no_end_ends_with_its_listing(states: Fak
     ran.described |= {"status": "ABORTED", "stopDate": START + SECOND}
     states.now = START + 2 * SECOND
     watcher.new_steps()
-    assert watcher.ended == {f"{EXECUTION}a": "ABORTED"}
+    assert {each.arn: each.status for each in watcher.ended} == {f"{EXECUTION}a": "ABORTED"}
 
 
 def test_the_clock_is_that_of_aws_where_this_machines_is_wrong(watcher: Watcher) -> None:
@@ -157,7 +157,7 @@ def test_a_reason_is_error_and_cause() -> None:
 
 def test_failures_stay_on_the_screen_and_successes_do_not(states: FakeStates, watcher: Watcher) -> None:
     good, bad = states.add("a", event("good.html")), states.add("b", event("bad.html"))
-    tally = Tally()
+    tally = EndedExecutions()
     tally.take(watcher.new_steps(), watcher)
     succeed(good, 1)
     bad.end("ABORTED", START + SECOND, cause="by hand")
@@ -171,22 +171,22 @@ def test_failures_stay_on_the_screen_and_successes_do_not(states: FakeStates, wa
 
 
 def test_it_ends_when_nothing_has_run_for_long_enough() -> None:
-    patience = Patience(until_idle=10, timeout=None)
-    assert not patience.ends(something_runs=True)
-    patience.busy -= 11
-    assert not patience.ends(something_runs=True)
-    patience.busy -= 11
-    assert patience.ends(something_runs=False)
-    assert not patience.is_over
+    deadline = Deadline(until_idle=10, timeout=None)
+    assert not deadline.ends(something_runs=True)
+    deadline.busy -= 11
+    assert not deadline.ends(something_runs=True)
+    deadline.busy -= 11
+    assert deadline.ends(something_runs=False)
+    assert not deadline.is_over
 
 
 def test_it_ends_when_its_time_is_up_which_is_a_failure_only_if_it_waited_for_idleness() -> None:
     for until_idle, is_over in ((None, False), (10, True)):
-        patience = Patience(until_idle, timeout=5)
-        assert not patience.ends(something_runs=True)
-        patience.began -= 6
-        assert patience.ends(something_runs=True)
-        assert patience.is_over is is_over
+        deadline = Deadline(until_idle, timeout=5)
+        assert not deadline.ends(something_runs=True)
+        deadline.began -= 6
+        assert deadline.ends(something_runs=True)
+        assert deadline.is_over is is_over
 
 
 def test_once_shows_what_runs_and_ends() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from invalidations_cli.commands.watch import board, short_name
-from invalidations_cli.history import Watcher
+from invalidations_cli.follow import Watcher
 from tests.fakes.stack import DEFINITION, EXECUTION, MACHINE, START, FakeStates, event, rendered
 
 SECOND = timedelta(seconds=1)
@@ -55,7 +55,7 @@ def test_inside_a_map_the_board_names_the_distributions() -> None:
             "TaskStateEntered", START, name="Create", input=json.dumps({"batchId": "b", "distributionId": distribution})
         )
     watcher = Watcher(states, MACHINE, from_now=True)
-    assert [step.item for step in watcher.new_steps()] == ["", "E1", "E2"]
+    assert [step.distribution_id for step in watcher.new_steps()] == ["", "E1", "E2"]
     text = rendered(board(watcher.running, definition, START + 5 * SECOND))
     assert "Create E1 5 s" in text
     assert "Create E2 5 s" in text

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from invalidations_cli.report.flow import Edge, condition, flow
+from invalidations_cli.report.flow import Transition, condition, flow
 
 
 def test_edges_carry_the_choices_answers_and_the_errors_that_a_catch_names() -> None:
@@ -27,12 +27,12 @@ def test_edges_carry_the_choices_answers_and_the_errors_that_a_catch_names() -> 
         "Broken": {"Type": "Fail"},
     }
     assert flow({"StartAt": "Work", "States": states}).edges == (
-        Edge("Work", "Done?", "next"),
-        Edge("Work", "Wait", "catch", "NoRoom, Throttled"),
-        Edge("Work", "Broken", "catch"),
-        Edge("Done?", "Finished", "choice", "Completed"),
-        Edge("Done?", "Wait", "default", "otherwise"),
-        Edge("Wait", "Work", "next"),
+        Transition("Work", "Done?", "next"),
+        Transition("Work", "Wait", "catch", "NoRoom, Throttled"),
+        Transition("Work", "Broken", "catch"),
+        Transition("Done?", "Finished", "choice", "Completed"),
+        Transition("Done?", "Wait", "default", "otherwise"),
+        Transition("Wait", "Work", "next"),
     )
 
 
@@ -44,13 +44,13 @@ def test_several_answers_that_lead_to_one_state_share_an_edge() -> None:
             "States": {"Q": {"Type": "Choice", "Choices": rules, "Default": "Out"}, "Out": {"Type": "Pass"}},
         }
     )
-    assert machine.edges == (Edge("Q", "Out", "choice", "a / b / otherwise"),)
+    assert machine.edges == (Transition("Q", "Out", "choice", "a / b / otherwise"),)
 
 
 def test_a_catch_of_any_error_swallows_the_names_of_another_catch_to_the_same_state() -> None:
     catchers = [{"ErrorEquals": ["A"], "Next": "Out"}, {"ErrorEquals": ["States.ALL"], "Next": "Out"}]
     machine = flow({"StartAt": "T", "States": {"T": {"Type": "Task", "Catch": catchers}, "Out": {"Type": "Pass"}}})
-    assert machine.edges == (Edge("T", "Out", "catch"),)
+    assert machine.edges == (Transition("T", "Out", "catch"),)
 
 
 def test_states_inside_maps_and_parallels_are_walked_with_the_container_that_they_are_in() -> None:

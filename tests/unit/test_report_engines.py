@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from invalidations_cli.report import load, read
+from invalidations_cli.history import read_history
+from invalidations_cli.recording import load
+from invalidations_cli.report.items import with_items
 from tests.recordings.history import by_state
 from tests.recordings.record import on_moto
 
 if TYPE_CHECKING:
-    from invalidations_cli.report.run import Run
+    from invalidations_cli.history import ExecutionHistory
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 OUTCOMES_ON_MOTO = {
@@ -34,9 +36,9 @@ OUTCOMES_ON_MOTO = {
 }
 
 
-def recorded(engine: str) -> Run:
+def recorded(engine: str) -> ExecutionHistory:
     recording = load(RECORDINGS / f"{engine}.json")
-    return read(recording.definition, recording.execution, recording.events)
+    return read_history(recording.definition, recording.execution, recording.events)
 
 
 def test_a_recorded_run_shows_each_state_by_what_happened_to_it() -> None:
@@ -45,7 +47,7 @@ def test_a_recorded_run_shows_each_state_by_what_happened_to_it() -> None:
 
 def test_the_recording_is_what_motos_interpreter_does() -> None:
     recording = on_moto()
-    run = read(recording.definition, recording.execution, recording.events)
+    run = read_history(recording.definition, recording.execution, recording.events)
     assert by_state(run) == OUTCOMES_ON_MOTO
     assert [(each.index, each.status) for each in run.iterations] == [(0, "succeeded"), (1, "caught"), (2, "retried")]
 
@@ -100,7 +102,7 @@ def test_what_an_engine_does_not_record_is_not_called_unreached() -> None:
 
 
 def test_iterations_without_events_are_made_from_the_maps_own_data() -> None:
-    iterations = recorded("ministack").iterations
+    iterations = with_items(recorded("ministack")).iterations
     assert [json.loads(each.input or "") for each in iterations] == [
         {"id": "E1FAST"},
         {"id": "E2GONE"},

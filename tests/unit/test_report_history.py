@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from invalidations_cli.report import read
+from invalidations_cli.history import read_history
 from tests.recordings.history import START, History, by_state, machine, run_of
 
 FAMILIES = ["Task", "LambdaFunction", "Activity"]
@@ -19,7 +19,7 @@ TWO_TASKS = machine(
 def test_a_history_without_previous_event_ids_is_read_in_order() -> None:
     history = History().entered("A").tried("Slow").exited("A").entered("C", "Pass").exited("C", "Pass")
     history.add("ExecutionSucceeded", "executionSucceeded", output="{}")
-    run = read(TWO_TASKS, {"status": "SUCCEEDED"}, history.without_previous())
+    run = read_history(TWO_TASKS, {"status": "SUCCEEDED"}, history.without_previous())
     assert by_state(run) == {"A": "caught", "B": "unreached", "C": "succeeded"}
     assert run.visits[0].next == "C"
 
@@ -111,7 +111,7 @@ def test_a_loop_gives_one_visit_for_each_time_around() -> None:
 )
 def test_times_are_read_in_every_form_that_engines_give_them(moment: Any) -> None:
     event = {"id": 1, "type": "ExecutionStarted", "timestamp": moment}
-    run = read(TWO_TASKS, {"startDate": moment, "status": "RUNNING"}, [event])
+    run = read_history(TWO_TASKS, {"startDate": moment, "status": "RUNNING"}, [event])
     assert run.start == run.events[0].time == 1_795_415_881_500
 
 
@@ -122,16 +122,16 @@ def test_a_state_that_the_definition_does_not_have_is_shown_all_the_same() -> No
 
 def test_names_come_from_the_arn_where_the_description_has_none() -> None:
     arn = "arn:aws:states:eu-west-1:123456789012:execution:invalidate:a-run"
-    run = read(TWO_TASKS, {"executionArn": arn, "status": "RUNNING"}, History().events)
+    run = read_history(TWO_TASKS, {"executionArn": arn, "status": "RUNNING"}, History().events)
     assert (run.name, run.machine) == ("a-run", "invalidate")
 
 
 def test_an_execution_without_events_is_a_run_without_visits() -> None:
-    run = read(TWO_TASKS, {"status": "RUNNING", "startDate": START}, [])
+    run = read_history(TWO_TASKS, {"status": "RUNNING", "startDate": START}, [])
     assert (run.visits, run.start, run.end) == ((), START * 1000, None)
 
 
 @pytest.mark.parametrize("event", [{}, {"id": 1}, {"type": "TaskFailed"}, {"timestamp": 1}])
 def test_an_event_that_is_none_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="event 1 is no event"):
-        read(TWO_TASKS, {}, [event])
+        read_history(TWO_TASKS, {}, [event])

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import invalidations_cli.report
-from invalidations_cli.report import load, read, render
-from invalidations_cli.report.page import LIBRARY, SCRIPTS, STYLES
+from invalidations_cli.history import read_history
+from invalidations_cli.recording import load
+from invalidations_cli.report.page import LIBRARY, SCRIPTS, STYLES, render
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 PAGE = Path(invalidations_cli.report.__file__).parent / "page"
@@ -37,7 +38,7 @@ class Elements(HTMLParser):
 
 def page_of(engine: str = "moto", **changes: Any) -> str:
     recording = load(RECORDINGS / f"{engine}.json")
-    return render(read(recording.definition, {**recording.execution, **changes}, recording.events))
+    return render(read_history(recording.definition, {**recording.execution, **changes}, recording.events))
 
 
 def hostile_page() -> str:
@@ -47,7 +48,9 @@ def hostile_page() -> str:
         {"id": 1, "type": "PassStateEntered", "timestamp": 1_790_000_000, "stateEnteredEventDetails": details},
         {"id": 2, "type": HOSTILE, "timestamp": 1_790_000_001},
     ]
-    return render(read(definition, {"name": HOSTILE, "status": HOSTILE, "error": HOSTILE, "cause": HOSTILE}, events))
+    return render(
+        read_history(definition, {"name": HOSTILE, "status": HOSTILE, "error": HOSTILE, "cause": HOSTILE}, events)
+    )
 
 
 def policy_of(page: str) -> dict[str, list[str]]:

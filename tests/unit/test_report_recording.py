@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from invalidations_cli.report import Recording, collect, dump, load
+from invalidations_cli.recording import Recording, collect, dump, load
 
 ARN = "arn:aws:states:eu-west-1:123456789012:execution:invalidate:a-run"
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:invalidate"

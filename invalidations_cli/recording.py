@@ -1,4 +1,4 @@
-"""What a report is made from: an execution's definition, description and history, from Step Functions or a file."""
+"""An execution's definition, description and events, from Step Functions or from a file that `show --save` wrote."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from invalidations_cli.history import ExecutionHistory, read_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,10 @@ class Recording:
     definition: dict[str, Any]
     execution: dict[str, Any]
     events: list[dict[str, Any]]
+
+    def history(self) -> ExecutionHistory:
+        """What happened in it; raises what `read_history` raises."""
+        return read_history(self.definition, self.execution, self.events)
 
 
 def collect(client: SFNClient, execution_arn: str) -> Recording:
