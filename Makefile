@@ -43,6 +43,7 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
+	$(BIN)/python -m tools.definition
 	$(BIN)/python -m tools.diagram --check README.md
 	$(BIN)/python -m tools.parameters --check README.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
@@ -66,6 +67,7 @@ $(SCAN): requirements/scan.txt
 fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m tools.definition --write
 	$(BIN)/python -m tools.diagram --write README.md
 	$(BIN)/python -m tools.parameters --write README.md
 

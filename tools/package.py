@@ -3,7 +3,7 @@
 `python -m tools.package` prints them, for `make lint`; it fails where something is in the package that is not on the
 list, or the package is larger than its budget.
 
-Bytecode beside the sources of a deployment package: `python -m tools.package bytecode .aws-sam/build`, after `sam build`.
+Bytecode beside the sources of a package: `python -m tools.package bytecode .aws-sam/build`, after `sam build`
 
 A function's disk is read-only, so that Lambda compiles each module that a package has in source only, and again at each
 cold start. `make build` does both steps; without the second everything works as well, and starts later (RESULTS.md).

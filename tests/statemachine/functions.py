@@ -267,11 +267,11 @@ def not_allowed(calls: Collection[tuple[str, str]]) -> list[str]:
     return sorted(f"{function}: {action}" for function, action in calls if action not in allowed_actions(function))
 
 
-def throttled() -> ClientError:
-    """Lambda itself has no room for an invocation."""
+def stumbled() -> ClientError:
+    """Lambda itself fails, before the function has run."""
     error: Any = {
-        "Error": {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."},
-        "ResponseMetadata": {"HTTPStatusCode": 429, "RequestId": str(uuid.uuid4())},
+        "Error": {"Code": "ServiceException", "Message": "An error occurred."},
+        "ResponseMetadata": {"HTTPStatusCode": 500, "RequestId": str(uuid.uuid4())},
     }
     return ClientError(error, "Invoke")
 

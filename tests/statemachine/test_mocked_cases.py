@@ -32,6 +32,7 @@ ENDS = {
     "NothingOwed": (SUCCEEDED, "", "Nothing Owed"),
     "Rejected": (FAILED, "InvalidRequest", BATCH_FAILED),
     "TableBusyThenFine": (SUCCEEDED, "", COMPLETED),
+    "ConcurrencyTakenForMinutes": (SUCCEEDED, "", COMPLETED),
     "JoinFails": (FAILED, "ChangesNotAccepted", BATCH_FAILED),
     "Superseded": (SUCCEEDED, "", "Covered By Another Batch"),
     "EmptyBatch": (SUCCEEDED, "", "Covered By Another Batch"),
@@ -103,14 +104,13 @@ def test_a_failed_case_gives_a_cause_that_a_person_can_read(mocked: MockedMachin
     assert not execution.cause.startswith("{"), "the JSON in which Lambda wraps a function's error"
 
 
-def test_a_notification_that_fails_gives_the_words_of_the_function_or_says_that_there_are_none(
-    mocked: MockedMachine,
-) -> None:
-    assert mocked.run("NotificationFails").cause == "SNS did not take the notification (KMSDisabled)"
-    assert mocked.run("NotifyCannotBeCalled").cause == (
-        "the notification was not sent, as the step Notify ended with Lambda.ResourceNotFoundException. What became of "
-        "the batch is in its record and in the event on the bus"
-    )
+def test_a_notification_that_fails_names_the_error_and_gives_all_that_the_function_said(mocked: MockedMachine) -> None:
+    told = mocked.run("NotificationFails").cause
+    assert told.startswith("The step Notify ended with NotificationFailed, so nobody was told.")
+    assert "SNS did not take the notification (KMSDisabled)" in told
+    told = mocked.run("NotifyCannotBeCalled").cause
+    assert told.startswith("The step Notify ended with Lambda.ResourceNotFoundException, so nobody was told.")
+    assert "is in its record and in the event on the bus" in told
 
 
 def test_the_happy_path_goes_through_its_states_in_order(mocked: MockedMachine) -> None:
@@ -118,6 +118,14 @@ def test_the_happy_path_goes_through_its_states_in_order(mocked: MockedMachine) 
     assert execution.states == (*BEFORE_THE_MAP, *CREATED, *POLL, "Distribution Invalidated", *ENDING, COMPLETED)
     assert execution.output["outcome"]["outcome"] == "Completed"
     assert [waited.seconds for waited in execution.waits if waited.state == "Wait For Invalidation"] == [5]
+
+
+def test_a_storm_that_takes_the_account_s_concurrency_is_waited_out(mocked: MockedMachine) -> None:
+    execution = mocked.run("ConcurrencyTakenForMinutes")
+    assert execution.errors("Join Batch") == ("Lambda.TooManyRequestsException",) * 40
+    pauses = execution.waited_in("Join Batch")
+    assert sum(pauses) > 300
+    assert max(pauses) <= 60
 
 
 def test_slow_completion_polls_until_it_is_completed_and_waits_as_long_as_the_function_says(

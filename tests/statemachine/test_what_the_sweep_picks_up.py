@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.statemachine import stack as stacks
-from tests.statemachine.functions import throttled
+from tests.statemachine.functions import stumbled
 from tests.statemachine.site import Site
 
 ENDING = ("Finish Batch", "Announce Outcome", "Notify", "All Completed?")
@@ -33,9 +33,9 @@ def test_the_sweep_finds_the_invalidation_that_was_given_up_and_pays_for_no_seco
 
 
 def test_a_change_that_was_never_accepted_is_replayed_from_the_executions_input(site: Site) -> None:
-    site.stack.functions.fail("JoinBatchFunction", *[throttled() for _ in range(7)])
+    site.stack.functions.fail("JoinBatchFunction", *[stumbled() for _ in range(7)])
     execution = site.put("a.html")
-    assert (execution.status, execution.error) == ("FAILED", "Lambda.TooManyRequestsException")
+    assert (execution.status, execution.error) == ("FAILED", "Lambda.ServiceException")
     assert len(site.stack.notifications(execution)) == 1
     assert (site.invalidated, site.pending) == ([], 0)
     (started,) = site.stack.sweep()["started"]
@@ -54,18 +54,18 @@ def test_a_batch_table_that_takes_no_change_fails_the_run_by_name(site: Site) ->
 
 
 def test_a_failed_close_leaves_the_change_to_the_sweep(site: Site) -> None:
-    site.stack.functions.fail("CloseBatchFunction", *[throttled() for _ in range(7)])
+    site.stack.functions.fail("CloseBatchFunction", *[stumbled() for _ in range(7)])
     execution = site.put("a.html")
-    assert (execution.status, execution.error, site.pending) == ("FAILED", "Lambda.TooManyRequestsException", 1)
+    assert (execution.status, execution.error, site.pending) == ("FAILED", "Lambda.ServiceException", 1)
     site.stack.machine.clock.wait(TEN_MINUTES)
     assert [each["why"] for each in site.stack.sweep()["started"]] == ["changes wait without a leader"]
     assert (site.invalidated, site.pending) == ([["/a.html"]], 0)
 
 
 def test_a_failed_finish_is_told_and_finished_by_the_sweep(site: Site) -> None:
-    site.stack.functions.fail("FinishBatchFunction", *[throttled() for _ in range(7)])
+    site.stack.functions.fail("FinishBatchFunction", *[stumbled() for _ in range(7)])
     execution = site.put("a.html")
-    assert (execution.status, execution.error) == ("FAILED", "Lambda.TooManyRequestsException")
+    assert (execution.status, execution.error) == ("FAILED", "Lambda.ServiceException")
     assert execution.states[-4:] == ("Finish Batch", "Notify", "All Completed?", "Batch Failed")
     assert len(site.stack.notifications(execution)) == 1
     assert [each["why"] for each in site.stack.sweep()["started"]] == ["its execution ended without finishing it"]

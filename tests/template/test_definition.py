@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from invalidation.errors import ERRORS
 from tests.definition import ASL_FILE, State, rendered, resources, states
+from tools.definition import laid_out
+from tools.definition import main as definition_command
 
 TASKS = [(name, state) for name, state in states(rendered()) if state["Type"] == "Task"]
 STATES_ERRORS = {"States.ALL", "States.Timeout", "States.TaskFailed"}
@@ -19,19 +22,45 @@ LAMBDA_TRANSIENT = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
     # Out of time and out of memory: older runtimes say Lambda.Unknown for both, newer ones name them.
     "Lambda.Unknown",
     "Sandbox.Timedout",
     "Runtime.ExitError",
+    "Runtime.OutOfMemory",
 }
+THROTTLED = "Lambda.TooManyRequestsException"
 LAMBDA_TASKS = [(name, state) for name, state in TASKS if "FunctionName" in state["Parameters"]]
+NOT_POLICY = {"Comment", "ErrorEquals"}
 task = pytest.mark.parametrize(("name", "state"), TASKS, ids=[name for name, _ in TASKS])
 lambda_task = pytest.mark.parametrize(("name", "state"), LAMBDA_TASKS, ids=[name for name, _ in LAMBDA_TASKS])
 
 
 def test_the_file_is_json_as_it_stands() -> None:
     json.loads(ASL_FILE.read_text())
+
+
+def test_the_file_is_short_and_laid_out_as_make_fmt_does() -> None:
+    text = ASL_FILE.read_text(encoding="utf-8")
+    assert text == laid_out(json.loads(text))
+    assert text.count("\n") <= 700
+
+
+def test_a_retrier_and_a_list_of_errors_stand_on_one_line_each() -> None:
+    retrier = {"ErrorEquals": ["A", "B"], "MaxAttempts": 2}
+    assert laid_out({"Retry": [retrier, retrier], "Catch": [{"ErrorEquals": ["A", "B"]}], "Empty": {}}) == (
+        '{\n  "Retry": [\n'
+        '    {"ErrorEquals": ["A", "B"], "MaxAttempts": 2},\n    {"ErrorEquals": ["A", "B"], "MaxAttempts": 2}\n  ],\n'
+        '  "Catch": [\n    {\n      "ErrorEquals": ["A", "B"]\n    }\n  ],\n  "Empty": {}\n}\n'
+    )
+
+
+def test_the_layout_s_command_tells_and_mends(tmp_path: Path) -> None:
+    file = tmp_path / "x.asl.json"
+    file.write_text('{"Retry": [{"MaxAttempts":\n2}]}')
+    told = CliRunner().invoke(definition_command, [str(file)])
+    assert (told.exit_code, "make fmt" in told.output) == (1, True)
+    assert CliRunner().invoke(definition_command, ["--write", str(file)]).exit_code == 0
+    assert CliRunner().invoke(definition_command, [str(file)]).exit_code == 0
 
 
 def test_statelint_finds_nothing_in_the_rendered_definition(tmp_path: Path) -> None:
@@ -63,9 +92,27 @@ def test_each_task_has_a_time_limit_a_retry_and_a_catch(name: str, state: State)
 @task
 def test_each_retry_is_bounded_and_spread(name: str, state: State) -> None:
     for retrier in state["Retry"]:
-        assert 1 <= retrier["MaxAttempts"] <= 10, name
+        assert 1 <= retrier["MaxAttempts"] <= (60 if retrier["ErrorEquals"] == [THROTTLED] else 10), name
         assert retrier["JitterStrategy"] == "FULL"
         assert retrier["MaxDelaySeconds"] <= 60
+
+
+@task
+def test_retriers_of_one_policy_are_one_retrier(name: str, state: State) -> None:
+    policies = [{key: value for key, value in each.items() if key not in NOT_POLICY} for each in state["Retry"]]
+    assert all(policies.count(policy) == 1 for policy in policies), name
+
+
+@lambda_task
+def test_a_throttled_function_is_waited_for_for_minutes(name: str, state: State) -> None:
+    (retrier,) = (each for each in state["Retry"] if THROTTLED in each["ErrorEquals"])
+    assert retrier["ErrorEquals"] == [THROTTLED], name
+    ceilings = [
+        min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** attempt, retrier["MaxDelaySeconds"])
+        for attempt in range(retrier["MaxAttempts"])
+    ]
+    # Full jitter draws each pause between nothing and its ceiling: half of it on average.
+    assert 20 * 60 <= sum(ceilings) / 2 <= 60 * 60
 
 
 @lambda_task
@@ -75,7 +122,7 @@ def test_each_lambda_task_retries_what_lambda_calls_transient(name: str, state: 
 
 @task
 def test_each_error_name_is_ours_or_a_service_knows_it(name: str, state: State) -> None:
-    known = set(ERRORS) | STATES_ERRORS | LAMBDA_TRANSIENT | {"EventBridge.FailedEntry"}
+    known = set(ERRORS) | STATES_ERRORS | LAMBDA_TRANSIENT | {THROTTLED, "EventBridge.FailedEntry"}
     for handler in [*state["Retry"], *state["Catch"]]:
         assert set(handler["ErrorEquals"]) <= known, name
 

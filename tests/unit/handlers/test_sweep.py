@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.statemachine import stack as stacks
-from tests.statemachine.functions import throttled
+from tests.statemachine.functions import stumbled
 from tests.statemachine.site import Site
 from tests.statemachine.stack import Stack
 from tests.unit.handlers.invoking import Invoke
@@ -39,7 +39,7 @@ def test_an_idle_sweep_starts_nothing_and_costs_no_metric(
 
 
 def test_a_sweep_that_is_delivered_twice_starts_nothing_twice(site: Site, invoke: Invoke) -> None:
-    site.stack.functions.fail("JoinBatchFunction", *[throttled() for _ in range(7)])
+    site.stack.functions.fail("JoinBatchFunction", *[stumbled() for _ in range(7)])
     site.put("a.html")
     names = [each["name"] for each in invoke.handler("SweepFunction", TICK)["started"]]
     assert names[0].startswith("replay-1-")
