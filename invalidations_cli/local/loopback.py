@@ -1,15 +1,22 @@
-"""A lock on the network: this process reaches its own machine and nothing else.
+"""A lock on the network: this process reaches its own machine and nothing else, nor does a process that it starts.
 
 The module imports only the standard library and nothing of this project, because its source is also put in front of
-what each Lambda worker runs.
+what each Lambda worker runs. It guards against mistakes and against functions in plain Python; it is no sandbox for
+machine code.
 """
 
 import ipaddress
 import sys
 from typing import Any
 
-CONNECTING = frozenset({"socket.connect", "socket.bind", "socket.sendto"})
-RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
+CONNECTING = frozenset({"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg"})
+RESOLVING = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"})
+STARTING = frozenset(
+    {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"}
+)
+"""What starts another process, which this hook would not see."""
+OUTSIDE_PYTHON = frozenset({"ctypes.dlopen", "ctypes.dlsym", "ctypes.dlsym/handle", "ctypes.call_function"})
+"""What calls the C library past Python, and so past this hook."""
 
 
 def is_loopback(host: object) -> bool:
@@ -36,5 +43,23 @@ def refuse_elsewhere(event: str, arguments: tuple[Any, ...]) -> None:
         raise ConnectionRefusedError(text)
 
 
+def refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook; raises PermissionError where a function starts a process or calls the C library."""
+    if event in STARTING or (event in OUTSIDE_PYTHON and arguments[0] is not None):
+        text = f"A function on the local AWS starts no processes and loads no libraries of its own ({event})."
+        raise PermissionError(text)
+
+
 def allow_loopback_only() -> None:
     sys.addaudithook(refuse_elsewhere)
+
+
+def allow_no_processes() -> None:
+    """Also replaces what starts a process without an audit event."""
+    import _posixsubprocess  # noqa: PLC0415 - not on every system
+
+    def refuse(*_arguments: Any) -> None:
+        refuse_processes("subprocess.Popen", ())
+
+    _posixsubprocess.fork_exec = refuse
+    sys.addaudithook(refuse_processes)

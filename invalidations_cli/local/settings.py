@@ -15,7 +15,9 @@ DIRECTORY_PREFIX = "local-aws-"
 """What the name of an emulator's own temporary directory begins with; no other directory is ever deleted."""
 
 ALL_PATCHES = (
+    "request_guard",
     "loopback_only",
+    "lambda_processes",
     "lambda_errors",
     "lambda_interpreter",
     "lambda_shared_code",

@@ -33,7 +33,8 @@ def browser() -> Iterator[Browser]:
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     expect.set_options(timeout=TIMEOUT_MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=as_root, timeout=TIMEOUT_MILLISECONDS)
+        arguments = [*as_root, "--host-resolver-rules=MAP *.example 127.0.0.1"]
+        browser = playwright.chromium.launch(executable_path=path, args=arguments, timeout=TIMEOUT_MILLISECONDS)
         yield browser
         browser.close()
 

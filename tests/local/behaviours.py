@@ -20,6 +20,29 @@ def loopback_only(aws: LocalAws) -> bool:
     return tools.call(aws, tools.function(aws, source)) is not True
 
 
+def request_guard(aws: LocalAws) -> bool:
+    """What a web page sends is refused, and no answer carries a CORS header."""
+    own = tools.requested(aws, "GET", "/_ministack/health")
+    of_a_page = tools.requested(aws, "GET", "/_ministack/health", Origin="https://example.com")
+    cors = [name for _status, headers in (own, of_a_page) for name in headers if name.startswith("access-control-")]
+    return [own[0], of_a_page[0], cors] == [200, 403, []]
+
+
+def lambda_processes(aws: LocalAws) -> bool:
+    """A function works in a home of its own, without the emulator's variables, and starts no process."""
+    source = """
+import os, subprocess
+def handler(event, context):
+    try:
+        subprocess.run(["true"])
+    except PermissionError:
+        return [os.environ["HOME"], os.environ["TMPDIR"], os.environ.get("GATEWAY_PORT")]
+    return "started"
+"""
+    first, second = (tools.call(aws, tools.function(aws, source)) for _ in range(2))
+    return first != "started" and first[0] != second[0] and first[1].startswith(first[0]) and not first[2]
+
+
 def lambda_errors(aws: LocalAws) -> bool:
     """A failed call says which error was raised, and the same worker takes the next call."""
     source = (

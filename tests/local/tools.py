@@ -1,12 +1,15 @@
 """Small things that the behaviours and the tests of the chain make and ask."""
 
+import http.client
 import io
 import json
 import signal
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from invalidations_cli.local.aws import LocalAws
@@ -147,6 +150,18 @@ def stack(aws: LocalAws, resources: dict[str, Any], **sections: Any) -> str:
         return "" if status.endswith("IN_PROGRESS") else status
 
     return str(eventually(settled))
+
+
+def requested(
+    aws: LocalAws, method: str, path: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str]]:
+    """Status and headers (their names in lower case) of the answer; `Sec_Fetch_Site` sends `Sec-Fetch-Site`."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=TIMEOUT_SECONDS)) as connection:
+        connection.request(method, path, body, given)
+        response = connection.getresponse()
+        response.read()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}
 
 
 def heeds_ctrl_c() -> None:

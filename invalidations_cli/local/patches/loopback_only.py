@@ -1,6 +1,7 @@
 """ministack, and the handlers that it runs, may call out: to registries, to Docker, to AWS itself.
 
-Here they may not: whatever a handler or the emulator does, it does not leave this machine.
+Here they may not: whatever a handler or the emulator does, it does not leave this machine, nor does a child process,
+for a handler starts none.
 """
 
 from __future__ import annotations
@@ -17,4 +18,6 @@ from invalidations_cli.local.settings import LocalSettings
 def apply(_settings: LocalSettings) -> None:
     loopback.allow_loopback_only()
     worker = seam(runtime, "_PYTHON_WORKER_SCRIPT", "368800addf4d")
-    runtime._PYTHON_WORKER_SCRIPT = f"{inspect.getsource(loopback)}\nallow_loopback_only()\n{worker}"
+    runtime._PYTHON_WORKER_SCRIPT = (
+        f"{inspect.getsource(loopback)}\nallow_loopback_only()\nallow_no_processes()\n{worker}"
+    )

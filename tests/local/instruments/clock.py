@@ -29,7 +29,7 @@ def apply(_settings: LocalSettings) -> None:
         raise PatchDoesNotFit("The worker script of ministack loads handlers otherwise than clock.py expects.")
     script = runtime._PYTHON_WORKER_SCRIPT.replace(LOADED, f"{LOADED}        follow_the_clock(mod)\n")
     source = Path(shifted_datetime.__file__).read_text(encoding="utf-8")
-    runtime._PYTHON_WORKER_SCRIPT = f"{source}\n{script}"
+    runtime._PYTHON_WORKER_SCRIPT = f"{source}\nSECONDS_AHEAD_FILE = {shifted_datetime.SECONDS_AHEAD_FILE!r}\n{script}"
     seam(states, "now_iso", "f75b8f211421")
     seam(states, "_sleep_until", "2738e0a4030c")
     states.now_iso = now_in_milliseconds
