@@ -61,5 +61,5 @@ def allow_no_processes() -> None:
     def refuse(*_arguments: Any) -> None:
         refuse_processes("subprocess.Popen", ())
 
-    _posixsubprocess.fork_exec = refuse
+    _posixsubprocess.fork_exec = refuse  # type: ignore[assignment] # it takes whatever it is given
     sys.addaudithook(refuse_processes)
