@@ -1,16 +1,8 @@
-"""Which deployed stack a command is about: its names, read from CloudFormation, and clients that reach it.
+"""What commands have in common: the deployed stack, the options that name it, exit codes, and AWS's errors in words.
 
-A command gets it from one decorator, nearest to the function, which also turns what AWS answers into plain words:
-
-    @click.command()
-    @with_stack
-    def status(stack: Stack) -> None: ...
-
-Commands that ask AWS for one thing and need no stack: which account, region and endpoint they talk to.
-
-How long changes gather in a stack, for the questions of `invalidation.lifecycle` that depend on it.
-
-What AWS answers when it does not do what was asked, in plain words: what is wrong, and what to do.
+@click.command()
+@with_stack
+def status(stack: Stack) -> None: ...
 """
 
 from __future__ import annotations
@@ -22,6 +14,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,7 +28,13 @@ from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.batches.head import Window
 from invalidation.batches.table import BatchTable
 from invalidation.errors import MAX_MESSAGE as LONGEST
-from invalidation.errors import InvalidationError
+from invalidation.errors import (
+    AccessDenied,
+    BatchTableUnavailable,
+    CloudFrontThrottled,
+    CloudFrontUnavailable,
+    InvalidationError,
+)
 from invalidation.executions import Executions
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.loopback import is_loopback
@@ -46,8 +45,45 @@ DEFAULT_STACK = "cloudfront-auto-invalidation"
 OUTPUTS = ("StateMachineArn", "BatchTableName", "NotificationTopicArn", "DeadLetterQueueUrl", "IntakeQueueUrl")
 CONFIG = Config(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": 5})
 
+SESSION_EXPIRED = "your AWS session has expired: sign in again (aws sso login)"
+SIGN_IN = "no AWS credentials: sign in (aws sso login), name a --profile, or set AWS_PROFILE"
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+UNKNOWN_KEYS = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
+DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"}
+THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+EXPIRED_SIGN_IN = (
+    boto.UnauthorizedSSOTokenError,
+    boto.SSOTokenLoadError,
+    boto.TokenRetrievalError,
+    boto.LoginRefreshRequired,
+    boto.LoginTokenLoadError,
+)
+UNASKED = (AccessDenied, BatchTableUnavailable, CloudFrontThrottled, CloudFrontUnavailable)
+NO_STACK = re.compile(r"stack.*does not exist", re.IGNORECASE)
+
 Clients = Callable[[str], Any]
 """The name of a service → its boto3 client, the same one each time."""
+
+
+class ExitCode(IntEnum):
+    """What every command's exit code means."""
+
+    OK = 0
+    FAILED = 1
+    """Something failed, or needs a person."""
+    USAGE = 2
+    CUT = 3
+    """The chain from the bucket to CloudFront is cut, so that nothing can be awaited."""
+    NOT_ASKED = 4
+    """AWS could not be asked: no credentials, no permission, no such stack, no answer."""
+    TIMED_OUT = 124
+    INTERRUPTED = 130
+
+
+class NotAsked(click.ClickException):
+    """AWS could not be asked: nothing is known, and nothing was changed."""
+
+    exit_code = ExitCode.NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +128,7 @@ class Stack:
         return tuple(name.strip() for name in self.parameters.get("BucketNames", "").split(",") if name.strip())
 
     def table(self) -> BatchTable:
-        """The batch table, for the functions of `invalidation.lifecycle`."""
+        """The batch table, for the functions of `invalidation.batches`."""
         return DynamoBatchTable(self.client("dynamodb"), self.batch_table_name)
 
     def executions(self) -> Executions:
@@ -109,15 +145,15 @@ def find_stack(name: str, clients: Clients) -> Stack:
     """Read a stack's outputs and parameters.
 
     Raises:
-        click.ClickException: there is no such stack, or it is another application's.
-        botocore.exceptions.ClientError, BotoCoreError: as `friendly_error` puts in plain words.
+        NotAsked: it is another application's.
+        botocore.exceptions.ClientError, BotoCoreError: there is no such stack, or AWS cannot be asked.
     """
     (described,) = clients("cloudformation").describe_stacks(StackName=name)["Stacks"]
     outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
     missing = [output for output in OUTPUTS if output not in outputs]
     if missing:
         state = described["StackStatus"]
-        raise click.ClickException(
+        raise NotAsked(
             f"the stack {name} ({state}) is none of this application, or is not deployed completely: "
             f"it lacks the output {missing[0]}. Name another with --stack"
         )
@@ -169,52 +205,36 @@ def knock(endpoint_url: str) -> None:
         raise EndpointConnectionError(endpoint_url=endpoint_url, error=error) from None
 
 
-def open_stack(name: str, endpoint_url: str | None, region: str | None, profile: str | None) -> Stack:
-    """What the options ask for; raises what `find_stack` and `clients_for` raise."""
-    clients = clients_for(endpoint_url, region, profile)
-    if endpoint_url and is_local(endpoint_url):
-        knock(endpoint_url)
-    return find_stack(name, clients)
+@dataclass(frozen=True, slots=True)
+class AwsOptions:
+    """Where AWS is, as the options of a command say."""
 
+    endpoint_url: str | None
+    region: str | None
+    profile: str | None
 
-def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options.
+    def clients(self, region: str | None = None) -> Clients:
+        """Clients for what the options name; `region` is taken where they name none. Raises what `clients_for` does."""
+        return clients_for(self.endpoint_url or configured_endpoint(), self.region or region, self.profile)
 
-    A `Stack` that is the click context's object is taken as it is, so that a test can bring its own.
-    """
+    def open_stack(self, name: str) -> Stack:
+        """The stack of this name, or the click context's object, if it is one: a test can bring its own.
 
-    @click.option(
-        "--stack",
-        "stack_name",
-        metavar="NAME",
-        envvar="INVALIDATIONS_STACK",
-        default=DEFAULT_STACK,
-        show_default=True,
-        show_envvar=True,
-        help="The deployed stack.",
-    )
-    @click.option("--endpoint-url", metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints.")
-    @click.option("--region", metavar="REGION", help="The stack's region.  [default: that of your AWS set-up]")
-    @click.option("--profile", metavar="NAME", help="A profile of your AWS set-up.")
-    @functools.wraps(command)
-    def with_options(
-        *arguments: Any,
-        stack_name: str,
-        endpoint_url: str | None,
-        region: str | None,
-        profile: str | None,
-        **options: Any,
-    ) -> Any:
+        Raises:
+            click.ClickException, botocore.exceptions.ClientError, BotoCoreError: as `find_stack` and `clients_for` do.
+        """
         given = click.get_current_context().find_object(Stack)
-        with friendly_error(stack_name):
-            stack = given or open_stack(stack_name, endpoint_url or configured_endpoint(), region, profile)
-            return command(*arguments, stack=stack, **options)
+        if given:
+            return given
+        clients = self.clients()
+        endpoint_url = self.endpoint_url or configured_endpoint()
+        if endpoint_url and is_local(endpoint_url):
+            knock(endpoint_url)
+        return find_stack(name, clients)
 
-    return with_options
 
-
-def with_account(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where AWS is; it is called with `clients`, a `Clients`, and its others."""
+def with_aws(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where AWS is; it is called with `aws`, an `AwsOptions`, and its others."""
 
     @click.option("--endpoint-url", metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints.")
     @click.option("--region", metavar="REGION", help="Which region.  [default: that of your AWS set-up]")
@@ -223,11 +243,42 @@ def with_account(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_options(
         *arguments: Any, endpoint_url: str | None, region: str | None, profile: str | None, **options: Any
     ) -> Any:
-        with friendly_error("none"):
-            clients = clients_for(endpoint_url or configured_endpoint(), region, profile)
-            return command(*arguments, clients=clients, **options)
+        with friendly_error(str(options.get("stack_name") or DEFAULT_STACK)):
+            return command(*arguments, aws=AwsOptions(endpoint_url, region, profile), **options)
 
     return with_options
+
+
+stack_option = click.option(
+    "--stack",
+    "stack_name",
+    metavar="NAME",
+    envvar="INVALIDATIONS_STACK",
+    default=DEFAULT_STACK,
+    show_default=True,
+    show_envvar=True,
+    help="The deployed stack.",
+)
+
+
+def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options."""
+
+    @functools.wraps(command)
+    def with_options(*arguments: Any, aws: AwsOptions, stack_name: str, **options: Any) -> Any:
+        return command(*arguments, stack=aws.open_stack(stack_name), **options)
+
+    return stack_option(with_aws(with_options))
+
+
+def with_account(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that needs no stack the options that say where AWS is; it is called with `clients`."""
+
+    @functools.wraps(command)
+    def with_options(*arguments: Any, aws: AwsOptions, **options: Any) -> Any:
+        return command(*arguments, clients=aws.clients(), **options)
+
+    return with_aws(with_options)
 
 
 def window_of(stack: Stack) -> Window:
@@ -237,29 +288,25 @@ def window_of(stack: Stack) -> Window:
     return Window(seconds, max(int(stack.parameters.get("MaxBatchWindowSeconds", default.max_seconds)), seconds))
 
 
-SIGN_IN = "no AWS credentials: sign in (aws sso login), name a --profile, or set AWS_PROFILE"
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-UNKNOWN_KEYS = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
-DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"}
-THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
-NO_STACK = re.compile(r"stack.*does not exist", re.IGNORECASE)
-
-
 @contextlib.contextmanager
 def friendly_error(stack: str) -> Iterator[None]:
-    """Turn what boto3 and the domain raise into a `click.ClickException`, which ends the command with exit code 1."""
+    """Turn what boto3 and the domain raise into a `click.ClickException`, which ends the command."""
     try:
         yield
     except boto.ClientError as error:
-        raise click.ClickException(escape(refusal(error, stack), LONGEST)) from None
+        raise NotAsked(escape(refusal(error, stack), LONGEST)) from None
     except (boto.NoCredentialsError, boto.PartialCredentialsError):
-        raise click.ClickException(SIGN_IN) from None
+        raise NotAsked(SIGN_IN) from None
+    except EXPIRED_SIGN_IN:
+        raise NotAsked(SESSION_EXPIRED) from None
     except boto.NoRegionError:
-        raise click.ClickException("no AWS region: name one with --region, or set AWS_REGION") from None
+        raise NotAsked("no AWS region: name one with --region, or set AWS_REGION") from None
     except boto.EndpointConnectionError as error:
         endpoint = error.kwargs.get("endpoint_url", "the endpoint")
-        raise click.ClickException(f"{endpoint} does not answer; is --endpoint-url right, and is it running?") from None
-    except (boto.BotoCoreError, InvalidationError) as error:
+        raise NotAsked(f"{escape(endpoint)} does not answer; is --endpoint-url right, and is it running?") from None
+    except (boto.BotoCoreError, *UNASKED) as error:
+        raise NotAsked(escape(error, LONGEST)) from None
+    except InvalidationError as error:
         raise click.ClickException(escape(error, LONGEST)) from None
 
 
@@ -272,7 +319,7 @@ def refusal(error: boto.ClientError, stack: str) -> str:
             f"there is no stack {stack} in this account and region; name it with --stack, and see --region, --profile"
         )
     if code in EXPIRED:
-        return "your AWS session has expired: sign in again (aws sso login)"
+        return SESSION_EXPIRED
     if code in UNKNOWN_KEYS:
         return f"AWS does not know these credentials ({code}): sign in, or name another --profile"
     if code in DENIED:

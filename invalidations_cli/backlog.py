@@ -1,14 +1,12 @@
-"""What the application still owes to one bucket: the facts that `invalidations wait` decides on.
+"""The backlog: what waits, what is owed, what runs, and what needs a person, of one bucket or of the whole stack.
 
 A change goes from the intake queue into an execution's input, from there into the batch table as pending, then into a
-batch record. The facts are read in that order, so that a change which moves on meanwhile is seen twice, never missed.
-
-How things stand in a stack: what waits, what is owed, what runs, and what needs a person.
+batch record. It is looked for in that order, so that a change which moves on meanwhile is seen twice, never missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -17,21 +15,28 @@ from typing import Any
 from invalidation.batches.head import Head, Window, gathers, read_head
 from invalidation.batches.model import Batch, BatchState, pending_from_item, read_batch
 from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
-from invalidation.batches.table import BatchTable, items, pending_shard
+from invalidation.batches.table import BUCKETS, BatchTable, items, pending_shard
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidations_cli.aws import Stack, window_of
-from invalidations_cli.commands.audit import known_buckets
-from invalidations_cli.commands.dead_letters import Queue
 from invalidations_cli.output import count, escape
 
-COUNTED = 100
-"""Pending changes that are counted in each of the table's shards: more are only for people to see."""
+MAX_PENDING_OF_SHARD = 100
+"""Pending changes that are counted in each of the table's shards in a look at one bucket."""
+MAX_WAITING = 1_000
+"""Waiting changes of one bucket that are counted in a look at the stack; more are "1,000 or more"."""
+LISTED = 50
+"""Batches, and lost executions, that are listed of each kind."""
+FORGOTTEN = timedelta(days=1)
+"""When a paused bucket in which changes wait may have been forgotten."""
+OVERDUE = timedelta(minutes=15)
+"""When the sweep, which comes every five minutes, should long have found somebody to work on what waits."""
+SWEEP = "look at the logs of the stack's SweepFunction"
 DESCRIBED = 25
 """Executions whose input is read at one look; until it has been, an execution counts as one of the bucket."""
-LOOK_BACK = timedelta(hours=1)
-"""How long before the command began an execution may have started that failed before its change was accepted."""
+LOOK_BACK = timedelta(days=1)
+"""How far back executions are looked at that ended before their changes were accepted: as far as the sweep looks."""
 MESSAGES = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -40,7 +45,7 @@ MESSAGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BucketBacklog:
     """One look at everything in which a change of the bucket can be.
 
     Attributes:
@@ -71,7 +76,7 @@ class Facts:
         return not (self.pending or self.unfinished or self.running or self.lost or self.queued)
 
 
-class Reader:
+class BacklogReader:
     """Takes looks at one bucket of a stack.
 
     Args:
@@ -88,16 +93,16 @@ class Reader:
         self._executions = stack.executions()
         self._concerned: dict[str, bool] = {}
 
-    def look(self) -> Facts:
+    def look(self) -> BucketBacklog:
         """All facts, upstream first."""
-        dead_letters = self._messages(self._stack.dead_letter_queue_url)
-        queued = self._messages(self._stack.intake_queue_url)
-        running = self._running()
+        dead_letters = messages_in(self._stack, self._stack.dead_letter_queue_url)
+        queued = messages_in(self._stack, self._stack.intake_queue_url)
+        running = list(running_executions(self._stack))
         pending = self._pending()
         head = read_head(self._table, self._bucket)
         unfinished, parked = self._batches(head)
         in_table = bool(pending or unfinished)
-        return Facts(
+        return BucketBacklog(
             paused=head.paused,
             head=head.batch_id,
             pending=pending,
@@ -112,24 +117,12 @@ class Reader:
 
     def opened(self) -> dict[str, Batch]:
         """Batches that were opened since the command began, those included that ended between two looks."""
-        page = batches_of_bucket(self._table, self._bucket, since=self._began, limit=COUNTED)
+        page = batches_of_bucket(self._table, self._bucket, since=self._began, limit=MAX_PENDING_OF_SHARD)
         return {each.batch_id: each for each in page.batches if not each.dry_run}
-
-    def _messages(self, url: str) -> int:
-        answer = self._stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(MESSAGES))
-        return sum(int(answer["Attributes"].get(name, 0)) for name in MESSAGES)
-
-    def _running(self) -> list[str]:
-        pages = (
-            self._stack.client("stepfunctions")
-            .get_paginator("list_executions")
-            .paginate(stateMachineArn=self._stack.state_machine_arn, statusFilter="RUNNING")
-        )
-        return [execution["executionArn"] for page in pages for execution in page["executions"]]
 
     def _pending(self) -> int:
         shards = (pending_shard(self._bucket, shard) for shard in range(self._table.shards))
-        return sum(len(self._table.page(shard, limit=COUNTED, keys=True).items) for shard in shards)
+        return sum(len(self._table.page(shard, limit=MAX_PENDING_OF_SHARD, keys=True).items) for shard in shards)
 
     def _batches(self, head: Head) -> tuple[tuple[Batch, ...], tuple[Batch, ...]]:
         """Unfinished and parked ones. The index lags behind a little; the head's own batch is read for certain."""
@@ -171,35 +164,14 @@ class Reader:
                 return False
 
     def _lost(self) -> Iterator[str]:
-        for each in self._executions.unaccepted(self._began - LOOK_BACK):
-            if self._is_about_the_bucket(self._executions.input_of(each.arn)) and not self._exists(each.replay_name):
+        for each in lost_executions(self._stack, self._began - LOOK_BACK):
+            if self._is_about_the_bucket(self._executions.input_of(each.arn)):
                 yield each.name
-
-    def _exists(self, name: str) -> bool:
-        client = self._stack.client("stepfunctions")
-        try:
-            client.describe_execution(executionArn=self._stack.execution_arn(name))
-        except client.exceptions.ExecutionDoesNotExist:
-            return False
-        return True
-
-
-COUNTED_WAITING = 1_000
-"""Waiting changes of one bucket that are counted; more are "1,000 or more"."""
-LISTED = 50
-"""Batches, and lost executions, that are listed of each kind."""
-LOOK_BACK_STATUS = timedelta(days=1)
-"""How far back executions are looked at that ended before their changes were accepted: as far as the sweep looks."""
-SWEEP = "look at the logs of the stack's SweepFunction"
-FORGOTTEN = timedelta(days=1)
-"""When a paused bucket in which changes wait may have been forgotten."""
-OVERDUE = timedelta(minutes=15)
-"""When the sweep, which comes every five minutes, should long have found somebody to work on what waits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """One bucket.
+class BucketStatus:
+    """One bucket in a look at the stack.
 
     Attributes:
         waiting: Changes that no batch owns yet.
@@ -218,7 +190,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ActionItem:
     """Something that a person should see to: what it is, and the command that helps."""
 
     what: str
@@ -226,11 +198,11 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StackStatus:
     """One look at everything. Counts of queues are SQS's own, and approximate."""
 
     at: datetime
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[BucketStatus, ...]
     unfinished: tuple[Batch, ...]
     parked: tuple[Batch, ...]
     unaccepted: tuple[Unaccepted, ...]
@@ -238,32 +210,34 @@ class Standing:
     dead_letters: int
     intake: int
 
-    def needs(self) -> Iterator[Need]:
+    def needs(self) -> Iterator[ActionItem]:
         """What no sweep and no retry mends."""
         for batch in self.parked:
-            need = _retry(f"batch {batch.batch_id} is parked: {escape(batch.error)}", batch.batch_id)
-            yield replace(need, do=f"{need.do}; or give it up: invalidations abandon {batch.batch_id}")
+            item = _retry(f"batch {batch.batch_id} is parked: {escape(batch.error)}", batch.batch_id)
+            yield replace(item, do=f"{item.do}; or give it up: invalidations abandon {batch.batch_id}")
         if self.dead_letters:
             what = f"{count(self.dead_letters, 'event')} never started an execution"
-            yield Need(what, "invalidations dead-letters; mend the cause; invalidations dead-letters --replay")
+            yield ActionItem(what, "invalidations dead-letters; mend the cause; invalidations dead-letters --replay")
         for lost in self.unaccepted:
             if lost.replays >= MAX_REPLAYS:
                 what = f"the change of execution {escape(lost.name)} was not accepted, and the sweep has given up"
                 yield _retry(what, escape(lost.name))
         yield from self._left_alone()
 
-    def _left_alone(self) -> Iterator[Need]:
+    def _left_alone(self) -> Iterator[ActionItem]:
         for bucket in self.buckets:
             name, waited = escape(bucket.name), self.at - bucket.oldest if bucket.oldest else timedelta()
             since = f"{bucket.oldest:%Y-%m-%d %H:%M} UTC" if bucket.oldest else ""
             if bucket.paused and waited > FORGOTTEN:
-                yield Need(f"{name} is paused, and changes of it wait since {since}", f"invalidations resume {name}")
+                yield ActionItem(
+                    f"{name} is paused, and changes of it wait since {since}", f"invalidations resume {name}"
+                )
             elif bucket.leaderless and not bucket.paused and waited > OVERDUE:
-                yield Need(f"changes of {name} wait since {since}: does the sweep run?", SWEEP)
+                yield ActionItem(f"changes of {name} wait since {since}: does the sweep run?", SWEEP)
         for batch in self.unfinished:
             if batch.next_try_at and self.at - batch.next_try_at > OVERDUE and not self._is_paused(batch.bucket):
                 what = f"batch {batch.batch_id} was due at {batch.next_try_at:%Y-%m-%d %H:%M} UTC: does the sweep run?"
-                yield Need(what, SWEEP)
+                yield ActionItem(what, SWEEP)
 
     def _is_paused(self, bucket: str) -> bool:
         return any(each.paused for each in self.buckets if each.name == bucket)
@@ -294,8 +268,8 @@ class Standing:
         }
 
 
-def _retry(what: str, name: str) -> Need:
-    return Need(what, f"invalidations show {name}; mend the cause; invalidations retry {name}")
+def _retry(what: str, name: str) -> ActionItem:
+    return ActionItem(what, f"invalidations show {name}; mend the cause; invalidations retry {name}")
 
 
 def _batch(batch: Batch) -> dict[str, Any]:
@@ -312,28 +286,28 @@ def _batch(batch: Batch) -> dict[str, Any]:
     }
 
 
-def look(stack: Stack, at: datetime) -> Standing:
+def stack_status(stack: Stack, at: datetime) -> StackStatus:
     """Ask the table, Step Functions and SQS."""
-    table, sqs = stack.table(), stack.client("sqs")
+    table = stack.table()
     watched, window = stack.bucket_names, window_of(stack)
     names = known_buckets(table, watched)
-    return Standing(
+    return StackStatus(
         at=at,
         buckets=tuple(_bucket(table, name, window, at, watched=name in watched) for name in names),
         unfinished=tuple(islice(unfinished_batches(table), LISTED)),
         parked=tuple(islice(parked_batches(table), LISTED)),
-        unaccepted=tuple(islice(_unaccepted(stack, at - LOOK_BACK_STATUS), LISTED)),
-        running=_running(stack),
-        dead_letters=Queue(sqs, stack.dead_letter_queue_url).count(),
-        intake=Queue(sqs, stack.intake_queue_url).count(),
+        unaccepted=tuple(islice(lost_executions(stack, at - LOOK_BACK), LISTED)),
+        running=sum(1 for _ in running_executions(stack)),
+        dead_letters=messages_in(stack, stack.dead_letter_queue_url),
+        intake=messages_in(stack, stack.intake_queue_url),
     )
 
 
-def _bucket(table: BatchTable, name: str, window: Window, at: datetime, *, watched: bool) -> Bucket:
+def _bucket(table: BatchTable, name: str, window: Window, at: datetime, *, watched: bool) -> BucketStatus:
     head = read_head(table, name)
-    waiting = list(islice(_waiting(table, name), COUNTED_WAITING))
+    waiting = list(islice(_waiting(table, name), MAX_WAITING))
     led = gathers(head, window, at)
-    return Bucket(
+    return BucketStatus(
         name=name,
         watched=watched,
         paused=head.paused,
@@ -356,23 +330,29 @@ def _waiting(table: BatchTable, bucket: str) -> Iterator[datetime | None]:
                 yield moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _running(stack: Stack) -> int:
+def running_executions(stack: Stack) -> Iterator[str]:
+    """ARNs of the executions that run."""
     pages = stack.client("stepfunctions").get_paginator("list_executions")
-    found = pages.paginate(stateMachineArn=stack.state_machine_arn, statusFilter="RUNNING")
-    return sum(len(page["executions"]) for page in found)
+    for page in pages.paginate(stateMachineArn=stack.state_machine_arn, statusFilter="RUNNING"):
+        yield from (execution["executionArn"] for execution in page["executions"])
 
 
-def _unaccepted(stack: Stack, since: datetime) -> Iterator[Unaccepted]:
+def lost_executions(stack: Stack, since: datetime) -> Iterator[Unaccepted]:
     """Executions that ended before their changes were accepted, and that no replay has followed yet."""
+    client = stack.client("stepfunctions")
     for lost in stack.executions().unaccepted(since):
-        if not _exists(stack, lost.replay_name):
+        try:
+            client.describe_execution(executionArn=stack.execution_arn(lost.replay_name))
+        except client.exceptions.ExecutionDoesNotExist:
             yield lost
 
 
-def _exists(stack: Stack, name: str) -> bool:
-    client = stack.client("stepfunctions")
-    try:
-        client.describe_execution(executionArn=stack.execution_arn(name))
-    except client.exceptions.ExecutionDoesNotExist:
-        return False
-    return True
+def messages_in(stack: Stack, url: str) -> int:
+    """About how many messages a queue holds, those included that somebody has just received."""
+    answer = stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(MESSAGES))
+    return sum(int(answer["Attributes"].get(name, 0)) for name in MESSAGES)
+
+
+def known_buckets(table: BatchTable, watched: Iterable[str]) -> tuple[str, ...]:
+    """The buckets that the stack watches, and those that it has had a change of."""
+    return tuple(sorted({*watched, *(item["sk"] for item in items(table, BUCKETS, keys=True))}))

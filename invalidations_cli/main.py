@@ -1,8 +1,6 @@
 """The command line: `invalidations …`. Each command is a module of its own, imported only when it is called.
 
 To add one, write `invalidations_cli/commands/<name>.py` with a click command and add its line to COMMANDS.
-
-A click group that imports a command's module when the command is called, so that `--help` stays quick.
 """
 
 from __future__ import annotations
@@ -21,6 +19,8 @@ LOCAL_EXTRA = {"ministack", "samtranslator", "cryptography", "hypercorn"}
 
 
 class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called, so that `--help` stays quick."""
+
     def __init__(self, *arguments: Any, commands_at: Places, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.commands_at = commands_at

@@ -1,11 +1,7 @@
-"""How commands show what they found: tables for people, JSON lines and CSV for machines.
+"""How commands show what they found: tables for people, JSON lines and CSV for machines, and times in UTC.
 
 Keys, messages and inputs are a stranger's text. People get it with whatever could steer a terminal escaped, and never
 as rich's markup; spreadsheets get it so that no cell can be a formula; JSON escapes everything but ASCII by itself.
-
-Moments and spans of time, as people write and read them. All times are UTC, and say so.
-
-Text from elsewhere, such as keys and error messages, as it is shown to a person: a terminal obeys none of it.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""What is deployed to Lambda: the parts of the package, their sizes, and whether they are all there should be.
+"""What is deployed to Lambda: `python -m tools.package` checks its contents, `… bytecode BUILD` compiles it.
 
-`python -m tools.package` prints them, for `make lint`; it fails where something is in the package that is not on the
-list, or the package is larger than its budget.
-
-Bytecode beside the sources of a package: `python -m tools.package bytecode .aws-sam/build`, after `sam build`
-
-A function's disk is read-only, so that Lambda compiles each module that a package has in source only, and again at each
-cold start. `make build` does both steps; without the second everything works as well, and starts later (RESULTS.md).
+`make lint` runs the first: it fails where something is in the package that is not on the list, or where the package is
+larger than its budget. `make build` runs the second, after `sam build`: a function's disk is read-only, so that Lambda
+compiles each module that a package has in source only, and again at each cold start. Without it everything works as
+well, and starts later (RESULTS.md).
 
 The bytecode names `/var/task`, where the code will be, and no time, so that the same sources make the same package.
 What another version of Python has compiled is passed over by the runtime, which takes the source then.
@@ -100,9 +97,12 @@ def look(package: Path) -> Mapping[str, list[str]]:
     return {"lines": list(lines(found, size)), "problems": list(problems(found, size, own_parts()))}
 
 
-@click.command()
-def contents() -> None:
-    """List what is deployed, with its size."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """List what is deployed, with its size; exits with 1 where it is not as it should be."""
+    if ctx.invoked_subcommand:
+        return
     seen = look(deployment_package())
     click.echo("Deployed to Lambda, in bytes:")
     for line in seen["lines"]:
@@ -112,11 +112,7 @@ def contents() -> None:
     sys.exit(bool(seen["problems"]))
 
 
-if __name__ == "__main__":
-    contents()
-
-
-@click.command()
+@main.command()
 @click.argument("build", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def bytecode(build: Path) -> None:
     """Compile what `sam build` has put into the folder BUILD, for Lambda's own version of Python."""
@@ -130,10 +126,9 @@ def bytecode(build: Path) -> None:
             add_bytecode(package, python)
     except BuildProblem as error:
         raise click.ClickException(str(error)) from None
-    click.echo(
-        f"Compiled for {python_version(python).split('(')[0].strip()}: {', '.join(each.name for each in packages)}"
-    )
+    version = python_version(python).split("(")[0].strip()
+    click.echo(f"Compiled for {version}: {', '.join(each.name for each in packages)}")
 
 
 if __name__ == "__main__":
-    bytecode()
+    main()

@@ -12,12 +12,11 @@ from invalidation.batches.model import Batch, BatchState, Kind, Outcome
 from invalidation.config import Settings
 from invalidation.errors import MAX_MESSAGE
 from invalidations_cli import output as tables
-from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.commands.audit import entry
 from invalidations_cli.commands.show import batch_named, unknown
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 
-UNSURE = 2
 LONGEST_REASON = MAX_MESSAGE // 2
 EXAMPLES = """\b
 Examples:
@@ -93,7 +92,7 @@ def confirm(batch: Batch) -> None:
         click.echo(err=True)
     if not sure:
         click.echo("Nothing was changed; add --yes where nobody can be asked.", err=True)
-        sys.exit(UNSURE)
+        sys.exit(ExitCode.USAGE)
 
 
 def about(batch: Batch) -> str:

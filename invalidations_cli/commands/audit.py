@@ -1,7 +1,4 @@
-"""`invalidations audit`: who changed what, what was invalidated where, when, how long it took, and what it cost.
-
-The audit's entries: a batch with what it owed, what was created for it, and what that can have cost.
-"""
+"""`invalidations audit`: who changed what, what was invalidated where, when, how long it took, and what it cost."""
 
 from __future__ import annotations
 
@@ -29,12 +26,13 @@ from invalidation.batches.model import (
 )
 from invalidation.batches.queries import BatchPage, batches_of_bucket, batches_of_distribution
 from invalidation.batches.snapshot import SAMPLE, frozen_changes
-from invalidation.batches.table import BUCKETS, BatchTable, items
+from invalidation.batches.table import BatchTable
 from invalidation.batches.targets import invalidations_of_each, targets_of
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.backlog import known_buckets
 from invalidations_cli.output import Form, Moment, count, stamp, took, with_forms
 
 SHOWN = 3
@@ -120,7 +118,7 @@ def audit(stack: Stack, form: Form, limit: int, **filters: Any) -> None:
     """
     question = question_of(**filters)
     table = stack.table()
-    reading = Reading()
+    reading = ReadingProgress()
     found = ask(table, question, known_buckets(table, stack.bucket_names), reading.looked_at)
     chunks = reading.chunks(islice(found, limit) if limit else found)
     if form is Form.PEOPLE:
@@ -143,27 +141,27 @@ def question_of(
     since: datetime | None,
     until: datetime | None,
     outcome: str | None,
-) -> Question:
+) -> AuditQuery:
     if key and not bucket:
         raise click.UsageError("--key needs --bucket: a key names an object only within its bucket")
     if since and until and since > until:
         raise click.UsageError(f"--since ({stamp(since)}) is later than --until ({stamp(until)})")
-    return Question(bucket or "", key or "", distribution or "", since, until, outcome or "")
+    return AuditQuery(bucket or "", key or "", distribution or "", since, until, outcome or "")
 
 
-class Reading:
+class ReadingProgress:
     """Tells on standard error, while a chunk is read, how far the reading has come."""
 
     def __init__(self) -> None:
         self.batches = 0
-        self.status = tables.console(stderr=True).status("Reading the audit …")
+        self.status = tables.console(stderr=True).status("ReadingProgress the audit …")
 
     def looked_at(self, batch: Batch) -> None:
         self.batches += 1
         if self.batches % 10 == 0:
-            self.status.update(f"Reading the audit … {self.batches} batches, back to {stamp(batch.opened)}")
+            self.status.update(f"ReadingProgress the audit … {self.batches} batches, back to {stamp(batch.opened)}")
 
-    def chunks(self, found: Iterator[Entry]) -> Iterator[list[Entry]]:
+    def chunks(self, found: Iterator[AuditEntry]) -> Iterator[list[AuditEntry]]:
         """The entries in lists, so that nothing else is printed where the progress is."""
         while True:
             with self.status:
@@ -173,11 +171,11 @@ class Reading:
             yield chunk
 
 
-def show(chunks: Iterator[list[Entry]], limit: int) -> None:
+def show(chunks: Iterator[list[AuditEntry]], limit: int) -> None:
     """A table for each chunk, and a line that sums up."""
     out = tables.console()
     batches = paths = 0
-    last: Entry | None = None
+    last: AuditEntry | None = None
     for chunk in chunks:
         made = tables.table(*HEADINGS, whole=HEADINGS[:1] if out.width >= ROOMY else (), leading=1)
         for entry in chunk:
@@ -198,7 +196,7 @@ def show(chunks: Iterator[list[Entry]], limit: int) -> None:
         out.print(f"There may be more: go on with --until {until}, or see all with --limit 0.", style="dim")
 
 
-def row(entry: Entry) -> tuple[Text, ...]:
+def row(entry: AuditEntry) -> tuple[Text, ...]:
     batch = entry.batch
     return (
         tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim")),
@@ -230,13 +228,13 @@ def by_whom(batch: Batch) -> Text:
     return tables.lines(*shown, f"and {more} more" if more > 0 else "")
 
 
-def where(entry: Entry) -> Text:
+def where(entry: AuditEntry) -> Text:
     shown = [line for target in entry.targets[:SHOWN] for line in of_target(entry, target)]
     more = len(entry.targets) - SHOWN
     return tables.lines(*shown, f"and {count(more, 'distribution')} more" if more > 0 else "")
 
 
-def of_target(entry: Entry, target: Target) -> Iterator[str | Text]:
+def of_target(entry: AuditEntry, target: Target) -> Iterator[str | Text]:
     created = entry.created_for(target.distribution_id)
     told = count(sum(record.paths for record in created), "path") if created else SENT_NOTHING[target.state]
     if entry.gave_up(target):
@@ -260,7 +258,7 @@ SENT_NOTHING = {
 """What is said of a distribution for which no invalidation was created."""
 
 
-def what_became(entry: Entry) -> Text:
+def what_became(entry: AuditEntry) -> Text:
     batch = entry.batch
     again = f"again at {stamp(batch.next_try_at)}" if batch.next_try_at else ""
     parked = "parked" if batch.state is BatchState.PARKED else ""
@@ -279,7 +277,7 @@ def short(key: str) -> str:
     return key if len(key) <= LONGEST else f"{key[: LONGEST - 1]}…"
 
 
-def csv_row(entry: Entry) -> Sequence[object]:
+def csv_row(entry: AuditEntry) -> Sequence[object]:
     batch = entry.batch
     widened = [each for target in entry.targets if target.plan for each in target.plan.widened]
     return (
@@ -308,7 +306,7 @@ def csv_row(entry: Entry) -> Sequence[object]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """A batch as an auditor sees it. `created` pairs each invalidation with its distribution."""
 
     batch: Batch
@@ -405,18 +403,13 @@ def _text(moment: datetime | None) -> str | None:
     return None if moment is None else to_text(moment)
 
 
-def entry(table: BatchTable, batch: Batch) -> Entry:
+def entry(table: BatchTable, batch: Batch) -> AuditEntry:
     """Read what belongs to a batch: two queries."""
-    return Entry(batch, targets_of(table, batch), tuple(invalidations_of_each(table, batch.batch_id)))
-
-
-def known_buckets(table: BatchTable, watched: Iterable[str]) -> tuple[str, ...]:
-    """The buckets that the stack watches, and those that it has had a change of."""
-    return tuple(sorted({*watched, *(item["sk"] for item in items(table, BUCKETS, keys=True))}))
+    return AuditEntry(batch, targets_of(table, batch), tuple(invalidations_of_each(table, batch.batch_id)))
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AuditQuery:
     """Which batches: every field that is set narrows them down. `key` is an object's, and needs the bucket."""
 
     bucket: str = ""
@@ -428,8 +421,8 @@ class Question:
 
 
 def ask(
-    table: BatchTable, question: Question, buckets: Iterable[str], read: Callable[[Batch], None]
-) -> Iterator[Entry]:
+    table: BatchTable, question: AuditQuery, buckets: Iterable[str], read: Callable[[Batch], None]
+) -> Iterator[AuditEntry]:
     """The entries that answer a question, newest first, read as they are taken.
 
     `buckets` are all that there are, for a question that names neither a bucket nor a distribution; `read` is told of
@@ -446,7 +439,7 @@ def ask(
             yield found
 
 
-def _candidates(table: BatchTable, question: Question, buckets: Iterable[str]) -> Iterator[Batch]:
+def _candidates(table: BatchTable, question: AuditQuery, buckets: Iterable[str]) -> Iterator[Batch]:
     """From the narrowest index that there is. Batch ids begin with their time, so that merging keeps the order."""
     span: dict[str, Any] = {"since": question.since, "until": question.until, "limit": PAGE}
     if question.distribution_id:

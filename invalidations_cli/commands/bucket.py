@@ -13,7 +13,7 @@ from botocore.exceptions import ParamValidationError
 
 from invalidation.bucket_events import EVENT_BRIDGE, BucketEvents, Configuration, Switched, sends_events
 from invalidation.errors import InvalidationError
-from invalidations_cli.aws import Clients, with_account
+from invalidations_cli.aws import Clients, ExitCode, with_account
 from invalidations_cli.output import count, escape
 
 KINDS = {
@@ -21,7 +21,6 @@ KINDS = {
     "QueueConfigurations": "queue",
     "TopicConfigurations": "topic",
 }
-FAILED, SOME_ARE_OFF, UNSURE = 1, 1, 2
 MINUTES = "Its events begin to arrive about five minutes from now."
 WARNING = (
     "EventBridge on a bucket has no owner: other rules, stacks and accounts may rely on these events, and this stops "
@@ -76,7 +75,7 @@ def disable(clients: Clients, *, names: Sequence[str], as_json: bool, dry_run: b
     )
     if not yes and not dry_run:
         click.secho(WARNING, fg="yellow", err=True)
-        sys.exit(UNSURE)
+        sys.exit(ExitCode.USAGE)
 
 
 @bucket.command(
@@ -105,7 +104,7 @@ def status(clients: Clients, *, names: Sequence[str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(documents))
     if not all(each.get("sendsEvents") for each in documents):
-        sys.exit(SOME_ARE_OFF)
+        sys.exit(ExitCode.FAILED)
 
 
 def switch(clients: Clients, names: Sequence[str], change: Switch, *, as_json: bool, dry_run: bool) -> None:
@@ -126,7 +125,7 @@ def switch(clients: Clients, names: Sequence[str], change: Switch, *, as_json: b
     if as_json:
         click.echo(json.dumps(documents))
     if any("error" in each for each in documents):
-        sys.exit(FAILED)
+        sys.exit(ExitCode.FAILED)
 
 
 def events_in(clients: Clients) -> BucketEvents:

@@ -1,6 +1,6 @@
 """`invalidations dead-letters`: events that never started an execution, why, and how to replay them.
 
-The dead-letter queue: what is in it and why, without taking anything out before it is taken care of.
+Nothing is taken out of the dead-letter queue before it is taken care of.
 
 Two kinds end up there: events that EventBridge could not deliver, with attributes that say why (EventBridge User Guide,
 "Using dead-letter queues"), and messages of the intake queue that no execution could be started with, without any.
@@ -23,12 +23,11 @@ from rich.text import Text
 from invalidation.errors import InvalidRequest
 from invalidation.events import Changes, parse
 from invalidations_cli import output as tables
-from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import subject_of
 from invalidations_cli.output import Form, count, stamp, with_forms
 
 LISTED = 100
-NEEDS_ATTENTION = 1
 EXAMPLES = """\b
 Examples:
   invalidations dead-letters
@@ -57,14 +56,14 @@ def dead_letters(stack: Stack, *, form: Form, replay: bool, limit: int | None) -
     EventBridge puts an event there after 24 hours of trying, or at once if it may not start the state machine. With
     buffered intake, messages that the pipe gave up on come there as well. SQS keeps them for 14 days.
     """
-    queue = Queue(stack.client("sqs"), stack.dead_letter_queue_url)
+    queue = DeadLetterQueue(stack.client("sqs"), stack.dead_letter_queue_url)
     with queue:
         left = replay_all(stack, queue, limit, form) if replay else list_all(queue, limit or LISTED, form)
     if left:
-        sys.exit(NEEDS_ATTENTION)
+        sys.exit(ExitCode.FAILED)
 
 
-def list_all(queue: Queue, limit: int, form: Form) -> int:
+def list_all(queue: DeadLetterQueue, limit: int, form: Form) -> int:
     """How many there are."""
     with tables.console(stderr=True).status("Reading the queue …"):
         there = queue.count()
@@ -80,7 +79,7 @@ def list_all(queue: Queue, limit: int, form: Form) -> int:
     return len(letters)
 
 
-def show(letters: Sequence[Letter], form: Form) -> None:
+def show(letters: Sequence[DeadLetter], form: Form) -> None:
     if form is Form.JSON:
         for letter in letters:
             tables.json_line(letter.to_document())
@@ -96,15 +95,15 @@ def show(letters: Sequence[Letter], form: Form) -> None:
         out.print(made)
 
 
-def grouped(letters: Sequence[Letter]) -> dict[tuple[str, str], list[Letter]]:
+def grouped(letters: Sequence[DeadLetter]) -> dict[tuple[str, str], list[DeadLetter]]:
     """Those with the same cause together: there is usually one."""
-    found: dict[tuple[str, str], list[Letter]] = {}
+    found: dict[tuple[str, str], list[DeadLetter]] = {}
     for letter in letters:
         found.setdefault((letter.why, letter.came_from), []).append(letter)
     return found
 
 
-def replay_all(stack: Stack, queue: Queue, limit: int | None, form: Form) -> int:
+def replay_all(stack: Stack, queue: DeadLetterQueue, limit: int | None, form: Form) -> int:
     """Start executions, deleting each letter only after its own has started; how many letters are left."""
     executions = stack.executions()
     replayed = started = 0
@@ -126,7 +125,7 @@ def replay_all(stack: Stack, queue: Queue, limit: int | None, form: Form) -> int
     return len(queue.held)
 
 
-def tell(stack: Stack, name: str, group: Sequence[Letter], undeleted: Sequence[Letter], form: Form) -> None:
+def tell(stack: Stack, name: str, group: Sequence[DeadLetter], undeleted: Sequence[DeadLetter], form: Form) -> None:
     if form is Form.JSON:
         for letter in group:
             extra = {"execution": stack.execution_arn(name), "deleted": letter not in undeleted}
@@ -147,7 +146,7 @@ HELD_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One message. `problem` says why no execution can be started with it; then `document` may be None."""
 
     message_id: str
@@ -160,7 +159,7 @@ class Letter:
     problem: str = ""
 
     @classmethod
-    def from_message(cls, message: dict[str, Any]) -> Letter:
+    def from_message(cls, message: dict[str, Any]) -> DeadLetter:
         system, body = message.get("Attributes", {}), message["Body"]
         document, problem = _document(body)
         sent = system.get("SentTimestamp")
@@ -229,7 +228,7 @@ def _document(body: str) -> tuple[Any, str]:
     return document, ""
 
 
-class Queue:
+class DeadLetterQueue:
     """Reads a queue. What was received stays hidden from others until it is deleted, released, or five minutes old.
 
     Args:
@@ -240,7 +239,7 @@ class Queue:
     def __init__(self, client: Any, url: str) -> None:
         self._client = client
         self._url = url
-        self.held: dict[str, Letter] = {}
+        self.held: dict[str, DeadLetter] = {}
 
     def __enter__(self) -> Self:
         """What is received within is released at the end, whatever happens, unless it was deleted."""
@@ -255,12 +254,12 @@ class Queue:
         answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
-    def receive(self, most: int | None = None) -> Iterator[Letter]:
+    def receive(self, most: int | None = None) -> Iterator[DeadLetter]:
         """Each message once, until there are no more, or so many."""
         seen: set[str] = set()
         while most is None or len(seen) < most:
             messages = self._receive(AT_ONCE if most is None else min(AT_ONCE, most - len(seen)))
-            letters = [Letter.from_message(message) for message in messages]
+            letters = [DeadLetter.from_message(message) for message in messages]
             self.held |= {letter.message_id: letter for letter in letters}
             new = [letter for letter in letters if letter.message_id not in seen]
             if not new:
@@ -287,9 +286,9 @@ class Queue:
             self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         self.held.clear()
 
-    def delete(self, letters: Iterable[Letter]) -> list[Letter]:
+    def delete(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
         """Those that could not be deleted."""
-        left: list[Letter] = []
+        left: list[DeadLetter] = []
         for some in _tens(letters):
             entries = [_entry(number, each) for number, each in enumerate(some)]
             answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
@@ -299,19 +298,19 @@ class Queue:
         return left
 
 
-def _entry(number: int, letter: Letter, **more: Any) -> dict[str, Any]:
+def _entry(number: int, letter: DeadLetter, **more: Any) -> dict[str, Any]:
     return {"Id": str(number), "ReceiptHandle": letter.receipt, **more}
 
 
-def _tens(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+def _tens(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
     remaining = iter(letters)
     while some := list(islice(remaining, AT_ONCE)):
         yield some
 
 
-def groups(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+def groups(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
     """What one execution is started with: up to 100 events that fit into its input. Anything else goes alone."""
-    group: list[Letter] = []
+    group: list[DeadLetter] = []
     room = MAX_INPUT
     for letter in letters:
         if not isinstance(letter.document, dict) or not isinstance(parse(letter.document), Changes):
@@ -327,11 +326,11 @@ def groups(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
         yield group
 
 
-def input_of(group: Sequence[Letter]) -> Any:
+def input_of(group: Sequence[DeadLetter]) -> Any:
     return group[0].document if len(group) == 1 else [letter.document for letter in group]
 
 
-def execution_name(group: Sequence[Letter]) -> str:
+def execution_name(group: Sequence[DeadLetter]) -> str:
     """The same for the same messages: a replay whose deleting failed starts nothing twice."""
     identity = "\n".join(sorted(letter.message_id for letter in group))
     return f"dead-letters-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"

@@ -1,7 +1,4 @@
-"""`invalidations explain`: what to ask when content looks stale. Of a stack it needs no more than the parameters.
-
-What the deployed stack's parameters say about a key: for a command that also works where there is no stack.
-"""
+"""`invalidations explain`: what to ask when content looks stale; of a stack it needs no more than the parameters."""
 
 from __future__ import annotations
 
@@ -25,11 +22,19 @@ from invalidation.cloudfront.routing import InvalidateBy, RouteVerdict
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
 from invalidation.events import parse
-from invalidations_cli.aws import DEFAULT_STACK, Clients, Stack, find_stack, friendly_error, refusal, with_account
+from invalidations_cli.aws import (
+    DEFAULT_STACK,
+    Clients,
+    ExitCode,
+    Stack,
+    find_stack,
+    friendly_error,
+    refusal,
+    with_account,
+)
 from invalidations_cli.output import count, escape
 
 GONE = {"404", "NoSuchKey", "NotFound"}
-NOBODY_SERVES_IT = 1
 EXAMPLES = """\b
 Examples:
   invalidations explain --bucket my-site --key "about us/team.html"
@@ -52,7 +57,7 @@ NOT_NAMED = "The stack's parameter DistributionIds names others: it does not inv
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DistributionAnswer:
     """An explanation.
 
     `unless`: why it holds only under a condition which, as things stand, is not met. `copies`: how many tenants cost
@@ -133,30 +138,32 @@ def explain(
     stack = deployed(clients, stack_name)
     if directory_index is not None:
         stack = replace(stack, settings=replace(stack.settings, directory_index=directory_index))
-    answers = list(Asked(clients, bucket, key, stack.settings).answers(distribution_ids))
-    hindrances = list(stack.hindrances(bucket, key))
+    answers = list(KeyQuestion(clients, bucket, key, stack.settings).answers(distribution_ids))
+    blockers = list(stack.blockers(bucket, key))
     if as_json:
         click.echo(json.dumps(document_of(bucket, key, stack, answers)))
     else:
         for note in stack.notes():
             click.echo(f"{note}\n")
-        show(bucket, key, answers, hindrances)
-    if hindrances or not any(each.paths for each in answers):
-        sys.exit(NOBODY_SERVES_IT)
+        show(bucket, key, answers, blockers)
+    if blockers or not any(each.paths for each in answers):
+        sys.exit(ExitCode.FAILED)
 
 
-def document_of(bucket: str, key: str, stack: Deployed, answers: Sequence[Answer]) -> dict[str, Any]:
+def document_of(
+    bucket: str, key: str, stack: DeployedSettings, answers: Sequence[DistributionAnswer]
+) -> dict[str, Any]:
     return {
         "bucket": bucket,
         "key": key,
         "stack": stack.stack,
         "notes": list(stack.notes()),
-        "startsNothing": list(stack.hindrances(bucket, key)),
+        "startsNothing": list(stack.blockers(bucket, key)),
         "distributions": [each.to_document() for each in answers],
     }
 
 
-class Asked:
+class KeyQuestion:
     """A question about a key, and whom to ask."""
 
     def __init__(self, clients: Clients, bucket: str, key: str, settings: Settings) -> None:
@@ -164,7 +171,7 @@ class Asked:
         self._cloudfront = CloudFront(clients("cloudfront"), max_tenants=settings.max_tenants)
         self._bucket, self._key, self._settings = bucket, key, settings
 
-    def answers(self, asked_for: Sequence[str]) -> Iterator[Answer]:
+    def answers(self, asked_for: Sequence[str]) -> Iterator[DistributionAnswer]:
         """One for each distribution, or for each that was asked for; those that serve the key first.
 
         Raises:
@@ -178,7 +185,7 @@ class Asked:
         every = found or self._cloudfront.distributions(self._bucket)
         yield from sorted(map(self._of, every), key=lambda each: (not each.paths, not each.interesting))
 
-    def _one(self, distribution_id: str, named: Sequence[str]) -> Answer:
+    def _one(self, distribution_id: str, named: Sequence[str]) -> DistributionAnswer:
         distribution = self._cloudfront.distribution(distribution_id, self._bucket)
         if distribution.origins and not named:
             return self._of(distribution)
@@ -187,19 +194,19 @@ class Asked:
             return self._of(presumed, unless="" if distribution_id in named else NOT_NAMED)
         return self._of(presumed, unless=ONLY_IF_NAMED if presumed.origins else "")
 
-    def _of(self, distribution: Distribution, unless: str = "") -> Answer:
+    def _of(self, distribution: Distribution, unless: str = "") -> DistributionAnswer:
         rules, budget = rules_of(self._settings), budget_of(self._settings)
         explained = explanation_of(distribution, self._key, rules, budget, self._tags(distribution))
         if not (distribution.tenant_only and explained.served):
-            return Answer(explained, unless)
+            return DistributionAnswer(explained, unless)
         try:
             tenants = len(self._cloudfront.targets(distribution))
         except TooManyTenants as error:
-            return Answer(explained, f"Nothing is sent: {error}")
+            return DistributionAnswer(explained, f"Nothing is sent: {error}")
         except InvalidationError as error:
-            return Answer(explained, unless, more=(f"Its tenants are not known: {error}",))
+            return DistributionAnswer(explained, unless, more=(f"Its tenants are not known: {error}",))
         told = f"It has {count(tenants, 'enabled tenant')}; MaxTenants is {self._settings.max_tenants}."
-        return Answer(explained, unless, tenants, (told,))
+        return DistributionAnswer(explained, unless, tenants, (told,))
 
     def _tags(self, distribution: Distribution) -> str | None:
         """The value of the object's tag header, where it matters; None where it cannot be read."""
@@ -213,7 +220,7 @@ class Asked:
         return str(stored["Metadata"].get(header, ""))
 
 
-def show(bucket: str, key: str, answers: Sequence[Answer], hindrances: Sequence[str]) -> None:
+def show(bucket: str, key: str, answers: Sequence[DistributionAnswer], blockers: Sequence[str]) -> None:
     for answer in answers:
         if answer.interesting:
             show_one(answer)
@@ -225,16 +232,16 @@ def show(bucket: str, key: str, answers: Sequence[Answer], hindrances: Sequence[
     where = f"on {serving} of {count(len(answers), 'distribution')}"
     cost = f"{count(paths, 'path')} {where}, at most ${price(paths)} (as if the month's 1,000 free ones were used up)"
     what = cost if paths else f"nothing {where}"
-    if hindrances:
+    if blockers:
         click.secho(
-            f"A change of {escape(key)} in {escape(bucket)} starts nothing: {'; '.join(hindrances)}.", fg="yellow"
+            f"A change of {escape(key)} in {escape(bucket)} starts nothing: {'; '.join(blockers)}.", fg="yellow"
         )
         click.echo(f"A request by hand invalidates {what}.")
     else:
         click.echo(f"A change of {escape(key)} in {escape(bucket)} invalidates {what}.")
 
 
-def show_one(answer: Answer) -> None:
+def show_one(answer: DistributionAnswer) -> None:
     distribution = answer.explanation.distribution
     names = [distribution.id, distribution.domain_name, *distribution.aliases]
     click.secho("  ".join(escape(each) for each in names if each), bold=True)
@@ -254,7 +261,7 @@ def show_one(answer: Answer) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedSettings:
     """A stack's parameters; without a stack, the template's defaults. ``missing`` says why there is none."""
 
     settings: Settings
@@ -263,7 +270,7 @@ class Deployed:
     bucket_names: tuple[str, ...] = ()
     exclude_keys: tuple[str, ...] = ()
 
-    def hindrances(self, bucket: str, key: str) -> Iterator[str]:
+    def blockers(self, bucket: str, key: str) -> Iterator[str]:
         """Why a change of the key would start nothing in this stack."""
         if not self.stack:
             return
@@ -287,7 +294,7 @@ class Deployed:
             yield "DryRun is on: the stack sends nothing."
 
 
-def deployed(clients: Clients, name: str | None) -> Deployed:
+def deployed(clients: Clients, name: str | None) -> DeployedSettings:
     """The stack of this name, or the usual one, if there is one.
 
     Raises:
@@ -302,13 +309,13 @@ def deployed(clients: Clients, name: str | None) -> Deployed:
     except ClientError as error:
         unknown = error.response.get("Error", {}).get("Code") == "ValidationError"
         why = f"there is no stack {DEFAULT_STACK} here" if unknown else refusal(error, DEFAULT_STACK)
-        return Deployed(Settings(), missing=escape(why, 1_000))
+        return DeployedSettings(Settings(), missing=escape(why, 1_000))
     except click.ClickException as error:
-        return Deployed(Settings(), missing=error.message)
+        return DeployedSettings(Settings(), missing=error.message)
 
 
-def of_stack(stack: Stack) -> Deployed:
-    return Deployed(
+def of_stack(stack: Stack) -> DeployedSettings:
+    return DeployedSettings(
         settings_of(stack.parameters),
         stack.name,
         bucket_names=stack.bucket_names,

@@ -9,7 +9,7 @@ import click
 from invalidation.batches import head as pausing
 from invalidation.batches.head import read_head
 from invalidations_cli.aws import Stack, window_of, with_stack
-from invalidations_cli.commands.audit import known_buckets
+from invalidations_cli.backlog import known_buckets
 from invalidations_cli.commands.retry import new_lead_name
 from invalidations_cli.output import escape, now
 

@@ -16,7 +16,7 @@ import click
 from invalidation.batches.model import Outcome, compact
 from invalidation.errors import InvalidRequest
 from invalidation.events import parse
-from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import FollowedExecution, Follower, Step
 from invalidations_cli.output import count, escape
 
@@ -24,7 +24,6 @@ MAX_INPUT = 240_000
 """Characters of JSON in one request. An execution's input goes to 262,144 bytes (SFD, "Quotas"), to which the first
 state adds its own, and status-change events leave out what is above 248 KiB."""
 POLL_SECONDS = 1.0
-FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
 EXAMPLES = """\b
 Examples:
   invalidations request --bucket my-site index.html "about us/team.html" --wait
@@ -119,17 +118,17 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
         watch(follower, arns, time.monotonic() + timeout)
     except KeyboardInterrupt:
         click.echo("Not waiting any more; the request goes on.", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     if as_json:
         click.echo(_json({"executions": [_document(follower.executions[arn]) for arn in arns]}))
     else:
         for line in lines_of(follower.ended):
             click.echo(line)
     if any(not each.succeeded for each in follower.ended):
-        sys.exit(FAILED)
+        sys.exit(ExitCode.FAILED)
     if follower.running:
         click.echo(f"Not within {timeout:g} s: {count(len(follower.running), 'request')} still running.", err=True)
-        sys.exit(TIMED_OUT)
+        sys.exit(ExitCode.TIMED_OUT)
 
 
 def start(stack: Stack, requests: Sequence[Request]) -> list[str]:

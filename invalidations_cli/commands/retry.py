@@ -16,14 +16,13 @@ from invalidation.batches.head import Execution, has_pending, lead_name, needs_l
 from invalidation.batches.model import Batch, Outcome, compact, find_batch
 from invalidation.batches.queries import parked_batches
 from invalidation.executions import Unaccepted
-from invalidations_cli.aws import Stack, window_of, with_stack
+from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.commands.request import watch as tell_steps
 from invalidations_cli.commands.show import answer_of_join, batch_named, execution_arn, recording_of, unknown
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.output import count, escape, now, stamp
 
-FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
 MAX_REPLAYS_LOOKED_AT = 100
 GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
 EXAMPLES = """\b
@@ -175,7 +174,7 @@ def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
     raise click.ClickException(f"{escape(described['name'])} was replayed {MAX_REPLAYS_LOOKED_AT} times, in vain")
 
 
-def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
+def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> ExitCode:
     """Follow executions to their end, and those that lead the batches that they joined; the exit code."""
     client, deadline = stack.client("stepfunctions"), time.monotonic() + timeout
     followed: set[str] = set()
@@ -186,7 +185,7 @@ def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
         try:
             tell_steps(follower, arns, deadline)
         except KeyboardInterrupt:
-            return INTERRUPTED
+            return ExitCode.INTERRUPTED
         leaders = {each.arn: leader_of(stack, each) for each in follower.ended}
         for line in lines_of([each for each in follower.ended if not leaders[each.arn]]):
             click.echo(line)
@@ -195,11 +194,11 @@ def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> int:
             click.echo(
                 f"Not within {timeout:g} s: {count(len(follower.running), 'execution')} still running.", err=True
             )
-            return FAILED if failed else TIMED_OUT
+            return ExitCode.FAILED if failed else ExitCode.TIMED_OUT
         arns = [arn for arn in dict.fromkeys(leaders.values()) if arn and arn not in followed]
         for arn in arns:
             click.echo(f"It joined the batch that {escape(arn.rpartition(':')[2])} leads.", err=True)
-    return FAILED if failed else 0
+    return ExitCode.FAILED if failed else ExitCode.OK
 
 
 def leader_of(stack: Stack, execution: FollowedExecution) -> str:

@@ -26,7 +26,7 @@ from invalidation.executions import ACCEPTING_STATE
 from invalidation.outcome import caught
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.commands.audit import Entry, entry
+from invalidations_cli.commands.audit import AuditEntry, entry
 from invalidations_cli.commands.watch import moment
 from invalidations_cli.follow import COLOURS, subject_of
 from invalidations_cli.history import ExecutionHistory, Visit
@@ -138,7 +138,7 @@ def tell(details: BatchDetails, out: Console) -> None:
         out.print(hint, style="dim", soft_wrap=True)
 
 
-def tell_batch(entry: Entry, out: Console) -> None:
+def tell_batch(entry: AuditEntry, out: Console) -> None:
     batch = entry.batch
     abandoned = batch.outcome is Outcome.ABANDONED
     deleted = f", {batch.deleted} of them deleted" if batch.deleted else ""
@@ -162,7 +162,7 @@ def tell_batch(entry: Entry, out: Console) -> None:
     out.print(tables.facts(facts))
 
 
-def tell_changes(details: BatchDetails, entry: Entry, out: Console) -> None:
+def tell_changes(details: BatchDetails, entry: AuditEntry, out: Console) -> None:
     out.print(Text("\nWhat changed", "bold"))
     made = tables.table("key", "change", "when (UTC)", "account", "address", "reason")
     plain = tables.table("path" if entry.batch.distribution_id else "key")
@@ -181,7 +181,7 @@ def tell_changes(details: BatchDetails, entry: Entry, out: Console) -> None:
         out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
 
 
-def tell_targets(details: BatchDetails, entry: Entry, out: Console) -> None:
+def tell_targets(details: BatchDetails, entry: AuditEntry, out: Console) -> None:
     out.print(Text("\nDistributions", "bold"))
     if not entry.targets:
         none = "  none serves the bucket" if entry.batch.resolved is not None else "  not found out yet"
@@ -313,7 +313,7 @@ class BatchDetails:
         joined: What Join Batch answered to the execution; {} when it did not.
     """
 
-    entry: Entry | None
+    entry: AuditEntry | None
     changes: tuple[Change | str, ...]
     paths: Mapping[str, tuple[str, ...] | str]
     recording: Recording | None
@@ -406,7 +406,7 @@ def owned(table: BatchTable, batch: Batch) -> Iterator[Change | str]:
         yield from batch.sample
 
 
-def paths_of(stack: Stack, found: Entry) -> dict[str, tuple[str, ...] | str]:
+def paths_of(stack: Stack, found: AuditEntry) -> dict[str, tuple[str, ...] | str]:
     """What CloudFront says: the record has only their numbers."""
     cloudfront = stack.client("cloudfront")
     answers: dict[str, tuple[str, ...] | str] = {}

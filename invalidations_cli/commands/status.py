@@ -12,11 +12,10 @@ from rich.text import Text
 from invalidation.batches.model import Batch, BatchState
 from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidations_cli import output as tables
-from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.backlog import COUNTED_WAITING, Bucket, Need, Standing, look
+from invalidations_cli.aws import ExitCode, Stack, with_stack
+from invalidations_cli.backlog import MAX_WAITING, ActionItem, BucketStatus, StackStatus, stack_status
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 
-NEEDS_A_PERSON = 1
 SHOWN = 10
 EXAMPLES = """\b
 Examples:
@@ -39,32 +38,32 @@ def status(stack: Stack, *, form: Form) -> None:
     What is owed and not parked is tried again by itself, and needs nobody.
     """
     with tables.console(stderr=True).status("Looking …"):
-        standing = look(stack, now())
-    needs = list(standing.needs())
+        found = stack_status(stack, now())
+    needs = list(found.needs())
     if form is Form.JSON:
-        tables.json_line(standing.to_document())
+        tables.json_line(found.to_document())
     else:
-        tell(stack.name, standing, needs, tables.console())
+        tell(stack.name, found, needs, tables.console())
     if needs:
-        sys.exit(NEEDS_A_PERSON)
+        sys.exit(ExitCode.FAILED)
 
 
-def tell(name: str, standing: Standing, needs: Sequence[Need], out: Console) -> None:
-    out.print(Text.assemble((f"Stack {escape(name)}", "bold"), f"  {stamp(standing.at)} UTC"))
-    out.print(buckets(standing.buckets))
+def tell(name: str, found: StackStatus, needs: Sequence[ActionItem], out: Console) -> None:
+    out.print(Text.assemble((f"Stack {escape(name)}", "bold"), f"  {stamp(found.at)} UTC"))
+    out.print(buckets(found.buckets))
     out.print(
         tables.facts(
             [
-                ("executions running", standing.running),
-                ("in the intake queue", f"about {count(standing.intake, 'message')}" if standing.intake else ""),
-                ("dead letters", standing.dead_letters),
-                ("batches unfinished", len(standing.unfinished)),
-                ("batches parked", len(standing.parked)),
-                ("changes to be replayed", tables.lines(*lost(standing.unaccepted)) if standing.unaccepted else ""),
+                ("executions running", found.running),
+                ("in the intake queue", f"about {count(found.intake, 'message')}" if found.intake else ""),
+                ("dead letters", found.dead_letters),
+                ("batches unfinished", len(found.unfinished)),
+                ("batches parked", len(found.parked)),
+                ("changes to be replayed", tables.lines(*lost(found.unaccepted)) if found.unaccepted else ""),
             ]
         )
     )
-    owed = (*standing.parked, *standing.unfinished)
+    owed = (*found.parked, *found.unfinished)
     if owed:
         out.print(batches(owed[:SHOWN]))
         if len(owed) > SHOWN:
@@ -79,15 +78,15 @@ def tell(name: str, standing: Standing, needs: Sequence[Need], out: Console) -> 
         out.print(f"and {len(needs) - SHOWN} more: --json lists them", style="red")
 
 
-def buckets(found: Sequence[Bucket]) -> object:
+def buckets(found: Sequence[BucketStatus]) -> object:
     made = tables.table("bucket", "state", "changes that wait", "since (UTC)", right=("changes that wait",))
     for each in found:
-        waiting = f"{COUNTED_WAITING:,} or more" if each.waiting >= COUNTED_WAITING else f"{each.waiting:,}"
+        waiting = f"{MAX_WAITING:,} or more" if each.waiting >= MAX_WAITING else f"{each.waiting:,}"
         made.add_row(tables.text(each.name), what_it_does(each), Text(waiting), Text(stamp(each.oldest)))
     return made
 
 
-def what_it_does(bucket: Bucket) -> Text:
+def what_it_does(bucket: BucketStatus) -> Text:
     if bucket.paused:
         return Text("paused", "yellow")
     if bucket.gathering:

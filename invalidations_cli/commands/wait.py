@@ -1,7 +1,5 @@
 """`invalidations wait`: the line of a deploy script between `aws s3 sync` and its smoke test.
 
-Whether every change of a bucket that was accepted so far has been invalidated: the decision of `invalidations wait`.
-
 Two things must hold: nothing is owed, and nothing has arrived for some time. The second is there because a change that
 S3 has told EventBridge of, and EventBridge nobody yet, is nowhere to be seen.
 """
@@ -20,8 +18,8 @@ from typing import Any
 import click
 
 from invalidation.batches.model import LONG_AGO, Batch
-from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.backlog import Facts, Reader
+from invalidations_cli.aws import ExitCode, Stack, with_stack
+from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.output import count, escape
 
 POLL_SECONDS = 2.0
@@ -29,7 +27,6 @@ BUFFERED_QUIET = 60.0
 """SQS's own counts are right only about a minute after the last message was sent (SQS API Reference,
 GetQueueAttributes), so that an empty intake queue says nothing earlier."""
 QUIET = 10.0
-FAILED, TIMED_OUT, INTERRUPTED = 1, 124, 130
 EXAMPLES = """\b
 Example:
   aws s3 sync public s3://my-site --delete
@@ -79,13 +76,13 @@ def wait(stack: Stack, *, bucket: str, timeout: float, quiet: float | None, sinc
     check(stack, bucket)
     quiet = quiet or (BUFFERED_QUIET if stack.parameters.get("Intake") == "Buffered" else QUIET)
     now, began = datetime.now(UTC), time.monotonic()
-    watch = Watch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since))
-    reader = Reader(stack, bucket, now)
+    watch = QuietWatch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since))
+    reader = BacklogReader(stack, bucket, now)
     click.echo(f"Until nothing is owed to {escape(bucket)}, and nothing new has arrived for {quiet:g} s:", err=True)
     try:
         result, facts = watching(reader, watch, began, timeout)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     seconds = time.monotonic() - began
     watch.batches = reader.opened() | watch.batches
     if as_json:
@@ -93,7 +90,7 @@ def wait(stack: Stack, *, bucket: str, timeout: float, quiet: float | None, sinc
     else:
         for line in told(result, bucket, facts, watch, seconds):
             click.echo(line)
-    sys.exit({Result.FRESH: 0, Result.WAITING: TIMED_OUT}.get(result, FAILED))
+    sys.exit({WaitResult.FRESH: ExitCode.OK, WaitResult.WAITING: ExitCode.TIMED_OUT}.get(result, ExitCode.FAILED))
 
 
 def check(stack: Stack, bucket: str) -> None:
@@ -106,39 +103,41 @@ def check(stack: Stack, bucket: str) -> None:
         raise click.ClickException(f"the stack {stack.name} invalidates nothing: its parameter DryRun is true")
 
 
-def watching(reader: Reader, watch: Watch, began: float, timeout: float) -> tuple[Result, Facts]:
+def watching(
+    reader: BacklogReader, watch: QuietWatch, began: float, timeout: float
+) -> tuple[WaitResult, BucketBacklog]:
     """Look again and again until it ends, or the time is up, which is WAITING."""
     while True:
         facts = reader.look()
         at = time.monotonic() - began
         result = watch.look(facts, at)
         click.echo(f"{at:7.1f} s  {progress(facts, watch, at)}", err=True)
-        if result is not Result.WAITING or at >= timeout:
+        if result is not WaitResult.WAITING or at >= timeout:
             return result, facts
         quiet_left = watch.quiet - (at - watch.arrived)
         time.sleep(min(POLL_SECONDS, max(0.0, timeout - at), quiet_left if quiet_left > 0 else POLL_SECONDS))
 
 
-def told(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: float) -> Iterator[str]:
+def told(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatch, seconds: float) -> Iterator[str]:
     """The end, in lines for a person."""
     bucket = escape(bucket)
     match result:
-        case Result.FRESH:
+        case WaitResult.FRESH:
             changes = count(sum(each.changes for each in watch.batches.values()), "change")
             some = f"{changes} of {bucket}, in {count(len(watch.batches), 'batch', 'batches')}"
             none = f"nothing was owed to {bucket}, and nothing arrived"
             yield f"Fresh after {seconds:.0f} s: {some if watch.batches else none}."
-        case Result.PAUSED:
+        case WaitResult.PAUSED:
             waiting = f" ({count(facts.pending, 'change')} so far)" if facts.pending else ""
             yield f"Paused: somebody paused {bucket}, and its changes wait until it is resumed{waiting}."
-        case Result.FAILED:
+        case WaitResult.FAILED:
             yield f"Failed after {seconds:.0f} s: not every change of {bucket} was invalidated."
             yield from _failures(watch)
-        case Result.WAITING:
+        case WaitResult.WAITING:
             yield f"Not within {seconds:.0f} s: {bucket}: {progress(facts, watch, seconds)}."
 
 
-def _failures(watch: Watch) -> Iterator[str]:
+def _failures(watch: QuietWatch) -> Iterator[str]:
     for each in watch.failed:
         next_try = (
             f"tried again at {each.next_try_at:%H:%M} UTC" if each.next_try_at else "mend the cause, then retry it"
@@ -149,10 +148,12 @@ def _failures(watch: Watch) -> Iterator[str]:
         yield "  an event could not start an execution: it is in the dead-letter queue"
 
 
-def document(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: float) -> dict[str, Any]:
+def document(
+    result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatch, seconds: float
+) -> dict[str, Any]:
     """The end, for a script."""
     return {
-        "result": "timeout" if result is Result.WAITING else result.value,
+        "result": "timeout" if result is WaitResult.WAITING else result.value,
         "bucket": bucket,
         "seconds": round(seconds, 1),
         "quietSeconds": watch.quiet,
@@ -173,7 +174,7 @@ def document(result: Result, bucket: str, facts: Facts, watch: Watch, seconds: f
     }
 
 
-class Result(StrEnum):
+class WaitResult(StrEnum):
     """How the wait ends; WAITING does not end it."""
 
     WAITING = "waiting"
@@ -183,7 +184,7 @@ class Result(StrEnum):
 
 
 @dataclass(slots=True)
-class Watch:
+class QuietWatch:
     """Judges one look after the other.
 
     Attributes:
@@ -199,10 +200,10 @@ class Watch:
     batches: dict[str, Batch] = field(default_factory=dict)
     failed: tuple[Batch, ...] = ()
     arrived: float = 0.0
-    first: Facts | None = None
+    first: BucketBacklog | None = None
     _seen: set[str] = field(default_factory=set)
 
-    def look(self, facts: Facts, at: float) -> Result:
+    def look(self, facts: BucketBacklog, at: float) -> WaitResult:
         """What follows from the facts at this time, in seconds since the command began."""
         first = self.first or facts
         if self._is_news(facts) or self.first is None:
@@ -212,14 +213,14 @@ class Watch:
         parked = [each for each in facts.parked if each.opened >= self.parked_after]
         self.batches |= {each.batch_id: each for each in (*facts.unfinished, *parked)}
         if facts.paused:
-            return Result.PAUSED
+            return WaitResult.PAUSED
         failed_now = [each for each in facts.unfinished if each.tries > before.get(each.batch_id, 0)]
         self.failed = (*parked, *failed_now)
         if self.failed or facts.dead_letters > first.dead_letters:
-            return Result.FAILED
-        return Result.FRESH if facts.clear and at - self.arrived >= self.quiet else Result.WAITING
+            return WaitResult.FAILED
+        return WaitResult.FRESH if facts.clear and at - self.arrived >= self.quiet else WaitResult.WAITING
 
-    def _is_news(self, facts: Facts) -> bool:
+    def _is_news(self, facts: BucketBacklog) -> bool:
         """Whether a change may have arrived since the last look: an execution, a batch, or anything on its way."""
         now = {facts.head, *facts.running, *(each.batch_id for each in facts.unfinished)}
         new = not now <= self._seen
@@ -227,7 +228,7 @@ class Watch:
         return new or bool(facts.pending or facts.queued)
 
 
-def progress(facts: Facts, watch: Watch, at: float) -> str:
+def progress(facts: BucketBacklog, watch: QuietWatch, at: float) -> str:
     """One line about where things stand."""
     parts = [
         count(facts.pending, "change") + " waiting" if facts.pending else "",
@@ -243,13 +244,13 @@ def progress(facts: Facts, watch: Watch, at: float) -> str:
     return f"{said}; quiet for {int(min(at - watch.arrived, watch.quiet))} of {watch.quiet:g} s"
 
 
-def _next_try(facts: Facts) -> str:
+def _next_try(facts: BucketBacklog) -> str:
     """Batches that had failed before the command began are tried again some time."""
     due = sorted(each.next_try_at for each in facts.unfinished if each.next_try_at)
     return f"one that failed before is tried again at {due[0]:%H:%M:%S} UTC" if due else ""
 
 
-def _lost(facts: Facts) -> str:
+def _lost(facts: BucketBacklog) -> str:
     if not facts.lost:
         return ""
     return f"{escape(facts.lost[0])} failed before its change was accepted and is replayed by the sweep"

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from invalidations_cli import output as tables
-from invalidations_cli.aws import Stack, with_stack
+from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import COLOURS, FollowedExecution, Step, Watcher
 from invalidations_cli.history import CONTAINERS, ExecutionHistory, Visit
 from invalidations_cli.output import Form, clock, count, escape, took, with_forms
@@ -28,7 +28,6 @@ KEPT = timedelta(seconds=10)
 """How long an execution that ended well stays on the screen."""
 KEPT_FAILURES = 5
 FORGOTTEN = timedelta(minutes=2)
-FAILED, TIMED_OUT = 1, 124
 TAKE_NO_TIME = ("Choice", "Pass", "Succeed", "Fail")
 """States that the trail leaves out."""
 LONGEST_NAME = 24
@@ -96,9 +95,9 @@ def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, tim
             look(watcher, ended_ones, deadline, lambda steps: print_lines(steps, watcher))
     (tables.console(stderr=True) if form is Form.JSON else out).print(Text(ended_ones.summary(), "dim"))
     if deadline.is_over:
-        sys.exit(TIMED_OUT)
+        sys.exit(ExitCode.TIMED_OUT)
     if until_idle is not None and ended_ones.failed:
-        sys.exit(FAILED)
+        sys.exit(ExitCode.FAILED)
 
 
 def keep_a_screen(

@@ -1,4 +1,4 @@
-"""A stack as `invalidations_cli.backlog.Reader` sees it, without AWS."""
+"""A stack as `invalidations_cli.backlog.BacklogReader` sees it, without AWS."""
 
 from __future__ import annotations
 

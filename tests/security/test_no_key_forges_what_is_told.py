@@ -20,7 +20,7 @@ from invalidation.errors import InvalidRequest
 from invalidation.outcome import Run, of_batch, summarise
 from invalidations_cli.commands.audit import audit
 from invalidations_cli.commands.dead_letters import dead_letters
-from invalidations_cli.commands.explain import Answer, show_one
+from invalidations_cli.commands.explain import DistributionAnswer, show_one
 from invalidations_cli.commands.request import lines_of, request
 from invalidations_cli.commands.show import show
 from invalidations_cli.commands.status import status
@@ -192,7 +192,7 @@ def _unwrapped(output: str) -> str:
 def test_a_key_is_explained_and_nothing_of_it_obeyed(key: str, capsys: pytest.CaptureFixture[str]) -> None:
     origin = Origin("bucket", "my-site.s3.amazonaws.com")
     served_by = Distribution("E1", "my-site", origins=(origin,), behaviors=(Behavior("*", ("bucket",)),))
-    show_one(Answer(explain(served_by, key, PathRules())))
+    show_one(DistributionAnswer(explain(served_by, key, PathRules())))
     output = capsys.readouterr().out
     assert output.startswith("E1\n")
     assert harmless(output)

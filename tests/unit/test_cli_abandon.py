@@ -13,7 +13,7 @@ from invalidation.batches.finish import Failure
 from invalidation.batches.model import Outcome, epoch_seconds, read_batch
 from invalidation.batches.queries import unfinished_batches
 from invalidation.errors import MAX_MESSAGE
-from invalidations_cli.backlog import Standing
+from invalidations_cli.backlog import StackStatus
 from invalidations_cli.commands.abandon import abandon, retention
 from invalidations_cli.commands.audit import audit
 from invalidations_cli.commands.retry import retry
@@ -146,6 +146,6 @@ def test_what_nobody_knows_cannot_be_given_up(world: World) -> None:
 
 def test_status_names_the_command_beside_the_retry(world: World) -> None:
     parked = read_batch(world.table, world.batch(failure=DENIED))
-    (need,) = Standing(START, (), (), (parked,), (), 0, 0, 0).needs()
+    (need,) = StackStatus(START, (), (), (parked,), (), 0, 0, 0).needs()
     assert f"invalidations retry {parked.batch_id}" in need.do
     assert f"or give it up: invalidations abandon {parked.batch_id}" in need.do

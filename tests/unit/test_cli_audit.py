@@ -16,7 +16,8 @@ from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.table import Page, chunk_key, registry_key
 from invalidation.batches.targets import freeze_targets
 from invalidation.events import Change
-from invalidations_cli.commands.audit import COLUMNS, Question, ask, audit, known_buckets
+from invalidations_cli.backlog import known_buckets
+from invalidations_cli.commands.audit import COLUMNS, AuditQuery, ask, audit
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 from tests.memory_table import MemoryTable
 
@@ -182,7 +183,7 @@ def test_entries_are_read_as_they_are_taken(world: World) -> None:
     for number in range(100):
         world.batch(at=START + number * HOUR)
     world.table.read = 0
-    entries: Iterator[Any] = ask(world.table, Question(bucket="site"), (), lambda _batch: None)
+    entries: Iterator[Any] = ask(world.table, AuditQuery(bucket="site"), (), lambda _batch: None)
     next(entries)
     assert world.table.read < 30
 

@@ -119,7 +119,7 @@ def test_a_stack_that_the_test_brings_is_taken_as_it_is() -> None:
 )
 def test_what_aws_refuses_is_told_in_one_line_that_says_what_to_do(error: Exception, told: str) -> None:
     result = asking(lambda: error)
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert result.output.startswith("Error: ")
     assert told in result.output
     assert "Traceback" not in result.output
@@ -138,7 +138,7 @@ def test_without_credentials_or_region_a_person_is_told_so() -> None:
 
 def test_a_local_endpoint_that_does_not_answer_is_named() -> None:
     result = CliRunner().invoke(names, ["--endpoint-url", LOCAL])
-    assert (result.exit_code, f"{LOCAL} does not answer" in result.output) == (1, True)
+    assert (result.exit_code, f"{LOCAL} does not answer" in result.output) == (4, True)
 
 
 def test_real_credentials_never_go_to_a_local_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

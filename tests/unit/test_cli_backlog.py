@@ -12,13 +12,13 @@ from invalidation.batches.head import pause
 from invalidation.batches.model import BatchState, Outcome
 from invalidation.executions import Unaccepted
 from invalidations_cli.aws import Stack
-from invalidations_cli.backlog import Facts, Reader
+from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from tests.fakes.backlog import NOW, PREFIX, FakeAws, batch, event
 from tests.memory_table import MemoryTable
 
 
-def looked(aws: FakeAws) -> Facts:
-    return Reader(cast("Stack", aws), "my-site", NOW).look()
+def looked(aws: FakeAws) -> BucketBacklog:
+    return BacklogReader(cast("Stack", aws), "my-site", NOW).look()
 
 
 ABOUT_THE_BUCKET: dict[str, Any] = {
@@ -58,7 +58,7 @@ def test_a_retry_counts_for_the_bucket_of_its_batch() -> None:
 def test_of_many_executions_only_some_are_asked_about_at_a_look_and_none_twice_and_the_rest_count() -> None:
     arns = [str(number) for number in range(60)]
     aws = FakeAws(MemoryTable(), running=arns, inputs=dict.fromkeys(arns, event("other")))
-    reader = Reader(cast("Stack", aws), "my-site", NOW)
+    reader = BacklogReader(cast("Stack", aws), "my-site", NOW)
     assert [len(reader.look().running) for _ in range(4)] == [35, 10, 0, 0]
     assert aws.described == arns
 
@@ -82,7 +82,7 @@ def test_an_execution_that_failed_before_its_change_was_accepted_is_owed_until_i
 
 
 def test_failures_of_other_buckets_and_of_long_ago_are_not_this_bucket_s() -> None:
-    other, old = Unaccepted("1", "other", NOW), Unaccepted("2", "old", NOW - timedelta(hours=2))
+    other, old = Unaccepted("1", "other", NOW), Unaccepted("2", "old", NOW - timedelta(days=2))
     inputs = {"1": event("other"), "2": event("my-site")}
     assert looked(FakeAws(MemoryTable(), inputs=inputs, failed=[other, old])).lost == ()
 
@@ -90,14 +90,14 @@ def test_failures_of_other_buckets_and_of_long_ago_are_not_this_bucket_s() -> No
 def test_a_paused_bucket_is_seen_before_it_has_ever_had_a_batch() -> None:
     table = MemoryTable()
     pause(table, "my-site")
-    assert looked(FakeAws(table)) == Facts(paused=True)
+    assert looked(FakeAws(table)) == BucketBacklog(paused=True)
 
 
 def test_dry_runs_and_other_buckets_batches_are_not_owed() -> None:
     table = MemoryTable()
     for each in (batch("1", dry_run=True), batch("2", bucket="other"), batch("3", bucket="", distribution_id="E1")):
         table.put(each.to_item())
-    assert looked(FakeAws(table)) == Facts()
+    assert looked(FakeAws(table)) == BucketBacklog()
 
 
 def test_the_batch_that_the_head_names_is_seen_although_the_index_lags_behind() -> None:
@@ -116,5 +116,5 @@ def test_batches_that_ended_between_two_looks_are_found_for_the_summary() -> Non
     one = batch("20261123T070001Z-0123456789", state=BatchState.ENDED, outcome=Outcome.COMPLETED)
     for each in (one, batch("20261123T065959Z-0123456789"), replace(one, batch_id="20261123T070001Z-1", dry_run=True)):
         table.put(each.to_item())
-    opened = Reader(cast("Stack", FakeAws(table)), "my-site", NOW).opened()
+    opened = BacklogReader(cast("Stack", FakeAws(table)), "my-site", NOW).opened()
     assert list(opened) == [one.batch_id]

@@ -157,7 +157,7 @@ def test_without_credentials_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     result = run("status", "plain", "--region", "eu-west-1")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "no AWS credentials" in result.stderr
 
 

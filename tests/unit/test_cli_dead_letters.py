@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from invalidations_cli.commands.dead_letters import MAX_INPUT, Letter, dead_letters, execution_name, groups
+from invalidations_cli.commands.dead_letters import MAX_INPUT, DeadLetter, dead_letters, execution_name, groups
 from tests.fakes.stack import HOSTILE, SHOWN_HOSTILE, START, Refused, World
 
 RULE = "arn:aws:events:eu-west-1:123456789012:rule/site-ChangeRule"
@@ -80,8 +80,8 @@ def world(queue: FakeQueue) -> World:
     return World(clients={"sqs": queue})
 
 
-def letter(number: int, document: Any) -> Letter:
-    return Letter.from_message({"MessageId": f"m{number}", "ReceiptHandle": "r", "Body": json.dumps(document)})
+def letter(number: int, document: Any) -> DeadLetter:
+    return DeadLetter.from_message({"MessageId": f"m{number}", "ReceiptHandle": "r", "Body": json.dumps(document)})
 
 
 def test_an_empty_queue_is_said_and_is_well(world: World) -> None:
@@ -184,7 +184,7 @@ def test_when_executions_cannot_be_started_nothing_is_deleted(world: World, queu
 
     world.states.start_execution = refuse  # type: ignore[method-assign] # this account may not
     result = world.run(dead_letters, "--replay")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "you may not do this (StartExecution)" in result.output
     assert (len(queue.messages), queue.hidden) == (1, set())
 

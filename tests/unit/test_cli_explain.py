@@ -16,7 +16,7 @@ from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.config import Settings
 from invalidation.errors import TooManyTenants
 from invalidations_cli.aws import Stack
-from invalidations_cli.commands.explain import Asked, explain, show_one
+from invalidations_cli.commands.explain import KeyQuestion, explain, show_one
 
 OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 ALIAS = "reader-abcdef-s3alias.s3.eu-west-1.amazonaws.com"
@@ -245,7 +245,7 @@ def test_a_dry_run_and_a_role_elsewhere_are_told_of(create: Create) -> None:
 def test_a_stack_that_is_named_and_is_not_there_is_an_error(create: Create) -> None:
     del create
     result = run("--key", "a.html", "--stack", "gone")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "there is no stack gone in this account and region" in result.stderr
 
 
@@ -279,7 +279,7 @@ class Tenants:
 def test_every_tenant_costs_the_paths_again_up_to_the_stack_s_parameter(
     capsys: pytest.CaptureFixture[str], tenants: Tenants, paid: str, told: str
 ) -> None:
-    asked = Asked(lambda _service: None, "site", "a.html", Settings(max_tenants=2))
+    asked = KeyQuestion(lambda _service: None, "site", "a.html", Settings(max_tenants=2))
     asked._cloudfront = tenants  # type: ignore[assignment] # all of it that is asked
     (answer,) = asked.answers(())
     show_one(answer)

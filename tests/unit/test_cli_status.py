@@ -12,7 +12,7 @@ from invalidation.batches.join import accept, join
 from invalidation.batches.table import head_key
 from invalidation.events import Change
 from invalidation.executions import MAX_REPLAYS, Unaccepted
-from invalidations_cli.backlog import look
+from invalidations_cli.backlog import stack_status
 from invalidations_cli.commands.pause import pause, resume
 from invalidations_cli.commands.status import status
 from invalidations_cli.output import now
@@ -119,10 +119,10 @@ def test_a_batch_that_is_tried_again_needs_nobody_until_it_is_long_overdue(world
     assert needs(world) == []
     assert [each["batchId"] for each in told(world)["unfinished"]] == [identity]
     assert "owed, 1 try failed" in world.run(status).output
-    late = list(look(world.stack(), now() + HOUR).needs())
+    late = list(stack_status(world.stack(), now() + HOUR).needs())
     assert [need.what.split(" was due")[0] for need in late] == [f"batch {identity}"]
     world.run(pause, "site")
-    assert not list(look(world.stack(), now() + HOUR).needs())
+    assert not list(stack_status(world.stack(), now() + HOUR).needs())
 
 
 def test_dead_letters_need_a_person(world: World, queues: Counts) -> None:

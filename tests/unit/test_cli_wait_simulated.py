@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from invalidation.batches.head import Head, Window
 from invalidations_cli.aws import Stack
-from invalidations_cli.backlog import Facts, Reader
-from invalidations_cli.commands.wait import Result, Watch
+from invalidations_cli.backlog import BacklogReader, BucketBacklog
+from invalidations_cli.commands.wait import QuietWatch, WaitResult
 from tests.fakes.backlog import FakeAws, event
 from tests.memory_table import MemoryTable
 from tests.simulation import schedules
@@ -79,18 +79,18 @@ class Observatory(FakeAws):
                 return document
 
 
-class WrongWayRound(Reader):
+class WrongWayRound(BacklogReader):
     """Looks at the batches before it looks at what is to become one."""
 
-    def look(self) -> Facts:
+    def look(self) -> BucketBacklog:
         unfinished, parked = self._batches(Head("one"))
-        return Facts(pending=self._pending(), unfinished=unfinished, parked=parked)
+        return BucketBacklog(pending=self._pending(), unfinished=unfinished, parked=parked)
 
 
 LOOKS = 40
 
 
-def told_early(seed: int, kind: type[Reader] = Reader) -> list[str]:
+def told_early(seed: int, kind: type[BacklogReader] = BacklogReader) -> list[str]:
     """Changes of the bucket that nothing covered although it was found fresh, and that had been accepted, or brought
     by a running execution, before the look that found it so.
 
@@ -103,11 +103,11 @@ def told_early(seed: int, kind: type[Reader] = Reader) -> list[str]:
     early: list[str] = []
 
     def observe() -> None:
-        watch = Watch(quiet=0)
+        watch = QuietWatch(quiet=0)
         reader = kind(cast("Stack", Observatory(world, machine)), "one", START)
         for _ in range(LOOKS):
             before = set(world.observed.accepted) & machine.events_of("one")
-            if watch.look(reader.look(), world.scheduler.clock) is Result.FRESH:
+            if watch.look(reader.look(), world.scheduler.clock) is WaitResult.FRESH:
                 early.extend(each for each in world.observed.uncovered() if each in before)
             world.scheduler.sleep(world.scheduler.clock + random.choice([0, 0, 0, 0.1, 2]))
 
