@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -42,6 +42,9 @@ ALL_PATCHES = (
 """The modules in `invalidations_cli/local/patches/`, in the order in which they are applied."""
 
 
+Quota = Literal["rate", "in-progress", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
     """Choices that the emulator's process needs; sent to it as JSON.
@@ -50,8 +53,15 @@ class LocalSettings:
         wait_scale: What a second of a Wait state or of a retry's interval lasts (0.1: a tenth of a second).
         invalidation_seconds: How long an invalidation stays InProgress.
         page_size: Most items in a page of CloudFront's lists (AWS: 100).
-        max_paths: Most paths in progress for a distribution (CloudFront Developer Guide, "Quotas").
-        max_wildcards: Most paths ending in `*` in progress for a distribution (same page).
+        cloudfront_quota: `in-progress`: so many paths may be in progress for a distribution (AWS General Reference,
+            "Amazon CloudFront endpoints and quotas"); `rate`: so many a second for the account (CloudFront Developer
+            Guide, "Quotas", since 2026; the scope is not published, and the account is the stricter); or `none`.
+        max_paths: Most paths in progress without a wildcard.
+        max_wildcards: Most paths in progress that end in `*`.
+        paths_a_second: Most paths and tags accepted within any second; a request of more is never accepted.
+        wildcards_a_second: Most wildcards accepted within any second, without any burst.
+        rate_counts: Whether each wildcard path counts, or each request that has any.
+        rate_error: The error code beyond the rate; AWS does not say which it is.
         handlers_at_once: How many Lambda handlers run at the same time; others wait their turn.
         lambda_python: The interpreter of the Lambda workers.
         patches: Names out of `ALL_PATCHES`; fewer only to show what plain ministack does.
@@ -61,8 +71,13 @@ class LocalSettings:
     wait_scale: float = 1.0
     invalidation_seconds: float = 3.0
     page_size: int = 100
+    cloudfront_quota: Quota = "in-progress"
     max_paths: int = 3000
     max_wildcards: int = 15
+    paths_a_second: int = 150
+    wildcards_a_second: int = 1
+    rate_counts: Literal["paths", "requests"] = "paths"
+    rate_error: Literal["Throttling", "TooManyInvalidationsInProgress"] = "Throttling"
     handlers_at_once: int = max(2, min(8, os.cpu_count() or 2))
     lambda_python: str = ""
     patches: tuple[str, ...] = field(default=ALL_PATCHES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import get_args
 
 import click
 from rich.console import Console
@@ -11,13 +12,21 @@ from rich.console import Console
 from invalidations_cli.local import environment
 from invalidations_cli.local.aws import SECRET
 from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
-from invalidations_cli.local.settings import ACCOUNT, REGION
+from invalidations_cli.local.settings import ACCOUNT, REGION, LocalSettings, Quota
 
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Where it listens; 4566 or, if taken, any free one.")
+@click.option(
+    "--cloudfront-quota",
+    "quota",
+    type=click.Choice(get_args(Quota)),
+    default="in-progress",
+    show_default=True,
+    help="CloudFront's quota that it enforces: 150 paths and 1 wildcard a second, or 3,000 and 15 in progress.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what is there as one line of JSON.")
-def up(port: int | None, *, as_json: bool) -> None:
+def up(port: int | None, quota: Quota, *, as_json: bool) -> None:
     """Start a local AWS with a sample site, and keep it until interrupted.
 
     Any AWS SDK or CLI that is pointed at the endpoint works. What is in it is gone when it ends.
@@ -25,7 +34,10 @@ def up(port: int | None, *, as_json: bool) -> None:
     end_on_signals()
     progress = Console(stderr=True, highlight=False)
     try:
-        with contextlib.suppress(KeyboardInterrupt), environment.running(port=port, say=progress.print) as there:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            environment.running(LocalSettings(cloudfront_quota=quota), port, say=progress.print) as there,
+        ):
             click.echo(there.to_json() if as_json else how_to_use(there))
             sys.stdout.flush()
             there.server.wait()
