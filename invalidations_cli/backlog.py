@@ -19,6 +19,7 @@ from invalidation.batches.table import BUCKETS, BatchTable, items, pending_shard
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.executions import MAX_REPLAYS, Unaccepted
+from invalidation.outcome import BatchReport
 from invalidations_cli.aws import Stack, window_of
 from invalidations_cli.output import count, escape
 
@@ -242,7 +243,8 @@ class StackStatus:
     def _is_paused(self, bucket: str) -> bool:
         return any(each.paused for each in self.buckets if each.name == bucket)
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self, table: BatchTable) -> dict[str, Any]:
+        """For machines; batches are told of as `audit --json` does."""
         needs = list(self.needs())
         return {
             "at": self.at.isoformat(timespec="seconds"),
@@ -259,8 +261,8 @@ class StackStatus:
                 }
                 for each in self.buckets
             ],
-            "unfinished": [_batch(each) for each in self.unfinished],
-            "parked": [_batch(each) for each in self.parked],
+            "unfinished": [BatchReport.read(table, each).to_document() for each in self.unfinished],
+            "parked": [BatchReport.read(table, each).to_document() for each in self.parked],
             "unaccepted": [{"execution": each.arn, "replays": each.replays} for each in self.unaccepted],
             "running": self.running,
             "deadLetters": self.dead_letters,
@@ -270,20 +272,6 @@ class StackStatus:
 
 def _retry(what: str, name: str) -> ActionItem:
     return ActionItem(what, f"invalidations show {name}; mend the cause; invalidations retry {name}")
-
-
-def _batch(batch: Batch) -> dict[str, Any]:
-    return {
-        "batchId": batch.batch_id,
-        "bucket": batch.bucket or None,
-        "distributionId": batch.distribution_id or None,
-        "changes": batch.changes,
-        "tries": batch.tries,
-        "nextTryAt": batch.next_try_at.isoformat() if batch.next_try_at else None,
-        "error": batch.error or None,
-        "message": batch.message or None,
-        "execution": batch.owner,
-    }
 
 
 def stack_status(stack: Stack, at: datetime) -> StackStatus:

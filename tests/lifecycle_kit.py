@@ -6,10 +6,11 @@ from invalidation.batches.close import close
 from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
 from invalidation.batches.head import Execution, Joined, Window
 from invalidation.batches.join import join
+from invalidation.batches.model import read_batch
 from invalidation.batches.table import BatchTable
 from invalidation.batches.targets import freeze_targets
 from invalidation.events import Change
-from invalidation.outcome import Finished, finished
+from invalidation.outcome import BatchReport
 
 START = datetime(2026, 11, 23, 6, 27, 19, tzinfo=UTC)
 WINDOW = Window(seconds=10, max_seconds=60, grace_seconds=120)
@@ -77,9 +78,10 @@ class Lives:
         *results: TargetResult,
         failure: Failure | None = None,
         retry: RetryPolicy = RETRY,
-    ) -> Finished:
+    ) -> BatchReport:
         settled = finish(self.table, batch_id, execution(name), results, failure, self.clock, retry, RETENTION)
-        return finished(self.table, settled, batch_id, failure)
+        assert settled.batch is not None
+        return BatchReport.of(self.table, settled, settled.batch)
 
 
 def invalidated(distribution: str) -> TargetResult:
@@ -92,3 +94,8 @@ def skipped(distribution: str) -> TargetResult:
 
 def failed(distribution: str, error: str = "CloudFrontThrottled") -> TargetResult:
     return TargetResult(distribution, failure=Failure(error, f"{error} said why"))
+
+
+def report(table: BatchTable, batch_id: str) -> BatchReport:
+    """What is told of a batch as it stands."""
+    return BatchReport.read(table, read_batch(table, batch_id))

@@ -18,7 +18,7 @@ from invalidation.batches.send import Sender
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
-from invalidation.observability import Event, chart, observed
+from invalidation.observability import Event, emit_metric, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -41,7 +41,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     try:
         progress, created = sender.send(event["batchId"], event["distributionId"])
     except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
-        chart("CloudFrontThrottles")
+        emit_metric("CloudFrontThrottles", dashboard_only=True)
         if now() >= datetime.fromisoformat(event["roomUntil"]):
             raise NoRoomInTime(
                 f"CloudFront had no room for the invalidation until {event['roomUntil']}, which RoomTimeoutMinutes "
@@ -49,6 +49,6 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
             ) from None
         raise
     for each in created:
-        chart("PathsInvalidated", each.paths)
-        chart("WildcardsInvalidated", each.wildcards)
+        emit_metric("PathsInvalidated", each.paths, dashboard_only=True)
+        emit_metric("WildcardsInvalidated", each.wildcards, dashboard_only=True)
     return progress.to_document()

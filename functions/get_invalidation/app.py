@@ -13,7 +13,7 @@ from typing import Any
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.progress import Progress
 from invalidation.config import Settings
-from invalidation.observability import Event, chart, observed
+from invalidation.observability import Event, emit_metric, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
@@ -24,5 +24,5 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     progress = Progress.from_document(event["invalidation"])
     progress = progress.polled_by(CLOUDFRONT, datetime.now(UTC), event["distributionId"])
     if not progress.pending:
-        chart("SecondsToComplete", progress.seconds, "Seconds")
+        emit_metric("SecondsToComplete", progress.seconds, "Seconds", dashboard_only=True)
     return progress.to_document()

@@ -1,10 +1,10 @@
-"""What every handler has around it: structured logs that name the execution and the bucket, and metrics in EMF.
+"""Structured logs and metrics (EMF) of every handler.
 
 The only module that knows Powertools. A log line of any function can be found by the ``execution`` and ``bucket`` keys.
 
 A custom metric costs $0.30 a month, by the hours in which it is emitted. So there are two kinds: what an alarm reads is
-emitted when there is something to be alarmed of (``alarm``), and what only the dashboard shows where there is a
-dashboard (``chart``, ``Observability: Full``). Whatever goes well costs nothing otherwise.
+emitted when there is something to be alarmed of, and what only the dashboard shows where there is a dashboard
+(``Observability: Full``). Whatever goes well costs nothing otherwise.
 """
 
 from __future__ import annotations
@@ -56,14 +56,12 @@ def observed(handler: Handler) -> Handler:
     return wrapper
 
 
-def alarm(name: str, value: float = 1, unit: str = "Count") -> None:
-    """Emit a metric that an alarm reads. The alarm takes silence for all being well."""
-    metrics.add_metric(name=name, unit=unit, value=value)
+def emit_metric(name: str, value: float = 1, unit: str = "Count", *, dashboard_only: bool = False) -> None:
+    """Emit a metric, or with ``dashboard_only`` do so where there is a dashboard.
 
-
-def chart(name: str, value: float = 1, unit: str = "Count") -> None:
-    """Add to a metric that only the dashboard shows, where there is one."""
-    if HAS_DASHBOARD:
+    Alarms take silence for all being well.
+    """
+    if HAS_DASHBOARD or not dashboard_only:
         metrics.add_metric(name=name, unit=unit, value=value)
 
 

@@ -27,7 +27,7 @@ from invalidation.config import Settings
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch, parse
 from invalidation.executions import Executions
-from invalidation.observability import Event, chart, logger, observed
+from invalidation.observability import Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -60,7 +60,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         changes = unchanged.without_unchanged(TABLE, changes, now())
     if not changes:
         return _ignored("nothing changed that viewers could see")
-    chart("Changes", len(changes))
+    emit_metric("Changes", len(changes), dashboard_only=True)
     return _join_changes(changes, execution, executions).to_document()
 
 

@@ -20,7 +20,7 @@ from invalidation.batches.sweep import sweep
 from invalidation.batches.targets import paths_of_month
 from invalidation.config import Settings
 from invalidation.executions import Executions
-from invalidation.observability import HAS_DASHBOARD, Event, alarm, logger, observed
+from invalidation.observability import HAS_DASHBOARD, Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
@@ -43,9 +43,9 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     for reason in swept.left_alone:
         logger.error("A record of a later release is left alone", reason=reason)
     if needing_somebody := swept.parked + len(swept.left_alone):
-        alarm("BatchesParked", needing_somebody)
+        emit_metric("BatchesParked", needing_somebody)
     if swept.oldest > timedelta(seconds=SETTINGS.no_completion_seconds):
-        alarm("OldestChange", swept.oldest.total_seconds(), "Seconds")
+        emit_metric("OldestChange", swept.oldest.total_seconds(), "Seconds")
     if tick.minute < SCHEDULE_MINUTES:
         _count_paths()
     started = [*replayed, *({"name": each.name, "why": each.why} for each in swept.started)]
@@ -58,7 +58,7 @@ def _count_paths() -> None:
     """Once an hour: what the month has cost so far, for the budget's alarm."""
     paths = paths_of_month(TABLE, now())
     if paths > SETTINGS.monthly_path_budget or (paths and HAS_DASHBOARD):
-        alarm("PathsThisMonth", paths)
+        emit_metric("PathsThisMonth", paths)
 
 
 def _replay() -> list[dict[str, str]]:

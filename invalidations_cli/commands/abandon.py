@@ -11,9 +11,9 @@ from invalidation.batches import finish as abandoning
 from invalidation.batches.model import Batch, BatchState, Kind, Outcome
 from invalidation.config import Settings
 from invalidation.errors import MAX_MESSAGE
+from invalidation.outcome import BatchReport
 from invalidations_cli import output as tables
 from invalidations_cli.aws import ExitCode, Stack, with_stack
-from invalidations_cli.commands.audit import entry
 from invalidations_cli.commands.show import batch_named, unknown
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 
@@ -61,7 +61,7 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
     if ended.outcome is not Outcome.ABANDONED:
         raise click.ClickException(not_parked(ended))
     if form is Form.JSON:
-        tables.json_line(entry(stack.table(), ended).to_document())
+        tables.json_line(BatchReport.read(stack.table(), ended).to_document())
     elif batch.outcome is Outcome.ABANDONED:
         click.echo(f"{about(ended)} was abandoned already, {stamp(ended.finished)} UTC: {escape(ended.message, 1_000)}")
     else:

@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from itertools import groupby, islice
 from typing import Any
@@ -17,19 +16,17 @@ from rich.text import Text
 from invalidation.batches.model import (
     Batch,
     BatchState,
-    InvalidationRecord,
     Kind,
     Outcome,
     Target,
     TargetState,
-    to_text,
 )
 from invalidation.batches.queries import BatchPage, batches_of_bucket, batches_of_distribution
 from invalidation.batches.snapshot import SAMPLE, frozen_changes
 from invalidation.batches.table import BatchTable
-from invalidation.batches.targets import invalidations_of_each, targets_of
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
+from invalidation.outcome import IN_PROGRESS, BatchReport
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
 from invalidations_cli.backlog import known_buckets
@@ -71,8 +68,6 @@ COLUMNS = (
     "execution",
 )
 """The columns of --csv."""
-IN_PROGRESS = "InProgress"
-"""Shown for a batch that no execution has finished yet. It is not an outcome."""
 OUTCOMES = (*(outcome.value for outcome in Outcome if outcome is not Outcome.REJECTED), IN_PROGRESS)
 """What a batch can show. A rejected request has none."""
 NO_BUCKET = ""
@@ -154,14 +149,14 @@ class ReadingProgress:
 
     def __init__(self) -> None:
         self.batches = 0
-        self.status = tables.console(stderr=True).status("ReadingProgress the audit …")
+        self.status = tables.console(stderr=True).status("Reading the audit …")
 
     def looked_at(self, batch: Batch) -> None:
         self.batches += 1
         if self.batches % 10 == 0:
-            self.status.update(f"ReadingProgress the audit … {self.batches} batches, back to {stamp(batch.opened)}")
+            self.status.update(f"Reading the audit … {self.batches} batches, back to {stamp(batch.opened)}")
 
-    def chunks(self, found: Iterator[AuditEntry]) -> Iterator[list[AuditEntry]]:
+    def chunks(self, found: Iterator[BatchReport]) -> Iterator[list[BatchReport]]:
         """The entries in lists, so that nothing else is printed where the progress is."""
         while True:
             with self.status:
@@ -171,11 +166,11 @@ class ReadingProgress:
             yield chunk
 
 
-def show(chunks: Iterator[list[AuditEntry]], limit: int) -> None:
+def show(chunks: Iterator[list[BatchReport]], limit: int) -> None:
     """A table for each chunk, and a line that sums up."""
     out = tables.console()
     batches = paths = 0
-    last: AuditEntry | None = None
+    last: BatchReport | None = None
     for chunk in chunks:
         made = tables.table(*HEADINGS, whole=HEADINGS[:1] if out.width >= ROOMY else (), leading=1)
         for entry in chunk:
@@ -196,7 +191,7 @@ def show(chunks: Iterator[list[AuditEntry]], limit: int) -> None:
         out.print(f"There may be more: go on with --until {until}, or see all with --limit 0.", style="dim")
 
 
-def row(entry: AuditEntry) -> tuple[Text, ...]:
+def row(entry: BatchReport) -> tuple[Text, ...]:
     batch = entry.batch
     return (
         tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim")),
@@ -228,13 +223,13 @@ def by_whom(batch: Batch) -> Text:
     return tables.lines(*shown, f"and {more} more" if more > 0 else "")
 
 
-def where(entry: AuditEntry) -> Text:
+def where(entry: BatchReport) -> Text:
     shown = [line for target in entry.targets[:SHOWN] for line in of_target(entry, target)]
     more = len(entry.targets) - SHOWN
     return tables.lines(*shown, f"and {count(more, 'distribution')} more" if more > 0 else "")
 
 
-def of_target(entry: AuditEntry, target: Target) -> Iterator[str | Text]:
+def of_target(entry: BatchReport, target: Target) -> Iterator[str | Text]:
     created = entry.created_for(target.distribution_id)
     told = count(sum(record.paths for record in created), "path") if created else SENT_NOTHING[target.state]
     if entry.gave_up(target):
@@ -258,7 +253,7 @@ SENT_NOTHING = {
 """What is said of a distribution for which no invalidation was created."""
 
 
-def what_became(entry: AuditEntry) -> Text:
+def what_became(entry: BatchReport) -> Text:
     batch = entry.batch
     again = f"again at {stamp(batch.next_try_at)}" if batch.next_try_at else ""
     parked = "parked" if batch.state is BatchState.PARKED else ""
@@ -269,7 +264,7 @@ def what_became(entry: AuditEntry) -> Text:
         batch.error,
         parked or again or abandoned,
         took(entry.seconds),
-        f"≤ ${entry.dollars}" if entry.paths else "",
+        f"≤ ${price(entry.paths)}" if entry.paths else "",
     )
 
 
@@ -277,7 +272,7 @@ def short(key: str) -> str:
     return key if len(key) <= LONGEST else f"{key[: LONGEST - 1]}…"
 
 
-def csv_row(entry: AuditEntry) -> Sequence[object]:
+def csv_row(entry: BatchReport) -> Sequence[object]:
     batch = entry.batch
     widened = [each for target in entry.targets if target.plan for each in target.plan.widened]
     return (
@@ -297,115 +292,12 @@ def csv_row(entry: AuditEntry) -> Sequence[object]:
         entry.paths,
         entry.wildcards,
         " | ".join(f"{path} for {asked}" for path, asked in widened),
-        entry.dollars,
+        price(entry.paths),
         batch.tries,
         batch.error,
         batch.message,
         batch.owner,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """A batch as an auditor sees it. `created` pairs each invalidation with its distribution."""
-
-    batch: Batch
-    targets: tuple[Target, ...]
-    created: tuple[tuple[str, InvalidationRecord], ...]
-
-    @property
-    def outcome(self) -> str:
-        return self.batch.outcome.value if self.batch.outcome else IN_PROGRESS
-
-    @property
-    def paths(self) -> int:
-        """Paths of all requests that CloudFront has taken: what it charges for."""
-        return sum(record.paths for _, record in self.created)
-
-    @property
-    def wildcards(self) -> int:
-        return sum(record.wildcards for _, record in self.created)
-
-    @property
-    def dollars(self) -> Decimal:
-        """The most that it can have cost: as if the month's free paths were used up."""
-        return price(self.paths)
-
-    @property
-    def seconds(self) -> float | None:
-        """From the start of the execution that opened it to its end; None while it has not ended."""
-        finished = self.batch.finished
-        return None if finished is None else round((finished - self.batch.opened).total_seconds(), 1)
-
-    def gave_up(self, target: Target) -> bool:
-        """Whether the distribution was still owed its invalidation when somebody abandoned the batch."""
-        return self.batch.outcome is Outcome.ABANDONED and not target.state.final
-
-    def created_for(self, distribution_id: str) -> tuple[InvalidationRecord, ...]:
-        return tuple(record for owner, record in self.created if owner == distribution_id)
-
-    def to_document(self) -> dict[str, Any]:
-        """For machines. Moments are ISO 8601 in UTC, what is unknown is null, `maxDollars` is an upper bound."""
-        batch = self.batch
-        return {
-            "batchId": batch.batch_id,
-            "kind": batch.kind.value,
-            "bucket": batch.bucket or None,
-            "outcome": self.outcome,
-            "state": batch.state.value,
-            "byHand": batch.by_hand,
-            "dryRun": batch.dry_run,
-            "opened": to_text(batch.opened),
-            "closed": to_text(batch.closed),
-            "finished": _text(batch.finished),
-            "seconds": self.seconds,
-            "changes": batch.changes,
-            "deleted": batch.deleted,
-            "sample": list(batch.sample),
-            "requesters": list(batch.requesters),
-            "paths": self.paths,
-            "wildcards": self.wildcards,
-            "maxDollars": float(self.dollars),
-            "targets": [self._target(target) for target in self.targets],
-            "tries": batch.tries,
-            "nextTryAt": _text(batch.next_try_at),
-            "error": batch.error or None,
-            "message": batch.message or None,
-            "execution": batch.owner,
-            "executions": list(batch.executions),
-        }
-
-    def _target(self, target: Target) -> dict[str, Any]:
-        plan = target.plan
-        return {
-            "distributionId": target.distribution_id,
-            "state": target.state.value,
-            "seconds": target.seconds,
-            "tries": target.tries,
-            "error": target.error or None,
-            "message": target.message or None,
-            "planned": plan.to_document() if plan else None,
-            "invalidations": [_invalidation(record) for record in self.created_for(target.distribution_id)],
-        }
-
-
-def _invalidation(record: InvalidationRecord) -> dict[str, Any]:
-    return {
-        "invalidationId": record.invalidation_id,
-        "callerReference": record.caller_reference,
-        "created": to_text(record.created),
-        "paths": record.paths,
-        "wildcards": record.wildcards,
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else to_text(moment)
-
-
-def entry(table: BatchTable, batch: Batch) -> AuditEntry:
-    """Read what belongs to a batch: two queries."""
-    return AuditEntry(batch, targets_of(table, batch), tuple(invalidations_of_each(table, batch.batch_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,7 +314,7 @@ class AuditQuery:
 
 def ask(
     table: BatchTable, question: AuditQuery, buckets: Iterable[str], read: Callable[[Batch], None]
-) -> Iterator[AuditEntry]:
+) -> Iterator[BatchReport]:
     """The entries that answer a question, newest first, read as they are taken.
 
     `buckets` are all that there are, for a question that names neither a bucket nor a distribution; `read` is told of
@@ -434,7 +326,7 @@ def ask(
             continue
         if question.key and not holds(table, batch, question.key):
             continue
-        found = entry(table, batch)
+        found = BatchReport.read(table, batch)
         if not question.outcome or found.outcome == question.outcome:
             yield found
 

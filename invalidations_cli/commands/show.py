@@ -20,13 +20,13 @@ from invalidation.batches.model import Batch, BatchState, InvalidationRecord, Ki
 from invalidation.batches.queries import batch_of_invalidation
 from invalidation.batches.snapshot import frozen_changes, frozen_paths
 from invalidation.batches.table import BatchTable
+from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
 from invalidation.executions import ACCEPTING_STATE
-from invalidation.outcome import caught
+from invalidation.outcome import BatchReport, failure_in
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.commands.audit import AuditEntry, entry
 from invalidations_cli.commands.watch import moment
 from invalidations_cli.follow import COLOURS, subject_of
 from invalidations_cli.history import ExecutionHistory, Visit
@@ -92,9 +92,10 @@ def document(details: BatchDetails) -> dict[str, Any]:
     """The details for machines; `batch` is what `audit --json` prints, with the paths of each invalidation."""
     batch = details.entry.to_document() if details.entry else None
     for target in batch["targets"] if batch else ():
-        for each in target["invalidations"]:
+        for each in target.get("invalidations", ()):
             told = details.paths.get(each["invalidationId"])
-            each["items"] = list(told) if isinstance(told, tuple) else None
+            if isinstance(told, tuple):
+                each["items"] = list(told)
     history = details.history()
     omitted = max(0, details.entry.batch.changes - len(details.changes)) if details.entry else 0
     return {
@@ -138,7 +139,7 @@ def tell(details: BatchDetails, out: Console) -> None:
         out.print(hint, style="dim", soft_wrap=True)
 
 
-def tell_batch(entry: AuditEntry, out: Console) -> None:
+def tell_batch(entry: BatchReport, out: Console) -> None:
     batch = entry.batch
     abandoned = batch.outcome is Outcome.ABANDONED
     deleted = f", {batch.deleted} of them deleted" if batch.deleted else ""
@@ -152,7 +153,7 @@ def tell_batch(entry: AuditEntry, out: Console) -> None:
         ("started", at(batch.opened)),
         ("frozen", f"{at(batch.closed)}, with {noun}{deleted}"),
         ("ended", f"{at(batch.finished)}, after {took(entry.seconds)}" if batch.finished else ""),
-        ("cost", f"{count(entry.paths, 'path')}: at most ${entry.dollars}" if entry.paths else "nothing was sent"),
+        ("cost", f"{count(entry.paths, 'path')}: at most ${price(entry.paths)}" if entry.paths else "nothing was sent"),
         ("tries that failed", batch.tries or ""),
         ("next try", at(batch.next_try_at)),
         ("given up", batch.message if abandoned else ""),
@@ -162,7 +163,7 @@ def tell_batch(entry: AuditEntry, out: Console) -> None:
     out.print(tables.facts(facts))
 
 
-def tell_changes(details: BatchDetails, entry: AuditEntry, out: Console) -> None:
+def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> None:
     out.print(Text("\nWhat changed", "bold"))
     made = tables.table("key", "change", "when (UTC)", "account", "address", "reason")
     plain = tables.table("path" if entry.batch.distribution_id else "key")
@@ -181,7 +182,7 @@ def tell_changes(details: BatchDetails, entry: AuditEntry, out: Console) -> None
         out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
 
 
-def tell_targets(details: BatchDetails, entry: AuditEntry, out: Console) -> None:
+def tell_targets(details: BatchDetails, entry: BatchReport, out: Console) -> None:
     out.print(Text("\nDistributions", "bold"))
     if not entry.targets:
         none = "  none serves the bucket" if entry.batch.resolved is not None else "  not found out yet"
@@ -288,7 +289,7 @@ def hints(details: BatchDetails) -> Iterator[str]:
 
 def in_words(error: str, cause: str) -> str:
     """An error with its cause, which a function's own error has as JSON with a stack trace."""
-    return f"{error}: {caught({'Error': error, 'Cause': cause}).message}" if error else ""
+    return f"{error}: {failure_in({'Error': error, 'Cause': cause}).message}" if error else ""
 
 
 def at(when: datetime | None) -> str:
@@ -313,7 +314,7 @@ class BatchDetails:
         joined: What Join Batch answered to the execution; {} when it did not.
     """
 
-    entry: AuditEntry | None
+    entry: BatchReport | None
     changes: tuple[Change | str, ...]
     paths: Mapping[str, tuple[str, ...] | str]
     recording: Recording | None
@@ -339,7 +340,7 @@ def find(stack: Stack, what: str, most: int) -> BatchDetails:
     joined = (answer_of_join(recording.events) if recording else None) or {}
     if batch is None:
         batch = find_batch(table, str(joined.get("batchId", "")))
-    found = entry(table, batch) if batch else None
+    found = BatchReport.read(table, batch) if batch else None
     changes = tuple(islice(owned(table, batch), most or None)) if batch else ()
     return BatchDetails(found, changes, paths_of(stack, found) if found else {}, recording, joined)
 
@@ -406,7 +407,7 @@ def owned(table: BatchTable, batch: Batch) -> Iterator[Change | str]:
         yield from batch.sample
 
 
-def paths_of(stack: Stack, found: AuditEntry) -> dict[str, tuple[str, ...] | str]:
+def paths_of(stack: Stack, found: BatchReport) -> dict[str, tuple[str, ...] | str]:
     """What CloudFront says: the record has only their numbers."""
     cloudfront = stack.client("cloudfront")
     answers: dict[str, tuple[str, ...] | str] = {}

@@ -41,7 +41,7 @@ def status(stack: Stack, *, form: Form) -> None:
         found = stack_status(stack, now())
     needs = list(found.needs())
     if form is Form.JSON:
-        tables.json_line(found.to_document())
+        tables.json_line(found.to_document(stack.table()))
     else:
         tell(stack.name, found, needs, tables.console())
     if needs:

@@ -29,8 +29,19 @@ from invalidation.batches.targets import (
     record_invalidation,
     record_plan,
 )
-from invalidation.outcome import summarise
-from tests.lifecycle_kit import RETENTION, START, WINDOW, Clock, Lives, change, execution, failed, invalidated, skipped
+from tests.lifecycle_kit import (
+    RETENTION,
+    START,
+    WINDOW,
+    Clock,
+    Lives,
+    change,
+    execution,
+    failed,
+    invalidated,
+    report,
+    skipped,
+)
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
     assert read_target(table, joined.batch_id, first).document == {"rate": 0.5}
 
     tried = lives.finish(joined.batch_id, name, invalidated(first), failed(second))
-    assert (tried.outcome, tried.next_try_at) == (Outcome.PARTLY_FAILED, START + timedelta(minutes=5))
+    assert (tried.outcome, tried.batch.next_try_at) == (Outcome.PARTLY_FAILED, START + timedelta(minutes=5))
     assert joined.batch_id in [each.batch_id for each in unfinished_batches(table)]
 
     clock.seconds = 300
@@ -93,7 +104,7 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
     assert [each.distribution_id for each in owed] == [second]
     ended = lives.finish(joined.batch_id, f"{name}-3", skipped(second))
     assert (ended.outcome, ended.seconds) == (Outcome.COMPLETED, 300)
-    assert summarise(table, joined.batch_id) == ended
+    assert report(table, joined.batch_id) == ended
     assert joined.batch_id not in [each.batch_id for each in unfinished_batches(table)]
     expiry = [item.get("expiresAt") for item in items(table, batch_pk(joined.batch_id), keys=True)]
     assert len(expiry) == 5

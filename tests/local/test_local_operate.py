@@ -171,8 +171,8 @@ def test_the_audit_tells_who_changed_what_and_what_came_of_it(local: LocalEnviro
     assert target["distributionId"] == local.distribution_id
     known = {one.invalidation_id: one for one in readings.invalidations(local)}
     charged = [known[each["invalidationId"]].paths for each in target["invalidations"]]
-    assert entry["paths"] == sum(len(paths) for paths in charged) > 0
-    assert entry["maxDollars"] == pytest.approx(entry["paths"] * 0.005)
+    assert sum(each["paths"] for each in target["invalidations"]) == sum(len(paths) for paths in charged) > 0
+    assert entry["price"] == pytest.approx(sum(each["paths"] for each in entry["targets"]) * 0.005)
 
     people = invalidations(local, "audit", "--bucket", local.bucket, "--since", "10m")
     for text in (entry["batchId"], "123456789012", "127.0.0.1", local.distribution_id, "Completed", "at most $"):

@@ -13,11 +13,14 @@ import click
 import pytest
 
 from invalidation.batches.finish import Failure
+from invalidation.batches.head import Execution
+from invalidation.batches.model import read_batch
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.explain import explain
 from invalidation.cloudfront.routing import PathRules
 from invalidation.errors import InvalidRequest
-from invalidation.outcome import Run, of_batch, summarise
+from invalidation.messages import chat_message
+from invalidation.outcome import BatchReport, report_on
 from invalidations_cli.commands.audit import audit
 from invalidations_cli.commands.dead_letters import dead_letters
 from invalidations_cli.commands.explain import DistributionAnswer, show_one
@@ -41,9 +44,9 @@ def outcome(*keys: str, failure: Failure | None = None) -> dict[str, Any]:
     """The outcome document of a batch of these keys."""
     world = World()
     batch = world.batch(keys, failure=failure, widened=((f"/{MARK}*", 7),))
-    report = of_batch(summarise(world.table, batch), Run(EXECUTION + "run-1", START, START))
-    told: dict[str, Any] = report["outcome"]
-    return told
+    told = BatchReport.read(world.table, read_batch(world.table, batch)).to_report()
+    document: dict[str, Any] = report_on(told, Execution(EXECUTION + "run-1", START), START)["outcome"]
+    return document
 
 
 def harmless(text: str) -> bool:
@@ -70,12 +73,12 @@ def test_no_key_is_in_a_subject_an_attribute_or_a_chat_message(
     assert json.loads(mail["Message"]) == document
     assert document["sample"] == [key, MARK]
     assert MARK not in chat["Message"]
-    assert chat["Message"] == _chat_without_keys(notify, failure)
+    assert chat["Message"] == _chat_without_keys(failure)
 
 
-def _chat_without_keys(notify: ModuleType, failure: Failure | None) -> str:
+def _chat_without_keys(failure: Failure | None) -> str:
     """The chat message of a batch that is alike, but for its keys."""
-    return json.dumps(notify.chat_message(outcome("a", "b", failure=failure)))
+    return json.dumps(chat_message(outcome("a", "b", failure=failure)))
 
 
 @each_key

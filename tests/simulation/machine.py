@@ -9,7 +9,6 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from invalidation import outcome as summaries
 from invalidation.batches import close as closing
 from invalidation.batches import finish as finishing
 from invalidation.batches import head as executions
@@ -21,7 +20,7 @@ from invalidation.batches import sweep as sweeping
 from invalidation.batches import targets as claiming
 from invalidation.batches import targets as resolving
 from invalidation.batches.close import ClosedStatus
-from invalidation.batches.finish import Failure, RetryPolicy, TargetResult
+from invalidation.batches.finish import Failure, RetryPolicy, Settled, TargetResult
 from invalidation.batches.head import Execution, Joined, Role, Window
 from invalidation.batches.model import InvalidationRecord, PlanSummary
 from invalidation.errors import CloudFrontUnavailable, InvalidationError, is_transient
@@ -235,7 +234,6 @@ class StateMachine:
 
     def _finish(
         self, execution: Execution, batch_id: str, results: Sequence[TargetResult], failure: Failure | None
-    ) -> summaries.Finished:
+    ) -> Settled:
         world = self._world
-        settled = self._protocol.finish(world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION)
-        return summaries.finished(world.table, settled, batch_id, failure)
+        return self._protocol.finish(world.table, batch_id, execution, results, failure, world.now, RETRY, RETENTION)

@@ -4,7 +4,6 @@ import csv
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from invalidations_cli.backlog import known_buckets
 from invalidations_cli.commands.audit import COLUMNS, AuditQuery, ask, audit
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 from tests.memory_table import MemoryTable
+from tests.outcome_schemas import faults
 
 HOUR = timedelta(hours=1)
 PATHS_OF = "E2BBBBBBBBBBBB"
@@ -202,10 +202,12 @@ def test_json_tells_who_changed_what_what_was_invalidated_where_and_what_it_cost
     assert (entry["bucket"], entry["outcome"], entry["changes"], entry["deleted"]) == ("site", "Completed", 2, 2)
     assert entry["requesters"] == [{"requester": "111122223333", "sourceIp": "192.0.2.7", "changes": 2}]
     assert (entry["opened"], entry["finished"]) == ("2026-11-23T06:00:00.000000Z", "2026-11-23T06:00:12.000000Z")
-    assert (entry["seconds"], entry["paths"], entry["wildcards"], entry["maxDollars"]) == (12.0, 12, 1, 0.06)
+    assert (entry["seconds"], entry["price"]) == (12, 0.06)
+    assert faults("outcome", entry) == []
     (target,) = entry["targets"]
+    assert (target["paths"], target["wildcards"]) == (12, 1)
     assert (target["distributionId"], target["state"], target["seconds"]) == ("E1AAAAAAAAAAAA", "COMPLETED", 9)
-    assert target["planned"]["widened"] == [{"path": "/css/*", "asked": 120}]
+    assert target["widened"] == [{"path": "/css/*", "asked": 120}]
     (invalidation,) = target["invalidations"]
     assert (invalidation["invalidationId"], invalidation["paths"]) == ("I0000000000001", 12)
     assert entry["execution"] == f"{EXECUTION}run-1"
@@ -289,4 +291,4 @@ def test_what_cannot_have_cost_anything_has_no_price(world: World) -> None:
     output = world.run(audit).output
     assert "nothing sent" in output
     assert "≤" not in output
-    assert Decimal(found(world.run(audit, "--json"))[0]["maxDollars"]) == 0
+    assert "price" not in found(world.run(audit, "--json"))[0]

@@ -15,6 +15,7 @@ from invalidations_cli.commands.show import show
 from invalidations_cli.history import read_history
 from invalidations_cli.recording import load
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World, event
+from tests.outcome_schemas import faults
 
 SECOND = timedelta(seconds=1)
 DENIED = Failure("AccessDenied", "CloudFront refused it: allow cloudfront:CreateInvalidation")
@@ -108,14 +109,16 @@ def test_an_invalidation_that_cloudfront_does_not_tell_of_says_why(world: World)
     output = world.run(show, identity).output
     assert "CloudFront does not tell its paths: NoSuchInvalidation" in output
     assert "planned were, for this distribution:\n      /0.html\n" in output
-    assert told(world, identity)["batch"]["targets"][0]["invalidations"][0]["items"] is None
+    batch = told(world, identity)["batch"]
+    assert "items" not in batch["targets"][0]["invalidations"][0]
+    assert faults("outcome", batch) == []
 
 
 def test_a_dry_run_says_what_would_have_been_sent(world: World) -> None:
     identity = world.batch(dry_run=True, paths=3)
     output = world.run(show, identity).output
     assert "3 paths planned, nothing sent\n      /0.html\n      /1.html\n      /2.html\n" in output
-    assert told(world, identity)["batch"]["targets"][0]["planned"]["sample"] == ["/0.html", "/1.html", "/2.html"]
+    assert told(world, identity)["batch"]["targets"][0]["pathSample"] == ["/0.html", "/1.html", "/2.html"]
 
 
 def test_a_parked_batch_says_what_is_wrong_and_what_to_do(world: World) -> None:

@@ -17,6 +17,7 @@ from invalidations_cli.commands.pause import pause, resume
 from invalidations_cli.commands.status import status
 from invalidations_cli.output import now
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, World, event
+from tests.outcome_schemas import faults
 
 HOUR = timedelta(hours=1)
 DENIED = Failure("AccessDenied", "CloudFront refused it")
@@ -47,6 +48,9 @@ def told(world: World) -> dict[str, Any]:
     result = world.run(status, "--json")
     document: dict[str, Any] = json.loads(result.stdout)
     assert result.exit_code == (0 if document["ok"] else 1)
+    assert [
+        fault for batch in (*document["unfinished"], *document["parked"]) for fault in faults("outcome", batch)
+    ] == []
     return document
 
 

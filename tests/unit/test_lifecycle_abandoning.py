@@ -10,8 +10,7 @@ from invalidation.batches.queries import batches_of_bucket, parked_batches, unfi
 from invalidation.batches.table import Key, batch_key, batch_pk
 from invalidation.batches.targets import claim, targets_of
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
-from invalidation.outcome import summarise
-from tests.lifecycle_kit import BUCKET, RETENTION, START, Clock, Lives, execution, failed, invalidated
+from tests.lifecycle_kit import BUCKET, RETENTION, START, Clock, Lives, execution, failed, invalidated, report
 from tests.memory_table import MemoryTable
 
 HOUR = 3_600.0
@@ -73,8 +72,13 @@ def test_nothing_waits_for_anybody_any_more_and_the_audit_keeps_it(table: Overta
     give_up(table, parked, clock)
     assert [*parked_batches(table), *unfinished_batches(table)] == []
     assert [each.batch_id for each in batches_of_bucket(table, BUCKET).batches] == [parked]
-    told = summarise(table, parked)
-    assert (told.outcome, told.succeeded, told.parked, told.next_try_at) == (Outcome.ABANDONED, False, False, None)
+    told = report(table, parked)
+    assert (told.outcome, told.succeeded, told.parked, told.batch.next_try_at) == (
+        Outcome.ABANDONED,
+        False,
+        False,
+        None,
+    )
 
 
 def test_what_was_owed_stays_to_be_seen(table: Overtaken, clock: Clock, parked: str) -> None:
@@ -157,7 +161,7 @@ def test_an_execution_that_comes_late_is_told_that_it_was_given_up(
 ) -> None:
     give_up(table, parked, clock)
     told = lives.finish(parked, "first", invalidated("E1"), invalidated("E2"))
-    assert (told.outcome, told.succeeded, told.error) == (Outcome.ABANDONED, False, "AccessDenied")
+    assert (told.outcome, told.succeeded, told.batch.error) == (Outcome.ABANDONED, False, "AccessDenied")
 
 
 def test_a_record_that_changes_under_every_attempt_is_left_alone(table: Overtaken, clock: Clock, parked: str) -> None:

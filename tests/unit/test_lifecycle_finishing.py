@@ -1,10 +1,12 @@
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from invalidation.batches.finish import Failure, RetryPolicy, TargetResult
+from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
 from invalidation.batches.head import Role
 from invalidation.batches.join import open_own_batch
 from invalidation.batches.model import BatchState, InvalidationRecord, Outcome, PlanSummary, TargetState, read_batch
@@ -20,7 +22,7 @@ from invalidation.batches.targets import (
 )
 from invalidation.cloudfront.plan import Budget, plan_paths
 from invalidation.errors import BatchContended, BatchNotFound
-from invalidation.outcome import LONGEST_TARGETS, _as_many_as_fit, summarise
+from invalidation.outcome import LONGEST_TARGETS, report_of_finish
 from tests.lifecycle_kit import (
     BUCKET,
     RETENTION,
@@ -32,9 +34,11 @@ from tests.lifecycle_kit import (
     execution,
     failed,
     invalidated,
+    report,
     skipped,
 )
 from tests.memory_table import MemoryTable
+from tests.outcome_schemas import faults
 
 
 @pytest.fixture
@@ -53,7 +57,7 @@ def lives(table: MemoryTable, clock: Clock) -> Lives:
 
 
 def states(table: MemoryTable, batch_id: str) -> dict[str, str]:
-    return {each.distribution_id: each.state.value for each in summarise(table, batch_id).targets}
+    return {each.distribution_id: each.state.value for each in report(table, batch_id).targets}
 
 
 # --- Resolve and Create ---
@@ -112,8 +116,8 @@ def test_what_is_planned_and_created_is_in_the_record(lives: Lives, table: Memor
     assert [each.invalidation_id for each in invalidations(table, batch_id)] == ["I0", "I1"]
     assert [each.caller_reference for each in invalidations(table, batch_id, "E1")] == ["ref0", "ref1"]
     assert invalidations(table, batch_id, "E2") == ()
-    first = summarise(table, batch_id).targets[0]
-    assert (first.paths, first.wildcards, first.invalidation_ids) == (2, 1, ("I0", "I1"))
+    first = report(table, batch_id).to_report()["targets"][0]
+    assert (first["paths"], first["wildcards"], first["invalidationIds"]) == (2, 1, ["I0", "I1"])
 
 
 def test_a_plan_is_never_recorded_for_a_target_that_is_not_there(lives: Lives, table: MemoryTable) -> None:
@@ -129,8 +133,8 @@ def test_a_batch_ends_when_every_distribution_is_served(lives: Lives, table: Mem
     batch_id = lives.resolved("first", "E1", "E2")
     clock.seconds = 42
     finished = lives.finish(batch_id, "first", invalidated("E1"), skipped("E2"))
-    assert (finished.outcome, finished.succeeded, finished.recorded) == (Outcome.COMPLETED, True, True)
-    assert (finished.finished, finished.seconds, finished.parked) == (clock(), 42, False)
+    assert (finished.outcome, finished.succeeded) == (Outcome.COMPLETED, True)
+    assert (finished.batch.finished, finished.seconds, finished.parked) == (clock(), 42, False)
     assert states(table, batch_id) == {"E1": "COMPLETED", "E2": "SKIPPED"}
     assert [each.seconds for each in finished.targets] == [12, None]
     assert read_batch(table, batch_id).state is BatchState.ENDED
@@ -178,8 +182,8 @@ def test_the_outcome_is_told_of_the_batch_as_a_whole(
     outcome: Outcome,
 ) -> None:
     finished = lives.finish(lives.resolved("first", *distributions), "first", *results)
-    assert finished.outcome is outcome
-    assert read_batch(table, finished.batch_id).outcome is outcome
+    assert finished.outcome == outcome
+    assert read_batch(table, finished.batch.batch_id).outcome is outcome
 
 
 def test_outcomes_that_leave_something_to_do_are_no_successes() -> None:
@@ -200,12 +204,13 @@ def test_a_passing_failure_is_owed_and_due_after_growing_intervals(
 ) -> None:
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", failed("E1"), invalidated("E2"))
-    assert (finished.next_try_at, finished.tries, finished.parked) == (clock() + timedelta(minutes=5), 1, False)
-    assert (finished.error, finished.message) == ("CloudFrontThrottled", "CloudFrontThrottled said why")
+    batch = finished.batch
+    assert (batch.next_try_at, batch.tries, finished.parked) == (clock() + timedelta(minutes=5), 1, False)
+    assert (batch.error, batch.message) == ("CloudFrontThrottled", "CloudFrontThrottled said why")
     assert states(table, batch_id) == {"E1": "OWED", "E2": "COMPLETED"}
     claim(table, batch_id, execution("sweep-retry-1"), clock)
     again = lives.finish(batch_id, "sweep-retry-1", failed("E1"))
-    assert (again.next_try_at, again.tries) == (clock() + timedelta(minutes=15), 2)
+    assert (again.batch.next_try_at, again.batch.tries) == (clock() + timedelta(minutes=15), 2)
 
 
 def test_intervals_grow_up_to_a_day() -> None:
@@ -228,7 +233,7 @@ def test_a_failure_is_parked_when_its_tries_are_used_up(lives: Lives, table: Mem
     for name in ("sweep-1", "sweep-2"):
         claim(table, batch_id, execution(name), clock)
         finished = lives.finish(batch_id, name, failed("E1"))
-    assert (finished.parked, finished.next_try_at) == (True, None)
+    assert (finished.parked, finished.batch.next_try_at) == (True, None)
     assert read_batch(table, batch_id).state is BatchState.PARKED
     assert table.partitions[batch_pk(batch_id)]["META"]["unfinished"] == "PARKED"
 
@@ -244,7 +249,7 @@ def test_a_parked_distribution_does_not_hold_the_tries_of_another(lives: Lives, 
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", failed("E1", "AccessDenied"), failed("E2"))
     assert finished.parked
-    assert finished.next_try_at is not None
+    assert finished.batch.next_try_at is not None
     assert [each.distribution_id for each in owed_targets(table, read_batch(table, batch_id))] == ["E2"]
 
 
@@ -253,7 +258,7 @@ def test_a_failure_outside_the_map_counts_for_every_distribution_without_a_resul
 ) -> None:
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", invalidated("E1"), failure=Failure("States.Timeout", "took too long"))
-    assert (finished.outcome, finished.error) == (Outcome.PARTLY_FAILED, "States.Timeout")
+    assert (finished.outcome, finished.batch.error) == (Outcome.PARTLY_FAILED, "States.Timeout")
     assert read_target(table, batch_id, "E2").error == "States.Timeout"
 
 
@@ -262,14 +267,14 @@ def test_a_distribution_that_was_not_reached_is_due_at_once_and_has_not_been_tri
 ) -> None:
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", invalidated("E1"))
-    assert finished.next_try_at == clock()
+    assert finished.batch.next_try_at == clock()
     assert (read_target(table, batch_id, "E2").tries, read_target(table, batch_id, "E2").state) == (0, TargetState.OWED)
 
 
 def test_an_execution_without_any_result_has_failed(lives: Lives, table: MemoryTable) -> None:
     batch_id = lives.resolved("first", "E1")
     finished = lives.finish(batch_id, "first")
-    assert (finished.error, read_target(table, batch_id, "E1").tries) == ("NotTried", 1)
+    assert (finished.batch.error, read_target(table, batch_id, "E1").tries) == ("NotTried", 1)
 
 
 def test_a_batch_that_failed_before_it_was_resolved_owes_everything(
@@ -277,7 +282,7 @@ def test_a_batch_that_failed_before_it_was_resolved_owes_everything(
 ) -> None:
     batch_id = lives.frozen("first", "a")
     finished = lives.finish(batch_id, "first", failure=Failure("CloudFrontUnavailable", "503"))
-    assert (finished.outcome, finished.next_try_at) == (Outcome.FAILED, clock() + timedelta(minutes=5))
+    assert (finished.outcome, finished.batch.next_try_at) == (Outcome.FAILED, clock() + timedelta(minutes=5))
     assert read_batch(table, batch_id).state is BatchState.FROZEN
 
 
@@ -291,7 +296,7 @@ def test_a_batch_that_cannot_be_resolved_is_parked_if_that_is_permanent(
 
 
 def test_an_execution_that_never_resolved_its_batch_and_does_not_say_why_has_failed(lives: Lives) -> None:
-    assert lives.finish(lives.frozen("first", "a"), "first").error == "NotResolved"
+    assert lives.finish(lives.frozen("first", "a"), "first").batch.error == "NotResolved"
 
 
 def test_a_failure_counts_once_however_often_it_is_recorded(lives: Lives, table: MemoryTable) -> None:
@@ -315,7 +320,7 @@ def test_an_old_execution_does_not_use_up_the_tries_of_the_one_that_took_over(
     batch_id = lives.resolved("first", "E1")
     claim(table, batch_id, execution("second"), clock)
     told = lives.finish(batch_id, "first", failed("E1"))
-    assert (told.outcome, told.next_try_at, told.tries) == (Outcome.FAILED, None, 0)
+    assert (told.to_report()["outcome"], told.batch.next_try_at, told.batch.tries) == ("Failed", None, 0)
     assert read_target(table, batch_id, "E1").tries == 0
     assert read_batch(table, batch_id).owner == execution("second").arn
 
@@ -325,21 +330,23 @@ def test_an_old_executions_success_ends_the_batch_of_the_one_that_took_over(
 ) -> None:
     batch_id = lives.resolved("first", "E1")
     claim(table, batch_id, execution("second"), clock)
-    assert lives.finish(batch_id, "first", invalidated("E1")).outcome is Outcome.COMPLETED
+    assert lives.finish(batch_id, "first", invalidated("E1")).outcome == Outcome.COMPLETED
     assert claim(table, batch_id, execution("third"), clock).role is Role.ENDED
 
 
 def test_a_success_counts_for_a_target_that_was_parked_meanwhile(lives: Lives) -> None:
     batch_id = lives.resolved("first", "E1")
     lives.finish(batch_id, "first", failed("E1", "AccessDenied"))
-    assert lives.finish(batch_id, "late", invalidated("E1")).outcome is Outcome.COMPLETED
+    assert lives.finish(batch_id, "late", invalidated("E1")).outcome == Outcome.COMPLETED
 
 
 def test_a_run_without_a_record_says_what_became_of_its_changes(lives: Lives) -> None:
-    finished = lives.finish("20261123T000000Z-0123456789", "first", failure=Failure("BatchContended", "ten times"))
-    assert (finished.outcome, finished.recorded, finished.error) == (Outcome.FAILED, False, "BatchContended")
-    rejected = lives.finish("", "first", failure=Failure("InvalidRequest", "no such field"))
-    assert (rejected.outcome, rejected.recorded, rejected.message) == (Outcome.REJECTED, False, "no such field")
+    by, state = execution("first"), {"batchId": "20261123T000000Z-0123456789"}
+    failure = {"failure": {"Error": "BatchContended", "Cause": "ten times"}}
+    settled = finish(lives.table, state["batchId"], by, [], None, lives.clock, RETRY, RETENTION)
+    told = report_of_finish(lives.table, state | failure, settled, by, lives.clock())["outcome"]
+    assert (told["outcome"], told["recorded"], told["error"]) == ("Failed", False, "BatchContended")
+    assert faults("outcome", told) == []
 
 
 class Restless(MemoryTable):
@@ -366,16 +373,17 @@ def test_a_dry_run_ends_with_its_plan(table: MemoryTable, clock: Clock, lives: L
     freeze_targets(table, joined.batch_id, {"E1": {}})
     record_plan(table, joined.batch_id, "E1", PlanSummary(1, 1, 1, (("/a*", 40),)))
     finished = lives.finish(joined.batch_id, "p", skipped("E1"))
-    assert (finished.outcome, finished.dry_run, finished.by_hand) == (Outcome.DRY_RUN, True, True)
-    assert finished.targets[0].widened == (("/a*", 40),)
-    assert finished.to_document()["targets"][0]["widened"] == [{"path": "/a*", "asked": 40}]
+    assert (finished.outcome, finished.dry_run, finished.batch.by_hand) == (Outcome.DRY_RUN, True, True)
+    assert finished.targets[0].plan == PlanSummary(1, 1, 1, (("/a*", 40),))
+    assert finished.to_report()["targets"][0]["widened"] == [{"path": "/a*", "asked": 40}]
 
 
 def test_a_dry_run_that_fails_is_not_tried_again(table: MemoryTable, clock: Clock, lives: Lives) -> None:
     joined = open_own_batch(table, BUCKET, [change("a")], execution("p"), clock, "attempt", dry_run=True)
     finished = lives.finish(joined.batch_id, "p", failure=Failure("CloudFrontUnavailable", "503"))
-    assert (finished.outcome, finished.error, finished.next_try_at) == (Outcome.FAILED, "CloudFrontUnavailable", None)
-    assert read_batch(table, joined.batch_id).state is BatchState.ENDED
+    batch = finished.batch
+    assert (batch.outcome, batch.error, batch.next_try_at) == (Outcome.FAILED, "CloudFrontUnavailable", None)
+    assert batch.state is BatchState.ENDED
 
 
 # --- Claim ---
@@ -478,7 +486,7 @@ def test_who_is_always_overtaken_in_a_claim_says_so(clock: Clock) -> None:
 def test_the_summary_travels_in_state(lives: Lives, table: MemoryTable, clock: Clock) -> None:
     batch_id = lives.resolved("first", "E1", "E2")
     clock.seconds = 30
-    document = lives.finish(batch_id, "first", failed("E1"), invalidated("E2")).to_document()
+    document = lives.finish(batch_id, "first", failed("E1"), invalidated("E2")).to_report()
     assert document == {
         "outcome": "PartlyFailed",
         "succeeded": False,
@@ -508,7 +516,7 @@ def test_the_summary_travels_in_state(lives: Lives, table: MemoryTable, clock: C
             {"distributionId": "E2", "state": "COMPLETED", "paths": 0, "wildcards": 0, "seconds": 12},
         ],
     }
-    assert summarise(table, batch_id).to_document() == document
+    assert report(table, batch_id).to_report() == document
 
 
 def test_a_summary_of_many_distributions_lists_the_failed_ones_and_says_how_many_it_leaves_out(lives: Lives) -> None:
@@ -517,11 +525,11 @@ def test_a_summary_of_many_distributions_lists_the_failed_ones_and_says_how_many
     results[-1] = TargetResult("E199", failure=Failure("AccessDenied", "é" * 1_000))
     finished = lives.finish(lives.resolved("first", *names), "first", *results)
     assert len(finished.targets) == 200
-    listed, omitted = _as_many_as_fit(finished.targets * 10)
-    assert len(listed) + omitted == 2_000
-    assert omitted > 0
+    document = replace(finished, targets=finished.targets * 10).to_report()
+    listed = document["targets"]
+    assert len(listed) + document["targetsOmitted"] == 2_000
     assert {each["distributionId"] for each in listed[:20]} == {"E198", "E199"}
-    assert len(str(listed)) < LONGEST_TARGETS * 2
+    assert len(json.dumps(listed)) < LONGEST_TARGETS + 2 * len(listed) + 2
 
 
 def test_results_are_read_as_the_map_returns_them() -> None:
@@ -538,7 +546,7 @@ def test_results_are_read_as_the_map_returns_them() -> None:
 
 def test_the_time_of_opening_is_that_of_the_execution(lives: Lives, table: MemoryTable, clock: Clock) -> None:
     clock.seconds = 5
-    assert summarise(table, lives.frozen("first", "a")).opened == START
+    assert report(table, lives.frozen("first", "a")).batch.opened == START
 
 
 def test_a_policy_gives_up_on_permanent_errors_and_on_used_up_tries() -> None:

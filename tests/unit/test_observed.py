@@ -73,9 +73,9 @@ def test_a_failure_is_logged_by_name_and_goes_on(observed: Any) -> None:
 
 def test_metrics_are_written_as_one_emf_line_at_the_end(observed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     def handle(*_: Any) -> None:
-        observed.chart("PathsInvalidated", 3)
-        observed.chart("PathsInvalidated", 2)
-        observed.chart("SecondsToComplete", 11.2, "Seconds")
+        observed.emit_metric("PathsInvalidated", 3, dashboard_only=True)
+        observed.emit_metric("PathsInvalidated", 2, dashboard_only=True)
+        observed.emit_metric("SecondsToComplete", 11.2, "Seconds", dashboard_only=True)
 
     observed.observed(handle)(EVENT, CONTEXT)
     (line,) = _emf(capsys.readouterr().out)
@@ -98,7 +98,7 @@ def test_what_was_counted_before_a_failure_is_written_all_the_same(
     observed: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
-        observed.chart("CloudFrontThrottles")
+        observed.emit_metric("CloudFrontThrottles", dashboard_only=True)
         raise AccessDenied("Grant it")
 
     with pytest.raises(AccessDenied):
@@ -113,8 +113,8 @@ def test_without_a_dashboard_only_what_an_alarm_reads_is_written(
     monkeypatch.setattr(observed, "HAS_DASHBOARD", False)
 
     def handle(*_: Any) -> None:
-        observed.chart("PathsInvalidated", 3)
-        observed.alarm("BatchesParked", 2)
+        observed.emit_metric("PathsInvalidated", 3, dashboard_only=True)
+        observed.emit_metric("BatchesParked", 2)
 
     observed.observed(handle)(EVENT, CONTEXT)
     (line,) = _emf(capsys.readouterr().out)

@@ -24,8 +24,9 @@ from invalidation.batches.queries import batches_of_bucket
 from invalidation.batches.targets import claim, read_target, record_invalidation, record_plan
 from invalidation.cloudfront.limits import price
 from invalidation.cloudfront.plan import Budget, Plan, plan_paths
-from invalidation.outcome import LONGEST_TARGETS, Finished, TargetSummary, summarise
-from tests.lifecycle_kit import BUCKET, Clock, Lives, execution
+from invalidation.outcome import LONGEST_TARGETS, BatchReport
+from tests.fakes.reports import COMPLETED, DONE
+from tests.lifecycle_kit import BUCKET, Clock, Lives, execution, report
 from tests.memory_table import MemoryTable
 
 LONGEST_PATH = "/" + "x" * 3_999
@@ -46,8 +47,8 @@ def _planned(*paths: str, copies: int = 1) -> PlanSummary:
     return PlanSummary.of(plan_paths(paths, Budget(max_exact_paths=3_000)), copies)
 
 
-def _told(finished: Finished) -> Any:
-    return json.loads(json.dumps(finished.to_document()))
+def _told(report: BatchReport) -> Any:
+    return json.loads(json.dumps(report.to_report()))
 
 
 # ---------------------------------------------------------------- which paths
@@ -116,10 +117,9 @@ def test_the_audit_keeps_the_sample(lives: Lives, table: MemoryTable) -> None:
 
 def test_many_distributions_are_all_named_before_any_says_its_paths() -> None:
     long = tuple(LONGEST_PATH[:-1] + letter for letter in "ab")
-    one = TargetSummary("E1", TargetState.COMPLETED, 2, 0, (), ("I1",), 0, "", "", 5, long)
+    one = replace(DONE, distribution_id="E1", plan=PlanSummary(2, 0, 1, (), long))
     owed = replace(one, distribution_id="E0", state=TargetState.OWED)
-    finished = Finished(Outcome.PARTLY_FAILED, recorded=True, batch_id="b", targets=(one,) * 100 + (owed,))
-    document = finished.to_document()
+    document = replace(COMPLETED, targets=(one,) * 100 + (owed,)).to_report()
     assert len(document["targets"]) == 101
     assert "targetsOmitted" not in document
     told = [each for each in document["targets"] if "pathSample" in each]
@@ -173,7 +173,7 @@ def test_a_dry_run_by_the_stacks_parameter_is_one_in_the_audit_record_too(lives:
     lives.finish(batch_id, "first", ONLY_PLANNED)
     kept = read_batch(table, batch_id)
     assert (kept.dry_run, kept.outcome, kept.ended) == (True, Outcome.DRY_RUN, True)
-    assert _told(summarise(table, batch_id))["price"] == 0.005
+    assert _told(report(table, batch_id))["price"] == 0.005
 
 
 def test_nothing_to_invalidate_is_not_a_dry_run(lives: Lives, table: MemoryTable) -> None:
@@ -189,4 +189,4 @@ def test_a_batch_of_which_one_distribution_was_only_planned_is_not_fresh(lives: 
     """The parameter was set while the batch was tried again."""
     batch_id = lives.resolved("first", "E1", "E2")
     finished = lives.finish(batch_id, "first", ONLY_PLANNED, TargetResult("E2", seconds=3))
-    assert finished.outcome is Outcome.DRY_RUN
+    assert finished.outcome == Outcome.DRY_RUN

@@ -15,8 +15,7 @@ from invalidation.batches.snapshot import unpack
 from invalidation.batches.table import VERSION
 from invalidation.bucket_events import events_switched_on_here
 from invalidation.config import Settings
-from invalidation.outcome import summarise
-from invalidations_cli.commands.audit import entry
+from invalidation.outcome import BatchReport
 from tests.upgrade.stages import KEYS, RECORDS, STAGES, Golden, event, load, record
 from tests.upgrade.world import DISTRIBUTIONS, Edge, MortalTable, World, worlds
 
@@ -83,7 +82,7 @@ def test_nothing_is_left_pending_unfinished_or_parked(make: Make, golden: Golden
     world = continued(make, golden)
     assert [item["pk"] for item in world.table.items() if item["pk"].startswith("PENDING#")] == []
     assert list(unfinished_batches(world.table)) == []
-    finished = summarise(world.table, the_batch(world).batch_id)
+    finished = BatchReport.read(world.table, the_batch(world))
     assert (finished.outcome, finished.parked) == (Outcome.COMPLETED, False)
     assert {target.state for target in finished.targets} == {TargetState.COMPLETED}
 
@@ -100,8 +99,8 @@ def test_the_audit_reads_the_record_before_and_after(make: Make, golden: Golden)
     for world in (upgraded(make, golden), continued(make, golden)):
         found = batches_of_distribution(world.table, DISTRIBUTIONS[0]).batches
         for batch in found:
-            document = entry(world.table, batch).to_document()
-            assert (document["changes"], document["bucket"]) == (2, batch.bucket or None)
+            document = BatchReport.read(world.table, batch).to_document()
+            assert (document["changes"], document.get("bucket", "")) == (2, batch.bucket)
             assert set(document["sample"]) <= {*KEYS, *PATHS}
     assert len(found) == 1
 
