@@ -106,6 +106,7 @@ def rules_of(settings: Settings) -> PathRules:
         directory_index=settings.directory_index,
         spellings=settings.other_spellings,
         whole_behaviors=settings.edge_rewrites == "WholeBehavior",
+        root_queries=settings.edge_rewrites == "KeysAndRootQueries",
         invalidate_by=InvalidateBy(settings.invalidate_by),
     )
 

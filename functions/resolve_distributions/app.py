@@ -16,6 +16,7 @@ from botocore.config import Config
 from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.batches.model import Batch, Kind, read_batch
 from invalidation.batches.targets import freeze_targets, owed_targets
+from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import MAX_TARGETS_AT_ONCE
@@ -24,11 +25,15 @@ from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
-CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
+BUCKETS = BucketReader()
+CLOUDFRONT = CloudFront(
+    cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id), buckets=BUCKETS
+)
 
 
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
+    BUCKETS.account = event["execution"].split(":")[4]
     batch = read_batch(TABLE, event["batchId"])
     if batch.resolved is None:
         # A retry of the batch keeps what was resolved: it owes what it owed.

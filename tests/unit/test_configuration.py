@@ -7,12 +7,14 @@ import pytest
 from invalidation.cloudfront.distribution import (
     MANAGED_CACHE_POLICIES,
     Behavior,
+    CachePolicy,
     Distribution,
     Origin,
+    Website,
     has_origin,
     outline,
-    policy_caches_query_strings,
     presumed,
+    read_cache_policy,
     read_distribution,
 )
 from invalidation.cloudfront.routing import PathRules, served
@@ -42,7 +44,7 @@ def config(**settings: Any) -> dict[str, Any]:
     } | settings
 
 
-def never_asked(policy_id: str) -> bool:
+def never_asked(policy_id: str) -> CachePolicy:
     raise AssertionError(policy_id)
 
 
@@ -140,12 +142,12 @@ def test_the_table_of_managed_cache_policies_is_the_documented_one() -> None:
 def test_a_custom_cache_policy_is_asked_for(answer: bool) -> None:
     asked: list[str] = []
 
-    def caches_query_strings(policy_id: str) -> bool:
+    def cache_policy(policy_id: str) -> CachePolicy:
         asked.append(policy_id)
-        return answer
+        return CachePolicy(query_strings=answer)
 
     document = config(DefaultCacheBehavior={"TargetOriginId": "s3", "CachePolicyId": "custom"})
-    distribution = read_distribution("E1", "site", document, caches_query_strings)
+    distribution = read_distribution("E1", "site", document, cache_policy)
     assert distribution.behaviors[0].query_strings is answer
     assert asked == ["custom"]
 
@@ -156,7 +158,7 @@ def test_a_custom_cache_policy_is_asked_for(answer: bool) -> None:
 def test_a_policy_with_any_query_string_in_its_key_caches_them(behavior: str, query_strings: bool) -> None:
     parameters = {"QueryStringsConfig": {"QueryStringBehavior": behavior}}
     policy = {"CachePolicyConfig": {"ParametersInCacheKeyAndForwardedToOrigin": parameters}}
-    assert policy_caches_query_strings(policy) is query_strings
+    assert read_cache_policy(policy).query_strings is query_strings
 
 
 @pytest.mark.parametrize(
@@ -209,7 +211,8 @@ ALIAS = "reader-abcdef-s3alias.s3.eu-west-1.amazonaws.com"
 @pytest.mark.parametrize("domain_name", [ALIAS, "images.example.com"])
 def test_an_origin_with_another_name_is_the_bucket_only_where_somebody_said_so(domain_name: str) -> None:
     assert read(Origins=items(origin(domain_name))).origins == ()
-    assert read(named=True, Origins=items(origin(domain_name))).origins == (Origin("s3", domain_name),)
+    foreign = domain_name != ALIAS
+    assert read(named=True, Origins=items(origin(domain_name))).origins == (Origin("s3", domain_name, foreign=foreign),)
 
 
 def test_another_bucket_stays_another_bucket_whoever_says_so() -> None:
@@ -231,3 +234,85 @@ def test_an_outline_says_what_may_be_the_bucket_under_another_name() -> None:
 
 def test_what_does_not_exist_is_presumed_to_serve_every_key() -> None:
     assert served(presumed("E1", "site"), "a.css", PathRules()).paths == ("/a.css",)
+
+
+ZEROS = {"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "never"),
+    [
+        ({"CachePolicyId": "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"}, True),
+        ({"CachePolicyId": OPTIMIZED}, False),
+        ({"ForwardedValues": {"QueryString": False, "Headers": items("*")}}, True),
+        ({"ForwardedValues": {"QueryString": False, "Headers": items("Origin")}}, False),
+        ({"ForwardedValues": {"QueryString": False}} | ZEROS, True),
+        ({"ForwardedValues": {"QueryString": False}, "MinTTL": 0, "DefaultTTL": 0}, False),
+        ({"ForwardedValues": {"QueryString": False}} | ZEROS | {"MaxTTL": 1}, False),
+    ],
+)
+def test_a_behaviour_that_keeps_nothing_is_known(settings: dict[str, Any], never: bool) -> None:
+    assert read(DefaultCacheBehavior={"TargetOriginId": "s3"} | settings).behaviors[0].never_caches is never
+
+
+@pytest.mark.parametrize(("ttl", "never"), [(ZEROS, True), (ZEROS | {"MaxTTL": 60}, False), ({"MinTTL": 0}, False)])
+def test_a_cache_policy_whose_times_to_live_are_all_zero_never_caches(ttl: dict[str, int], never: bool) -> None:
+    policy = read_cache_policy({"CachePolicyConfig": ttl})
+    assert (policy.never_caches, policy.max_ttl) == (never, ttl.get("MaxTTL", 31_536_000))
+
+
+def pages(website: Website | None = None, *responses: dict[str, Any]) -> tuple[Any, ...]:
+    document = config(
+        Origins=items(origin("site.s3-website-eu-west-1.amazonaws.com")), CustomErrorResponses=items(*responses)
+    )
+    found = read_distribution("E1", "site", document, never_asked, lambda: website)
+    return found.error_pages, found.brief_error_pages, found.errors_kept
+
+
+PAGE = {"ErrorCode": 403, "ResponsePagePath": "index.html"}
+MISSING = {"ErrorCode": 404, "ErrorCachingMinTTL": 300}
+DOCUMENTS = Website("index.html", "404.html")
+
+
+def test_of_a_page_that_is_kept_for_a_short_time_its_own_max_age_decides() -> None:
+    assert pages(None, PAGE) == ((), ("/index.html",), False)
+    assert pages(None, PAGE | {"ErrorCachingMinTTL": 11}) == (("/index.html",), (), True)
+    assert pages(None, PAGE, PAGE | {"ErrorCode": 404, "ErrorCachingMinTTL": 11}) == (("/index.html",), (), True)
+
+
+def test_a_websites_error_document_is_an_error_page_where_the_distribution_has_none() -> None:
+    assert pages(DOCUMENTS) == ((), ("/404.html",), False)
+    assert pages(DOCUMENTS, MISSING) == (("/404.html",), (), True)
+    assert pages(Website("index.html")) == ((), (), False)
+
+
+def test_a_websites_own_index_document_is_read_where_an_origin_is_its_endpoint() -> None:
+    website = config(Origins=items(origin("site.s3-website-eu-west-1.amazonaws.com")))
+    read_it = read_distribution("E1", "site", website, never_asked, lambda: Website("default.html"))
+    assert served(read_it, "docs/default.html", PathRules()).paths == ("/docs", "/docs/", "/docs/default.html")
+
+    def not_asked() -> Website:
+        raise AssertionError
+
+    assert read_distribution("E1", "site", config(), never_asked, not_asked).website_index == ""
+
+
+@pytest.mark.parametrize(
+    "domain_name", [ALIAS, ALIAS.upper(), "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com"]
+)
+def test_an_access_point_is_the_bucket_where_s3_says_so(domain_name: str) -> None:
+    names = {"reader-abcdef-s3alias", "mfzwi23gnjvgw.mrap"}
+    document = config(Origins=items(origin(domain_name)))
+    assert has_origin(document, "site", lambda: names)
+    assert not has_origin(document, "site", tuple)
+    found = read_distribution("E1", "site", document, never_asked, aliases=lambda: names)
+    assert [(each.id, each.foreign) for each in found.origins] == [("s3", False)]
+    assert outline("E1", "site", document, lambda: names).unrecognised == ()
+
+
+def test_access_points_are_asked_for_only_where_an_origin_may_be_one() -> None:
+    def not_asked() -> tuple[str, ...]:
+        raise AssertionError
+
+    for name in ("images.example.com", "site.s3.amazonaws.com", "other.s3.amazonaws.com"):
+        has_origin(config(Origins=items(origin(name))), "site", not_asked)

@@ -80,7 +80,7 @@ WEBSITE = replace(SITE, origins=(replace(SITE.origins[0], website=True),), defau
         (
             replace(SITE, behaviors=(Behavior("/api/*", rewrites=True), Behavior("*", ("s3",)))),
             "prod/api/x",
-            PathRules(),
+            PathRules(whole_behaviors=True),
             "the edge function of the behaviour /api/* may: invalidated to be safe.",
         ),
         (
@@ -101,6 +101,37 @@ WEBSITE = replace(SITE, origins=(replace(SITE.origins[0], website=True),), defau
             PathRules(),
             "cached under every failing path for longer than 10",
         ),
+        (
+            replace(SITE, behaviors=(Behavior("*", ("s3",), never_caches=True),)),
+            "prod/a",
+            PathRules(),
+            "never caches: there is nothing to purge",
+        ),
+        (
+            replace(SITE, brief_error_pages=("/a",)),
+            "prod/a",
+            PathRules(),
+            "its max-age could not be read (needs s3:GetObject): hence /*",
+        ),
+        (
+            replace(SITE, origins=(Origin("s3", "api.example.com", path="/prod", foreign=True),)),
+            "prod/a",
+            PathRules(),
+            "the key is sent with it and without it",
+        ),
+        (WEBSITE, "prod/b/index.html", PathRules(), "needs s3:GetBucketWebsite"),
+        (
+            replace(SITE, behaviors=(Behavior("*", ("s3",), query_strings=True),)),
+            "prod/index.html",
+            PathRules(),
+            "EdgeRewrites=KeysAndRootQueries",
+        ),
+        (
+            replace(SITE, behaviors=(Behavior("*", ("s3",), rewrites=True),)),
+            "prod/about.html",
+            PathRules(),
+            "at '/about', if the edge function there adds what is missing",
+        ),
         (replace(SITE, tenant_only=True), "prod/a", PathRules(), "each enabled tenant is invalidated"),
         (replace(SITE, tag_header="x-amz-meta-tag"), "prod/a", PathRules(), "reads cache tags from the header"),
     ],
@@ -115,3 +146,26 @@ def test_each_reason_has_a_sentence(distribution: Distribution, key: str, rules:
 def test_what_a_dry_run_would_cost_is_a_price_for_each_path() -> None:
     assert price(0) == 0
     assert price(3_000) == Decimal("15.000")
+
+
+@pytest.mark.parametrize(
+    ("max_age", "paths", "told"),
+    [
+        (0, ("/a",), "with a max-age of 0 seconds: it leaves the failing paths by itself"),
+        (10, ("/a",), "with a max-age of 10 seconds: it leaves the failing paths by itself"),
+        (86_400, ("/*",), "with a max-age of 86400 seconds, kept under every failing path: hence /*"),
+        (None, ("/*",), "could not be read"),
+    ],
+)
+def test_an_error_page_is_purged_everywhere_by_its_own_max_age(
+    max_age: int | None, paths: tuple[str, ...], told: str
+) -> None:
+    site = replace(SITE, brief_error_pages=("/a",))
+    found = explain(site, "prod/a", PathRules(), max_age_of=lambda _key: max_age)
+    assert found.sent.paths == paths
+    assert sum(told in each for each in found.sentences) == 1
+
+
+def test_a_page_is_kept_no_longer_than_any_behaviour_allows() -> None:
+    site = replace(SITE, brief_error_pages=("/a",), max_ttl=5)
+    assert explain(site, "prod/a", PathRules(), max_age_of=lambda _key: 86_400).sent.paths == ("/a",)

@@ -23,7 +23,7 @@ COVERS = "covers {} as well"
 QUERIES = ", with every query string: they are part of the cache key"
 CUT = ", cut before what CloudFront cannot purge as it is: a literal * or ~, or more than 4,000 characters"
 REWRITTEN = "an edge function may turn any request there into one for the key (EdgeRewrites)"
-ERROR_PAGE = "a custom error page is cached under every path that fails"
+ERROR_PAGE = "an error page is cached under every path that fails"
 TAG = "a cache tag of the object (InvalidateBy is {})"
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.distribution import Distribution, read_distribution
+from invalidation.cloudfront.distribution import UNREADABLE_POLICY, Distribution, read_distribution
 from invalidation.cloudfront.routing import PathRules, served
 from tests.cloudfront_model import (
     Answer,
@@ -122,7 +122,7 @@ def domain_of(origin: S3Origin) -> str:
 
 
 def as_planned_for(edge: Edge) -> Distribution:
-    return read_distribution("E1", BUCKET, api_document(edge, domain_of), lambda _policy: True)
+    return read_distribution("E1", BUCKET, api_document(edge, domain_of), lambda _policy: UNREADABLE_POLICY)
 
 
 def mixes_plus_and_triplet(uri: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from invalidation.batches.model import Batch, Clock, InvalidationRecord, Kind, PlanSummary, read_batch
 from invalidation.batches.snapshot import frozen_changes, frozen_paths
 from invalidation.batches.targets import count_paths, invalidations, read_target, record_invalidation, record_plan
+from invalidation.cloudfront.bucket import MaxAgeReader
 from invalidation.cloudfront.client import CloudFront, InvalidationTarget, caller_reference
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
@@ -71,7 +72,8 @@ class Sender:
         few = batch.changes <= MAX_TAG_LOOKUPS
         tags_of = TagReader(self.s3, batch.bucket, distribution.tag_metadata_key) if few else None
         keys = partial(self._keys, batch)
-        return plan_keys(distribution, keys, self.rules, self.budget, tags_of)
+        max_age_of = MaxAgeReader(self.s3, batch.bucket)
+        return plan_keys(distribution, keys, self.rules, self.budget, tags_of, max_age_of)
 
     def _keys(self, batch: Batch) -> Iterator[str]:
         return (change.key for change in frozen_changes(self.table, batch))

@@ -35,7 +35,8 @@ from botocore.exceptions import (
 from botocore.session import get_session
 
 from invalidation.cloudfront import distribution as configuration
-from invalidation.cloudfront.distribution import Distribution
+from invalidation.cloudfront.bucket import BucketReader
+from invalidation.cloudfront.distribution import CachePolicy, Distribution
 from invalidation.cloudfront.limits import DISTRIBUTIONS_CACHE_SECONDS, MAX_TENANTS
 from invalidation.errors import (
     AccessDenied,
@@ -50,7 +51,7 @@ from invalidation.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from datetime import datetime
 
     from mypy_boto3_cloudfront import CloudFrontClient
@@ -112,7 +113,8 @@ class Invalidation:
 class CloudFront:
     """CloudFront through a boto3 client.
 
-    What it reads about distributions and cache policies is kept for ``cache_seconds`` of ``clock`` (monotonic seconds).
+    ``buckets`` tells what only S3 knows: websites and access points. What is read about distributions and cache
+    policies is kept for ``cache_seconds`` of ``clock`` (monotonic seconds).
     Every method raises the classes of ``errors.py``: AccessDenied, NoSuchDistribution, NoSuchInvalidation,
     InvalidationRefused, TooManyTenants; CloudFrontThrottled, CloudFrontUnavailable and TooManyInvalidationsInProgress
     for what may succeed later.
@@ -125,11 +127,13 @@ class CloudFront:
         cache_seconds: float = DISTRIBUTIONS_CACHE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         max_tenants: int = MAX_TENANTS,
+        buckets: BucketReader | None = None,
     ) -> None:
         self._client = client
+        self._buckets = buckets
         self._max_tenants = max_tenants
         self._serving = _Recent[tuple[str, ...], list[Distribution]](cache_seconds, clock)
-        self._policies = _Recent[str, bool](cache_seconds, clock)
+        self._policies = _Recent[str, CachePolicy](cache_seconds, clock)
 
     def distributions_serving(
         self, bucket: str, *, fresh: bool = False, named: Sequence[str] = ()
@@ -151,8 +155,9 @@ class CloudFront:
         """Every distribution of the account, those that do not serve the bucket as outlines: for explaining."""
         found: list[Distribution] = []
         for summary in self._summaries():
-            if not configuration.has_origin(summary, bucket):
-                found.append(configuration.outline(summary["Id"], bucket, summary))
+            aliases = self._aliases(bucket)
+            if not configuration.has_origin(summary, bucket, aliases):
+                found.append(configuration.outline(summary["Id"], bucket, summary, aliases))
                 continue
             with suppress(NoSuchDistribution):  # deleted since it was listed
                 found.append(replace(self._read(summary["Id"], bucket), domain_name=summary["DomainName"]))
@@ -230,19 +235,28 @@ class CloudFront:
         with _named_errors("GetDistributionConfig", f"distribution/{distribution_id}"):
             document = self._client.get_distribution_config(Id=distribution_id)["DistributionConfig"]
         return configuration.read_distribution(
-            distribution_id, bucket, document, self._caches_query_strings, named=named
+            distribution_id,
+            bucket,
+            document,
+            self._cache_policy,
+            lambda: self._buckets.website(bucket) if self._buckets else None,
+            self._aliases(bucket),
+            named=named,
         )
 
-    def _caches_query_strings(self, policy_id: str) -> bool:
-        """Of a custom cache policy; yes, if that may not be read: it costs wildcards, the contrary stale answers."""
+    def _aliases(self, bucket: str) -> Callable[[], Collection[str]]:
+        return lambda: self._buckets.aliases(bucket) if self._buckets else ()
+
+    def _cache_policy(self, policy_id: str) -> CachePolicy:
+        """A custom cache policy; the costly one, if that may not be read: the contrary would leave stale answers."""
         known = self._policies.get(policy_id)
         if known is None:
             try:
                 with _named_errors("GetCachePolicy", f"cache-policy/{policy_id}"):
                     policy = self._client.get_cache_policy(Id=policy_id)["CachePolicy"]
-                known = configuration.policy_caches_query_strings(policy)
+                known = configuration.read_cache_policy(policy)
             except (AccessDenied, NoSuchDistribution):
-                known = True
+                known = configuration.UNREADABLE_POLICY
             self._policies.put(policy_id, known)
         return known
 

@@ -20,13 +20,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote
 
-from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
+from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS, LONGEST_TTL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     Document = Mapping[str, Any]
-    CachesQueryStrings = Callable[[str], bool]
+    ReadCachePolicy = Callable[[str], "CachePolicy"]
+    ReadAliases = Callable[[], Collection[str]]
 
 _TAG_METADATA = "x-amz-meta-"
 _PARAMETER = re.compile(r"\{\{[^{}]*\}\}")
@@ -38,7 +39,8 @@ class Origin:
 
     ``path`` is the OriginPath: "" or ``/x/y``, without a slash at its end; in a multi-tenant distribution it may hold
     parameters (``/{{customer}}``). ``website`` is a website endpoint. ``path_style`` is an endpoint without a bucket in
-    its domain name (``s3.eu-west-1.amazonaws.com``), where the bucket is the first segment of the path.
+    its domain name (``s3.eu-west-1.amazonaws.com``), where the bucket is the first segment of the path. ``foreign`` is
+    a host that is not S3's and that somebody named: nobody knows what it makes of OriginPath.
     """
 
     id: str
@@ -46,14 +48,18 @@ class Origin:
     path: str = ""
     website: bool = False
     path_style: bool = False
+    foreign: bool = False
 
     def locations(self, bucket: str, key: str) -> Iterator[str]:
         """The viewer paths, decoded, under which this origin serves the key: none when it is outside OriginPath.
 
         CloudFront prepends OriginPath to what the viewer asked for (CFD "Origin settings", Origin path). There is more
-        than one only where OriginPath holds a parameter, because nothing says how many folders its value spans.
+        than one where OriginPath holds a parameter, because nothing says how many folders its value spans, and on a
+        foreign host, whose OriginPath may be a stage (API Gateway) or a folder of the bucket.
         """
         asked = f"/{bucket}/{key}" if self.path_style else "/" + key
+        if self.foreign and self.path:
+            yield asked
         if "{{" not in self.path:
             if asked.startswith(self.path + "/"):
                 yield asked[len(self.path) :]
@@ -72,13 +78,36 @@ class Behavior:
 
     ``pattern`` is its path pattern, ``*`` for the default. ``origin_ids`` are those of its targets, origin groups
     expanded, that are the bucket: none means that it goes elsewhere. ``rewrites``: an edge function runs on the request
-    and may change its URI or its origin. ``query_strings``: they are part of the cache key.
+    and may change its URI. ``query_strings``: they are part of the cache key. ``never_caches``: nothing but errors is
+    kept there.
     """
 
     pattern: str
     origin_ids: tuple[str, ...] = ()
     rewrites: bool = False
     query_strings: bool = False
+    never_caches: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """What planning needs of a cache policy: query strings in the key, and the longest TTL in seconds."""
+
+    query_strings: bool
+    never_caches: bool = False
+    max_ttl: int = LONGEST_TTL
+
+
+UNREADABLE_POLICY: Final = CachePolicy(query_strings=True)
+"""A policy that may not be read: the one that costs wildcards, not the one that leaves stale answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Website:
+    """The documents of a bucket's website endpoint: keys, as GetBucketWebsite gives them; "" for none."""
+
+    index: str
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +115,11 @@ class Distribution:
     """A distribution, as seen from ``bucket`` ("" when it was asked for by its id alone).
 
     ``behaviors`` are in the order in which CloudFront tries them, the default last. ``error_pages`` are the locations
-    of custom error pages that stay cached, under every path that fails, for longer than CloudFront's default.
-    ``tag_header`` is ``CacheTagConfig.HeaderName`` in lower case. ``unrecognised`` are domain names of other origins
-    that may be the bucket under a name of their own, such as an access point's.
+    of error pages that stay cached, under every path that fails, for longer than CloudFront's default by configuration;
+    of ``brief_error_pages`` their own max-age decides, up to ``max_ttl`` seconds. ``errors_kept``: some error is kept
+    for longer than the default. ``website_index`` is the index document of the bucket's website endpoint, "" where it
+    could not be read. ``tag_header`` is ``CacheTagConfig.HeaderName`` in lower case. ``unrecognised`` are domain names
+    of other origins that may be the bucket under a name of their own, such as an access point's.
     """
 
     id: str
@@ -102,6 +133,10 @@ class Distribution:
     behaviors: tuple[Behavior, ...] = ()
     default_root_object: str = ""
     error_pages: tuple[str, ...] = ()
+    brief_error_pages: tuple[str, ...] = ()
+    errors_kept: bool = False
+    max_ttl: int = LONGEST_TTL
+    website_index: str = ""
     tag_header: str = ""
     unrecognised: tuple[str, ...] = ()
 
@@ -150,27 +185,35 @@ def _camel(name: str) -> str:
 
 
 MANAGED_CACHE_POLICIES: Final = {
-    "2e54312d-136d-493c-8eb9-b001f22f67d2": True,  # Amplify
-    "4135ea2d-6df8-44a3-9df3-4b5a84be39ad": False,  # CachingDisabled
-    "658327ea-f89d-4fab-a63d-7e88639e58f6": False,  # CachingOptimized
-    "b2884449-e4de-46a7-ac36-70bc7f1ddd6d": False,  # CachingOptimizedForUncompressedObjects
-    "08627262-05a9-4f76-9ded-b50ca2e3a84f": True,  # Elemental-MediaPackage
-    "83da9c7e-98b4-4e11-a168-04f0df8e2c65": False,  # UseOriginCacheControlHeaders
-    "4cc15a8a-d715-48a4-82b8-cc0b614638fe": True,  # UseOriginCacheControlHeaders-QueryStrings
+    "2e54312d-136d-493c-8eb9-b001f22f67d2": CachePolicy(query_strings=True, max_ttl=600),  # Amplify
+    "4135ea2d-6df8-44a3-9df3-4b5a84be39ad": CachePolicy(False, never_caches=True, max_ttl=0),  # CachingDisabled
+    "658327ea-f89d-4fab-a63d-7e88639e58f6": CachePolicy(query_strings=False),  # CachingOptimized
+    "b2884449-e4de-46a7-ac36-70bc7f1ddd6d": CachePolicy(False),  # CachingOptimizedForUncompressedObjects
+    "08627262-05a9-4f76-9ded-b50ca2e3a84f": CachePolicy(query_strings=True),  # Elemental-MediaPackage
+    "83da9c7e-98b4-4e11-a168-04f0df8e2c65": CachePolicy(query_strings=False),  # UseOriginCacheControlHeaders
+    "4cc15a8a-d715-48a4-82b8-cc0b614638fe": CachePolicy(True),  # UseOriginCacheControlHeaders-QueryStrings
 }
-"""Managed cache policies, and whether query strings are part of their cache key (CFD "Use managed cache policies")."""
+"""Managed cache policies by id (CFD "Use managed cache policies")."""
 
 _REQUEST_EVENTS: Final = {"viewer-request", "origin-request"}
+NOT_FOUND: Final = 404
 
 
-def has_origin(document: Document, bucket: str) -> bool:
-    """Whether one of the distribution's origins is known to be the bucket."""
-    return any(_matches(origin, bucket) is Match.THIS_BUCKET for origin in _items(document, "Origins"))
+def has_origin(document: Document, bucket: str, aliases: ReadAliases = tuple) -> bool:
+    """Whether one of the distribution's origins is known to be the bucket.
+
+    ``aliases`` is asked for the names of the bucket's access points, only where an origin may be one.
+    """
+    return any(_matches(origin, bucket, aliases) is Match.THIS_BUCKET for origin in _items(document, "Origins"))
 
 
-def outline(distribution_id: str, bucket: str, document: Document) -> Distribution:
+def outline(distribution_id: str, bucket: str, document: Document, aliases: ReadAliases = tuple) -> Distribution:
     """The distribution without its routing: what a person wants to see of one that does not serve the bucket."""
-    unknown = [o["DomainName"] for o in _items(document, "Origins") if _matches(o, bucket) is Match.UNRECOGNISED]
+    unknown = [
+        origin["DomainName"]
+        for origin in _items(document, "Origins")
+        if _matches(origin, bucket, aliases) is Match.UNRECOGNISED
+    ]
     return Distribution(
         id=distribution_id,
         bucket=bucket,
@@ -183,43 +226,59 @@ def outline(distribution_id: str, bucket: str, document: Document) -> Distributi
     )
 
 
-def read_distribution(
+def read_distribution(  # noqa: PLR0917 -- collaborators are arguments
     distribution_id: str,
     bucket: str,
     document: Document,
-    caches_query_strings: CachesQueryStrings,
+    cache_policy: ReadCachePolicy,
+    website: Callable[[], Website | None] = lambda: None,
+    aliases: ReadAliases = tuple,
     *,
     named: bool = False,
 ) -> Distribution:
     """The distribution as seen from the bucket.
 
-    ``caches_query_strings`` is asked with the id of a cache policy. In a distribution that somebody ``named`` as one
-    that serves the bucket, origins whose domain names are no bucket's are taken for the bucket: access points and
-    custom origins in front of S3 are what naming distributions is for. Should one of them be something else, keys that
-    are routed to it cost a path each; the other way round their changes would never be seen.
+    ``cache_policy`` is asked with the id of a cache policy; ``website`` for the documents of the bucket's website, only
+    where an origin is its endpoint. In a distribution that somebody ``named`` as one that serves the bucket, origins
+    whose domain names are no bucket's are taken for the bucket: access points and custom origins in front of S3 are
+    what naming distributions is for. Should one of them be something else, keys that are routed to it cost a path each;
+    the other way round their changes would never be seen.
     """
-    ours = tuple(each for origin in _items(document, "Origins") for each in _origins(origin, bucket, named=named))
-    ids = {each.id for each in ours}
-    groups = {group["Id"]: _items(group, "Members") for group in _items(document, "OriginGroups")}
-    behaviors = [*_items(document, "CacheBehaviors"), document["DefaultCacheBehavior"] | {"PathPattern": "*"}]
-
-    def targets(behavior: Document) -> tuple[str, ...]:
-        target = behavior["TargetOriginId"]
-        members = [member["OriginId"] for member in groups[target]] if target in groups else [target]
-        return tuple(member for member in members if member in ids)
-
+    ours = tuple(
+        each for origin in _items(document, "Origins") for each in _origins(origin, bucket, aliases, named=named)
+    )
+    documents = website() if any(each.website for each in ours) else None
+    policies = [_policy(each, cache_policy) for each in _behaviors(document)]
+    long, brief = _error_pages(document, documents)
     return replace(
-        outline(distribution_id, bucket, document),
+        outline(distribution_id, bucket, document, aliases),
         origins=ours,
-        behaviors=tuple(
-            Behavior(each["PathPattern"], targets(each), _rewrites(each), _query_strings(each, caches_query_strings))
-            for each in behaviors
-        ),
+        behaviors=_with_targets(document, {each.id for each in ours}, policies),
         default_root_object=document.get("DefaultRootObject", "").removeprefix("/"),
-        error_pages=tuple(_error_pages(document)),
+        error_pages=tuple(long),
+        brief_error_pages=tuple(brief),
+        errors_kept=any(_is_kept(each) for each in _items(document, "CustomErrorResponses")),
+        max_ttl=max(each.max_ttl for each in policies),
+        website_index=documents.index if documents else "",
         tag_header=(document.get("CacheTagConfig") or {}).get("HeaderName", "").lower(),
         unrecognised=(),
     )
+
+
+def _behaviors(document: Document) -> list[Document]:
+    return [*_items(document, "CacheBehaviors"), document["DefaultCacheBehavior"] | {"PathPattern": "*"}]
+
+
+def _with_targets(document: Document, ours: set[str], policies: list[CachePolicy]) -> tuple[Behavior, ...]:
+    """The behaviours, each with those of its targets that are the bucket, origin groups expanded."""
+    groups = {group["Id"]: _items(group, "Members") for group in _items(document, "OriginGroups")}
+    found = []
+    for each, policy in zip(_behaviors(document), policies, strict=True):
+        target = each["TargetOriginId"]
+        members = [member["OriginId"] for member in groups[target]] if target in groups else [target]
+        targets = tuple(member for member in members if member in ours)
+        found.append(Behavior(each["PathPattern"], targets, _rewrites(each), policy.query_strings, policy.never_caches))
+    return tuple(found)
 
 
 def presumed(distribution_id: str, bucket: str) -> Distribution:
@@ -231,10 +290,19 @@ def presumed(distribution_id: str, bucket: str) -> Distribution:
     return Distribution(distribution_id, bucket, origins=(origin,), behaviors=(Behavior("*", (origin.id,)),))
 
 
-def policy_caches_query_strings(policy: Document) -> bool:
-    """Whether a cache policy (``CachePolicy`` of GetCachePolicy) has query strings, all or some, in its cache key."""
-    parameters = policy["CachePolicyConfig"].get("ParametersInCacheKeyAndForwardedToOrigin", {})
-    return bool(parameters.get("QueryStringsConfig", {}).get("QueryStringBehavior", "all") != "none")
+def read_cache_policy(policy: Document) -> CachePolicy:
+    """``CachePolicy`` of GetCachePolicy: one with query strings, all or some, in its cache key has them.
+
+    It never caches with a minimum, default and maximum TTL of 0 (CFD "Understand cache policies", TTL settings).
+    """
+    settings = policy["CachePolicyConfig"]
+    parameters = settings.get("ParametersInCacheKeyAndForwardedToOrigin", {})
+    queries = parameters.get("QueryStringsConfig", {}).get("QueryStringBehavior", "all") != "none"
+    return CachePolicy(queries, _only_zeros(settings), settings.get("MaxTTL", LONGEST_TTL))
+
+
+def _only_zeros(settings: Document) -> bool:
+    return all(settings.get(name) == 0 for name in ("MinTTL", "DefaultTTL", "MaxTTL"))
 
 
 def _items(document: Document, name: str) -> list[Any]:
@@ -242,16 +310,23 @@ def _items(document: Document, name: str) -> list[Any]:
     return (document.get(name) or {}).get("Items") or []
 
 
-def _matches(origin: Document, bucket: str) -> Match:
-    if not is_endpoint(origin["DomainName"]):
-        return match(origin["DomainName"], bucket)
-    path, of_bucket = f"{_origin_path(origin)}/", f"/{bucket}/"
-    return Match.THIS_BUCKET if path.startswith(of_bucket) or of_bucket.startswith(path) else Match.OTHER_BUCKET
+def _matches(origin: Document, bucket: str, aliases: ReadAliases) -> Match:
+    domain_name = origin["DomainName"]
+    if is_endpoint(domain_name):
+        path, of_bucket = f"{_origin_path(origin)}/", f"/{bucket}/"
+        ours = path.startswith(of_bucket) or of_bucket.startswith(path)
+        return Match.THIS_BUCKET if ours else Match.OTHER_BUCKET
+    matched = match(domain_name, bucket)
+    if matched is Match.UNRECOGNISED and is_access_point(domain_name):
+        known = aliases()
+        if any(name in known for name, _service in _splits(_canonical(domain_name))):
+            return Match.THIS_BUCKET
+    return matched
 
 
-def _origins(origin: Document, bucket: str, *, named: bool) -> Iterator[Origin]:
+def _origins(origin: Document, bucket: str, aliases: ReadAliases, *, named: bool) -> Iterator[Origin]:
     wanted = {Match.THIS_BUCKET, Match.UNRECOGNISED} if named else {Match.THIS_BUCKET}
-    if bucket and _matches(origin, bucket) in wanted:
+    if bucket and (matched := _matches(origin, bucket, aliases)) in wanted:
         domain_name, path = origin["DomainName"], _origin_path(origin)
         # Whether OriginPath is written encoded or raw is not documented: both are looked for in the key.
         for spelling in dict.fromkeys([path, unquote(path)]):
@@ -261,6 +336,7 @@ def _origins(origin: Document, bucket: str, *, named: bool) -> Iterator[Origin]:
                 path=spelling,
                 website=is_website(domain_name),
                 path_style=is_endpoint(domain_name),
+                foreign=matched is Match.UNRECOGNISED and not is_access_point(domain_name),
             )
 
 
@@ -274,34 +350,58 @@ def _rewrites(behavior: Document) -> bool:
     return any(each["EventType"] in _REQUEST_EVENTS for each in functions)
 
 
-def _query_strings(behavior: Document, caches_query_strings: CachesQueryStrings) -> bool:
-    """Of a cache policy, or of the legacy settings. CloudFront wants one of the two; without either, say yes."""
-    policy = behavior.get("CachePolicyId")
-    if policy:
-        return MANAGED_CACHE_POLICIES[policy] if policy in MANAGED_CACHE_POLICIES else caches_query_strings(policy)
-    return bool(behavior.get("ForwardedValues", {}).get("QueryString", True))
+def _policy(behavior: Document, cache_policy: ReadCachePolicy) -> CachePolicy:
+    """Of a cache policy, or of the legacy settings. CloudFront wants one of the two; without either, the costly one.
+
+    Legacy settings never cache where all headers are forwarded (CFD "Cache content based on request headers").
+    """
+    if policy := behavior.get("CachePolicyId"):
+        return MANAGED_CACHE_POLICIES[policy] if policy in MANAGED_CACHE_POLICIES else cache_policy(policy)
+    forwarded = behavior.get("ForwardedValues", {})
+    never = _only_zeros(behavior) or "*" in _items(forwarded, "Headers")
+    return CachePolicy(bool(forwarded.get("QueryString", True)), never, behavior.get("MaxTTL", LONGEST_TTL))
 
 
-def _error_pages(document: Document) -> Iterator[str]:
+def _is_kept(error_response: Document) -> bool:
+    """Whether the error is kept for longer than CloudFront's default, by configuration."""
+    kept = error_response.get("ErrorCachingMinTTL", DEFAULT_ERROR_CACHING_SECONDS)
+    return bool(kept > DEFAULT_ERROR_CACHING_SECONDS)
+
+
+def _error_pages(document: Document, website: Website | None) -> tuple[dict[str, None], dict[str, None]]:
+    """Locations of error pages: those that are kept for long by configuration, and those of which max-age decides.
+
+    A website's own error document is what viewers get of a 404 that has no page in the distribution.
+    """
+    long: dict[str, None] = {}
+    brief: dict[str, None] = {}
+    of_website = _is_kept({})
     for each in _items(document, "CustomErrorResponses"):
-        cached = each.get("ErrorCachingMinTTL", DEFAULT_ERROR_CACHING_SECONDS)
-        if each.get("ResponsePagePath") and cached > DEFAULT_ERROR_CACHING_SECONDS:
-            yield unquote(each["ResponsePagePath"])
+        if page := each.get("ResponsePagePath"):
+            (long if _is_kept(each) else brief)["/" + unquote(page).removeprefix("/")] = None
+        elif each.get("ErrorCode") == NOT_FOUND:
+            of_website = _is_kept(each)
+    if website and website.error:
+        (long if of_website else brief)["/" + website.error] = None
+    return long, {page: None for page in brief if page not in long}
 
 
 _ORIGIN_PARAMETER: Final = r"\{\{[^{}]*\}\}"
 _REGION: Final = rf"(?:[a-z]{{2,}}(?:-[a-z]+)+-\d+|{_ORIGIN_PARAMETER})"
-_SUFFIX: Final = r"\.amazonaws\.com(?:\.cn)?"
+_SUFFIX: Final = r"\.amazonaws\.(?:com(?:\.cn)?|eu)"
 
 _REST: Final = re.compile(
     rf"(?:s3|s3\.{_REGION}|s3-(?!website-){_REGION}|s3\.dualstack\.{_REGION}|s3-fips\.{_REGION}|s3-fips\.dualstack\.{_REGION}"
-    rf"|s3-fips-{_REGION}|s3-external-\d){_SUFFIX}"
+    rf"|s3-fips-{_REGION}|s3-external-\d|s3-accelerate(?:\.dualstack)?){_SUFFIX}"
 )
 _WEBSITE: Final = re.compile(rf"s3-website[.-]{_REGION}{_SUFFIX}")
 
 _ALIAS: Final = re.compile(r"-s3alias|--ol-s3|--op-s3|--x-s3|--xa-s3|--table-s3")
 """Endings that S3 keeps for access points, Object Lambda, Outposts, directory and table buckets: no general purpose
 bucket's name ends so (Amazon S3 User Guide, "General purpose bucket naming rules")."""
+
+
+_MULTI_REGION: Final = ".accesspoint.s3-global.amazonaws.com"
 
 
 class Match(StrEnum):
@@ -326,6 +426,16 @@ def match(domain_name: str, bucket: str) -> Match:
     if not names or any(_ALIAS.search(name[-12:]) for name in names):
         return Match.UNRECOGNISED
     return Match.OTHER_BUCKET
+
+
+def is_access_point(domain_name: str) -> bool:
+    """Whether this names an access point of S3, or one for several regions: a bucket under a name of its own.
+
+    Sources: Amazon S3 User Guide "Access points aliases", "Multi-Region Access Point request routing".
+    """
+    name = _canonical(domain_name)
+    named = any(_ALIAS.search(alias[-12:]) for alias, service in _splits(name) if _is_s3(service))
+    return named or name.endswith(_MULTI_REGION)
 
 
 def is_website(domain_name: str) -> bool:

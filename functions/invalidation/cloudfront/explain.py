@@ -12,18 +12,29 @@ from typing import TYPE_CHECKING, Any
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
 from invalidation.cloudfront.paths import covers
 from invalidation.cloudfront.plan import Budget, Plan, plan_keys
-from invalidation.cloudfront.routing import InvalidateBy, PathRules, Route, RouteVerdict, Served, Way, served
+from invalidation.cloudfront.routing import (
+    WEBSITE_INDEX,
+    InvalidateBy,
+    PathRules,
+    Route,
+    RouteVerdict,
+    Served,
+    Way,
+    served,
+)
 from invalidation.cloudfront.tags import tag_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from invalidation.cloudfront.distribution import Distribution
+    from invalidation.cloudfront.routing import ReadMaxAge
 
 _WAYS = {
     Way.KEY: "",
     Way.INDEX_DOCUMENT: ", as the folder's index document",
     Way.DEFAULT_ROOT_OBJECT: ", as the default root object",
+    Way.EDGE_FUNCTION: ", if the edge function there adds what is missing",
 }
 
 
@@ -72,22 +83,31 @@ class Explanation:
         }
 
 
-def explain(
-    distribution: Distribution, key: str, rules: PathRules, budget: Budget | None = None, tags: str | None = ""
+def explain(  # noqa: PLR0917 -- collaborators are arguments
+    distribution: Distribution,
+    key: str,
+    rules: PathRules,
+    budget: Budget | None = None,
+    tags: str | None = "",
+    max_age_of: ReadMaxAge | None = None,
 ) -> Explanation:
     """Whether the distribution serves the key, by which origin and behaviour, and what would be invalidated and why.
 
     ``tags`` is the value of the object's tag header: "" where it has none or is gone, None where nobody could tell.
+    ``max_age_of`` reads the max-age of an error page.
     """
-    found = served(distribution, key, rules)
-    sent = plan_keys(distribution, lambda: [key], rules, budget or Budget(), lambda _key: tags or "")
+    found = served(distribution, key, rules, max_age_of)
+    sent = plan_keys(distribution, lambda: [key], rules, budget or Budget(), lambda _key: tags or "", max_age_of)
     sentences = [
         *_sentences(distribution, key, found),
         *(_of_paths(distribution, rules, found) if found else ()),
+        *_of_error_pages(distribution, rules, found, max_age_of and max_age_of(key)),
         *(_of_tags(distribution, rules, tags, sent) if found and distribution.tag_header else ()),
         f"Invalidated: {' '.join(sent.paths)}" if found else "Nothing is invalidated for it.",
     ]
-    return Explanation(distribution, key, found, sent, reasons(distribution, key, rules, sent), tuple(sentences))
+    return Explanation(
+        distribution, key, found, sent, reasons(distribution, key, rules, sent, max_age_of), tuple(sentences)
+    )
 
 
 def _sentences(distribution: Distribution, key: str, found: Served) -> Iterator[str]:
@@ -112,6 +132,11 @@ def _of_route(distribution: Distribution, key: str, route: Route) -> str:
             return f"The key {key!r} is outside OriginPath {origin.path} of {named}."
         case RouteVerdict.OTHER_ORIGIN:
             return f"Viewers who ask for {route.location!r} are sent elsewhere than {named} by {behaviour}."
+        case RouteVerdict.NEVER_CACHED:
+            return (
+                f"Viewers reach it at {route.location!r}, and {behaviour} never caches: there is nothing to purge. "
+                "What was cached before it was set so leaves the edge with its own time to live."
+            )
         case RouteVerdict.REWRITTEN:
             return (
                 f"No behaviour sends {route.location!r} to {named}, but the edge function of {behaviour} may: "
@@ -131,13 +156,39 @@ def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> It
             "An edge function runs on these requests. Viewer paths that it turns into this key are not known, other "
             "than by the directory index."
         )
-    if any(route.location in distribution.error_pages for route in found.routes if route.paths) and rules.error_pages:
+    if any(origin.foreign and origin.path for origin in distribution.origins):
+        yield "Nobody knows what an origin that is not S3 makes of OriginPath: the key is sent with it and without it."
+    if any(origin.website for origin in distribution.origins) and not distribution.website_index:
         yield (
-            "It is a custom error page, cached under every failing path for longer than "
-            f"{DEFAULT_ERROR_CACHING_SECONDS} seconds: hence /*."
+            f"The bucket's website configuration could not be read: its index document is taken for {WEBSITE_INDEX} "
+            "(needs s3:GetBucketWebsite)."
+        )
+    if any(route.way is Way.DEFAULT_ROOT_OBJECT and "/*" in route.paths for route in found.routes):
+        yield (
+            "The root with every query string is /*, the whole site. / and /?* would be narrower, if CloudFront takes "
+            "them as it documents wildcards: EdgeRewrites=KeysAndRootQueries sends those."
         )
     if distribution.tenant_only:
         yield "It is a multi-tenant distribution: each enabled tenant is invalidated, and costs every path again."
+
+
+def _of_error_pages(distribution: Distribution, rules: PathRules, found: Served, max_age: int | None) -> Iterator[str]:
+    """Whether the key is an error page that stays under every failing path, and why."""
+    locations = {route.location for route in found.routes if route.paths}
+    if not rules.error_pages:
+        return
+    if not locations.isdisjoint(distribution.error_pages):
+        yield (
+            "It is an error page, cached under every failing path for longer than "
+            f"{DEFAULT_ERROR_CACHING_SECONDS} seconds: hence /*."
+        )
+    elif not locations.isdisjoint(distribution.brief_error_pages):
+        if max_age is None:
+            yield "It is an error page, and its max-age could not be read (needs s3:GetObject): hence /*, to be safe."
+        elif "/*" in found.paths:
+            yield f"It is an error page with a max-age of {max_age} seconds, kept under every failing path: hence /*."
+        else:
+            yield f"It is an error page with a max-age of {max_age} seconds: it leaves the failing paths by itself."
 
 
 def _of_tags(distribution: Distribution, rules: PathRules, tags: str | None, sent: Plan) -> Iterator[str]:
@@ -162,6 +213,7 @@ _REASONS = {
     Way.KEY: "where viewers find the key",
     Way.INDEX_DOCUMENT: "the folder whose index document it is",
     Way.DEFAULT_ROOT_OBJECT: "the root, whose default object it is",
+    Way.EDGE_FUNCTION: "what viewers ask for where the edge function adds index.html or .html",
 }
 _RULES: tuple[tuple[Callable[[PathRules], PathRules], str], ...] = (
     (lambda rules: replace(rules, spellings=False), "another way to write it in a URL (OtherSpellings)"),
@@ -169,7 +221,8 @@ _RULES: tuple[tuple[Callable[[PathRules], PathRules], str], ...] = (
         lambda rules: replace(rules, whole_behaviors=False),
         "an edge function may turn any request there into one for the key (EdgeRewrites)",
     ),
-    (lambda rules: replace(rules, error_pages=False), "a custom error page is cached under every path that fails"),
+    (lambda rules: replace(rules, error_pages=False), "an error page is cached under every path that fails"),
+    (lambda rules: replace(rules, root_queries=False), "the root, with every query string (EdgeRewrites)"),
 )
 """Each rule taken away, and what is said of a path that is gone then."""
 _QUERIES = ", with every query string: they are part of the cache key"
@@ -184,10 +237,12 @@ class Reason:
     because: tuple[str, ...]
 
 
-def reasons(distribution: Distribution, key: str, rules: PathRules, sent: Plan) -> tuple[Reason, ...]:
+def reasons(
+    distribution: Distribution, key: str, rules: PathRules, sent: Plan, max_age_of: ReadMaxAge | None = None
+) -> tuple[Reason, ...]:
     """One for each item of the plan for the key, in its order."""
     known: dict[str, dict[str, None]] = {}
-    for path, because in _why_paths(distribution, key, rules):
+    for path, because in _why_paths(distribution, key, rules, max_age_of):
         known.setdefault(path, {}).setdefault(because)
     widened = {each.path: each.asked for each in sent.widened}
     return tuple(Reason(item, tuple(_of_item(item, known, widened.get(item, 0), rules))) for item in sent.paths)
@@ -203,13 +258,18 @@ def _of_item(item: str, known: dict[str, dict[str, None]], asked: int, rules: Pa
     yield from (f"covers {path} as well" for path in known if path != item and covers(item, path))
 
 
-def _why_paths(distribution: Distribution, key: str, rules: PathRules) -> Iterator[tuple[str, str]]:
+def _why_paths(
+    distribution: Distribution, key: str, rules: PathRules, max_age_of: ReadMaxAge | None
+) -> Iterator[tuple[str, str]]:
     """Each path of each way to the key, whether it is sent or covered by another, with a reason."""
-    found = served(distribution, key, rules)
-    without = {phrase: served(distribution, key, less(rules)) for less, phrase in _RULES}
-    plain = served(_without_query_strings(distribution), key, rules)
+    found = served(distribution, key, rules, max_age_of)
+    without = {phrase: served(distribution, key, less(rules), max_age_of) for less, phrase in _RULES}
+    plain = served(_without_query_strings(distribution), key, rules, max_age_of)
+    of_keys = {path for route in found.routes for path in route.paths if route.way is Way.KEY}
     for number, route in enumerate(found.routes):
         for path in route.paths:
+            if route.way is Way.DEFAULT_ROOT_OBJECT and path in of_keys and path != "/*":
+                continue  # the root object's own path, which the key has already
             phrases = [phrase for phrase, fewer in without.items() if path not in fewer.routes[number].paths]
             yield path, phrases[0] if phrases else _REASONS[route.way] + _ending(path, number, plain)
 

@@ -40,6 +40,10 @@ DEFAULT_ERROR_CACHING_SECONDS: Final = 10
 """How long CloudFront keeps an error when the distribution does not say (CFD, "Control how long CloudFront caches
 errors"). Less than what an invalidation takes to be reported as completed (95 % within 25 seconds)."""
 
+LONGEST_TTL: Final = 31_536_000
+"""Seconds of a year: how long a cache behaviour keeps an answer at most where nobody says less (CFD, "Manage how long
+content stays in the cache")."""
+
 MAX_TENANTS: Final = 20
 """This application's own default: tenants of one distribution that a batch invalidates. Each of them costs every path
 again, and one CreateInvalidation of the account's rate, which an SDK maintainer gave as one in two seconds."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from invalidation.cloudfront.distribution import Distribution
+    from invalidation.cloudfront.routing import ReadMaxAge
 
 
 _encoded_path = re.compile(r"/[!-)+-~]*\*?")
@@ -103,23 +104,25 @@ class Plan:
         return tuple(_requests(self.paths, max_paths))
 
 
-def plan_keys(
+def plan_keys(  # noqa: PLR0917 -- collaborators are arguments
     distribution: Distribution,
     keys: Callable[[], Iterable[str]],
     rules: PathRules,
     budget: Budget,
     tags_of: Callable[[str], str] | None,
+    max_age_of: ReadMaxAge | None = None,
 ) -> Plan:
     """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
 
-    ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count.
+    ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count;
+    ``max_age_of`` that of an error page.
     """
     if tags_of:
-        items = set(paths_for(distribution, keys(), rules, tags_of))
+        items = set(paths_for(distribution, keys(), rules, tags_of, max_age_of))
         if sum(item.startswith("#") for item in items) <= budget.max_exact_paths:
             return plan_paths(items, budget)
     by_paths = replace(rules, invalidate_by=InvalidateBy.PATHS)
-    return plan_paths(paths_for(distribution, keys(), by_paths), budget)
+    return plan_paths(paths_for(distribution, keys(), by_paths, None, max_age_of), budget)
 
 
 def plan_paths(items: Iterable[str], budget: Budget) -> Plan:

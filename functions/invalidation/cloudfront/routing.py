@@ -3,7 +3,9 @@
 The rule above all is never to invalidate too little: where the configuration cannot tell, the path is sent. Where an
 edge function may rewrite, that is as far as it goes by default: nobody can guess a viewer path from a rewritten one
 (``PathRules.directory_index`` and ``whole_behaviors`` are for telling). A function that replaces an origin's path, or
-chooses a bucket that is no origin of the distribution, cannot be seen at all.
+chooses another origin than its behaviour's, is not followed (with ``whole_behaviors`` the latter is). What a
+viewer-request function has rewritten is cached under the new URI, what an origin-request function has under the
+viewer's: both are sent.
 
 Sources: CFD "Cache behavior settings", "Specify a default root object", "What you need to know when invalidating
 paths" (functions that change the URI, query strings, directories); S3 User Guide "Configuring an index document".
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
 from invalidation.cloudfront.paths import invalidation_paths, narrowed, with_query_strings
 from invalidation.cloudfront.patterns import PathPattern, matched_forms
 from invalidation.cloudfront.tags import tag_items
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+
+    ReadMaxAge = Callable[[str], int | None]
 
 
 WEBSITE_INDEX: Final = "index.html"
@@ -46,15 +51,17 @@ class PathRules:
     ``directory_index``: the name of an index document (``index.html``) that something at the edge or the origin serves
     for a folder; a key that ends so is then invalidated as ``dir/`` and ``dir`` too. Website origins need no such
     parameter unless theirs has another name. ``spellings``: also send the other ways in which a viewer may have spelled
-    the path, for keys with such characters. ``whole_behaviors``: where an edge function may rewrite requests,
-    invalidate everything that its behaviour matches, as one wildcard. ``error_pages``: invalidate ``/*`` for a custom
-    error page that stays cached under the failing paths.
+    the path, for keys with such characters. ``whole_behaviors``: where an edge function, or a host that is not S3's,
+    may rewrite requests, invalidate everything that its behaviour matches, as one wildcard. ``error_pages``: invalidate
+    ``/*`` for an error page that stays cached under the failing paths. ``root_queries``: where query strings are in the
+    cache key, invalidate the root as ``/`` and ``/?*``, not as ``/*``; that CloudFront takes it so is not documented.
     """
 
     directory_index: str = ""
     spellings: bool = True
     whole_behaviors: bool = False
     error_pages: bool = True
+    root_queries: bool = False
     invalidate_by: InvalidateBy = InvalidateBy.PATHS
 
 
@@ -64,6 +71,8 @@ class RouteVerdict(StrEnum):
     SERVED = "Served"
     REWRITTEN = "Rewritten"
     """No behaviour sends this path to the bucket, but an edge function may: it is invalidated to be safe."""
+    NEVER_CACHED = "NeverCached"
+    """Every behaviour that sends it to the bucket keeps nothing: there is nothing to purge."""
     OTHER_ORIGIN = "OtherOrigin"
     OUTSIDE_ORIGIN_PATH = "OutsideOriginPath"
     NO_ORIGIN = "NoOrigin"
@@ -76,6 +85,8 @@ class Way(StrEnum):
     KEY = "Key"
     INDEX_DOCUMENT = "IndexDocument"
     DEFAULT_ROOT_OBJECT = "DefaultRootObject"
+    EDGE_FUNCTION = "EdgeFunction"
+    """An edge function is likely to add what is missing: ``index.html`` to a folder, ``.html`` to a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +116,13 @@ class Served:
         return bool(self.paths)
 
 
-def served(distribution: Distribution, key: str, rules: PathRules) -> Served:
-    """Whether the distribution serves the key of its bucket, and which paths purge it."""
-    return _Router(distribution, rules).served(key)
+def served(distribution: Distribution, key: str, rules: PathRules, max_age_of: ReadMaxAge | None = None) -> Served:
+    """Whether the distribution serves the key of its bucket, and which paths purge it.
+
+    ``max_age_of`` gives an object's own max-age in seconds, None where it could not be read. It is asked only for error
+    pages that the distribution itself keeps for a short time.
+    """
+    return _Router(distribution, rules, max_age_of).served(key)
 
 
 def paths_for(
@@ -115,13 +130,14 @@ def paths_for(
     keys: Iterable[str],
     rules: PathRules,
     tags_of: Callable[[str], str] | None = None,
+    max_age_of: ReadMaxAge | None = None,
 ) -> Iterator[str]:
     """What to invalidate for the keys: paths, and ``#tag`` items. One key at a time; items may come more than once.
 
     ``tags_of(key)`` gives the value of the object's tag header, "" for one that has none or is gone. It is asked only
     for keys that the distribution serves, if the rules want tags and the distribution reads them from S3 metadata.
     """
-    router = _Router(distribution, rules)
+    router = _Router(distribution, rules, max_age_of)
     by_tags = rules.invalidate_by is not InvalidateBy.PATHS and distribution.tag_metadata_key
     for key in keys:
         if found := router.served(key):
@@ -134,12 +150,21 @@ def paths_for(
 class _Router:
     """A distribution and rules, made ready for many keys."""
 
-    def __init__(self, distribution: Distribution, rules: PathRules) -> None:
+    def __init__(self, distribution: Distribution, rules: PathRules, max_age_of: ReadMaxAge | None) -> None:
         self._distribution = distribution
         self._rules = rules
+        self._max_age_of = max_age_of or (lambda _key: None)
         self._behaviors = [(each, PathPattern(each.pattern)) for each in distribution.behaviors]
         self._rewriting = {
             origin.id: [b for b in distribution.behaviors if b.rewrites and origin.id in b.origin_ids]
+            for origin in distribution.origins
+        }
+        self._unknown = {
+            origin.id: [
+                b
+                for b in distribution.behaviors
+                if origin.id in b.origin_ids and (b.rewrites or origin.foreign) and self._keeps(b)
+            ]
             for origin in distribution.origins
         }
         self._root = "/" + distribution.default_root_object if distribution.default_root_object else ""
@@ -154,46 +179,62 @@ class _Router:
 
     def _routes(self, key: str) -> Iterator[Route]:
         for origin in self._distribution.origins:
-            locations = list(origin.locations(self._distribution.bucket, key))
+            locations = list(dict.fromkeys(origin.locations(self._distribution.bucket, key)))
             if not locations:
                 yield Route(origin.id, RouteVerdict.OUTSIDE_ORIGIN_PATH)
             for location in locations:
                 for way, reached in self._ways(origin, location):
-                    yield self._route(origin, way, reached)
+                    if route := self._route(origin, key, way, reached):
+                        yield route
 
     def _ways(self, origin: Origin, location: str) -> list[tuple[Way, str]]:
         """The locations that lead to what is at ``location``."""
         ways = [(Way.KEY, location)]
         for index in self._indexes(origin):
             if location.endswith("/" + index):
-                folder = location.removesuffix(index)
-                ways += [(Way.INDEX_DOCUMENT, each) for each in (folder, folder[:-1]) if each]
+                ways += [(Way.INDEX_DOCUMENT, each) for each in _folders(location, index)]
+        if self._rewriting[origin.id]:
+            known = {reached for _way, reached in ways}
+            ways += [(Way.EDGE_FUNCTION, each) for each in _without_html(location) if each not in known]
         if self._root:  # what "/" stands for is then decided before any index document is
-            ways = [each for each in ways if each != (Way.INDEX_DOCUMENT, "/")]
+            ways = [each for each in ways if each[1] != "/" or each[0] is Way.KEY]
         if any(reached == self._root for _, reached in ways):
             ways.append((Way.DEFAULT_ROOT_OBJECT, "/"))
         return ways
 
     def _indexes(self, origin: Origin) -> list[str]:
-        names = {self._rules.directory_index, WEBSITE_INDEX if origin.website else ""}
-        return sorted(names - {""})
+        of_website = (self._distribution.website_index or WEBSITE_INDEX) if origin.website else ""
+        return sorted({self._rules.directory_index, of_website} - {""})
 
-    def _route(self, origin: Origin, way: Way, location: str) -> Route:
+    def _route(self, origin: Origin, key: str, way: Way, location: str) -> Route | None:
+        """None: an edge function is not likely to add anything there, since none runs."""
         forms = matched_forms(location)
         if way is Way.DEFAULT_ROOT_OBJECT:
             # Whether "/" or the root object's own path chooses the behaviour is not documented.
             forms |= matched_forms(self._root)
         possible = self._possible_behaviors(forms)
         direct = [b for b in possible if origin.id in b.origin_ids]
-        # A function here may choose the bucket; one elsewhere that has the bucket may turn its requests into this URI,
-        # under which they are then cached.
-        rewritten = [b for b in possible if b.rewrites] + self._rewriting[origin.id]
+        # A function elsewhere that has the bucket may turn its requests into this URI, and they are cached under it.
+        rewritten = self._rewriting[origin.id]
+        if way is Way.EDGE_FUNCTION:
+            direct, rewritten = [b for b in direct if b.rewrites], []
+            if not direct:
+                return None
+        elif self._rules.whole_behaviors:  # a function here may choose the bucket
+            rewritten = [b for b in possible if b.rewrites] + rewritten
         if not direct and not rewritten:
             return Route(origin.id, RouteVerdict.OTHER_ORIGIN, way, location, possible[0].pattern)
-        verdict = RouteVerdict.SERVED if direct else RouteVerdict.REWRITTEN
         leading = direct + rewritten
-        paths = self._paths(origin, location, leading)
-        return Route(origin.id, verdict, way, location, leading[0].pattern, paths)
+        keeping = [b for b in leading if self._keeps(b)]
+        if not keeping:
+            return Route(origin.id, RouteVerdict.NEVER_CACHED, way, location, leading[0].pattern)
+        verdict = RouteVerdict.SERVED if direct else RouteVerdict.REWRITTEN
+        paths = self._paths(origin, key, way, location, keeping)
+        return Route(origin.id, verdict, way, location, keeping[0].pattern, paths)
+
+    def _keeps(self, behavior: Behavior) -> bool:
+        """Whether anything that an invalidation would purge is kept there: errors are, whatever its cache policy."""
+        return self._distribution.errors_kept or not behavior.never_caches
 
     def _possible_behaviors(self, forms: frozenset[str]) -> list[Behavior]:
         """In order, up to the first that is certain to match: the default at the latest."""
@@ -205,15 +246,46 @@ class _Router:
                 possible.append(behavior)
         return possible
 
-    def _paths(self, origin: Origin, location: str, behaviors: list[Behavior]) -> tuple[str, ...]:
-        paths = invalidation_paths(location, spellings=self._rules.spellings)
+    def _paths(self, origin: Origin, key: str, way: Way, location: str, behaviors: list[Behavior]) -> tuple[str, ...]:
+        # The root may be kept under its object's path, even where that path by itself leads elsewhere.
+        locations = [location, self._root] if way is Way.DEFAULT_ROOT_OBJECT else [location]
+        paths = tuple(path for each in locations for path in invalidation_paths(each, spellings=self._rules.spellings))
         if any(each.query_strings for each in behaviors):
-            paths = tuple(map(with_query_strings, paths))
-        if self._rules.error_pages and location in self._distribution.error_pages:
+            paths = tuple(path for each in paths for path in self._with_query_strings(each))
+        if self._rules.error_pages and self._is_kept_error_page(location, key):
             paths += ("/*",)
         if self._rules.whole_behaviors:
-            paths += tuple(_everything(each) for each in self._rewriting[origin.id])
+            paths += tuple(_everything(each) for each in self._unknown[origin.id])
         return paths
+
+    def _with_query_strings(self, path: str) -> tuple[str, ...]:
+        return ("/", "/?*") if path == "/" and self._rules.root_queries else (with_query_strings(path),)
+
+    def _is_kept_error_page(self, location: str, key: str) -> bool:
+        """Whether the location is an error page that is kept, under any path, for longer than CloudFront's default.
+
+        Source: CFD "Control how long CloudFront caches errors": the greater of ErrorCachingMinTTL and the page's own
+        max-age, up to the behaviour's maximum TTL. An object that cannot be read counts as kept.
+        """
+        if location in self._distribution.error_pages:
+            return True
+        if location not in self._distribution.brief_error_pages:
+            return False
+        max_age = self._max_age_of(key)
+        return max_age is None or min(max_age, self._distribution.max_ttl) > DEFAULT_ERROR_CACHING_SECONDS
+
+
+def _folders(location: str, index: str) -> list[str]:
+    folder = location.removesuffix(index)
+    return [each for each in (folder, folder[:-1]) if each]
+
+
+def _without_html(location: str) -> list[str]:
+    """What viewers ask for where a function adds ``index.html`` to folders, or ``.html`` to pages."""
+    if location.endswith("/index.html"):
+        return _folders(location, "index.html")
+    page = location.removesuffix(".html")
+    return [page] if page != location and not page.endswith("/") else []
 
 
 def _everything(behavior: Behavior) -> str:
