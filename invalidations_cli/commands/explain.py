@@ -12,6 +12,7 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError
 
+from invalidation.cloudfront.bucket import BucketReader, MaxAgeReader
 from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.explain import Explanation
@@ -168,7 +169,8 @@ class KeyQuestion:
 
     def __init__(self, clients: Clients, bucket: str, key: str, settings: Settings) -> None:
         self._clients = clients
-        self._cloudfront = CloudFront(clients("cloudfront"), max_tenants=settings.max_tenants)
+        buckets = BucketReader(lambda service, **_region: clients(service))
+        self._cloudfront = CloudFront(clients("cloudfront"), max_tenants=settings.max_tenants, buckets=buckets)
         self._bucket, self._key, self._settings = bucket, key, settings
 
     def answers(self, asked_for: Sequence[str]) -> Iterator[DistributionAnswer]:
@@ -196,7 +198,9 @@ class KeyQuestion:
 
     def _of(self, distribution: Distribution, unless: str = "") -> DistributionAnswer:
         rules, budget = rules_of(self._settings), budget_of(self._settings)
-        explained = explanation_of(distribution, self._key, rules, budget, self._tags(distribution))
+        max_age_of = MaxAgeReader(self._clients("s3"), self._bucket)
+        tags = self._tags(distribution)
+        explained = explanation_of(distribution, self._key, rules, budget, tags, max_age_of)
         if not (distribution.tenant_only and explained.served):
             return DistributionAnswer(explained, unless)
         try:

@@ -101,7 +101,7 @@ def explain(  # noqa: PLR0917 -- collaborators are arguments
     sentences = [
         *_sentences(distribution, key, found),
         *(_of_paths(distribution, rules, found) if found else ()),
-        *_of_error_pages(distribution, rules, found, max_age_of and max_age_of(key)),
+        *_of_error_pages(distribution, key, rules, found, max_age_of),
         *(_of_tags(distribution, rules, tags, sent) if found and distribution.tag_header else ()),
         f"Invalidated: {' '.join(sent.paths)}" if found else "Nothing is invalidated for it.",
     ]
@@ -183,6 +183,7 @@ def _of_error_pages(distribution: Distribution, rules: PathRules, found: Served,
             f"{DEFAULT_ERROR_CACHING_SECONDS} seconds: hence /*."
         )
     elif not locations.isdisjoint(distribution.brief_error_pages):
+        max_age = max_age_of(key) if max_age_of else None
         if max_age is None:
             yield "It is an error page, and its max-age could not be read (needs s3:GetObject): hence /*, to be safe."
         elif "/*" in found.paths:
