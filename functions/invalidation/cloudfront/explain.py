@@ -172,7 +172,9 @@ def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> It
         yield "It is a multi-tenant distribution: each enabled tenant is invalidated, and costs every path again."
 
 
-def _of_error_pages(distribution: Distribution, rules: PathRules, found: Served, max_age: int | None) -> Iterator[str]:
+def _of_error_pages(
+    distribution: Distribution, key: str, rules: PathRules, found: Served, max_age_of: ReadMaxAge | None
+) -> Iterator[str]:
     """Whether the key is an error page that stays under every failing path, and why."""
     locations = {route.location for route in found.routes if route.paths}
     if not rules.error_pages:
