@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.send import Sender
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.config import Settings, budget_of, rules_of
@@ -21,7 +21,7 @@ from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvali
 from invalidation.observability import Event, emit_metric, observed
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 CLOUDFRONT = CloudFront(
     cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id),
     max_tenants=SETTINGS.max_tenants,

@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import batch_table
 from invalidation.bucket_events import (
     BucketEvents,
     events_switched_on_here,
@@ -29,7 +29,7 @@ from invalidation.errors import BucketNotReady, InvalidationError
 from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 S3 = boto3.client("s3", config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"}))
 EVENTS = BucketEvents(S3, os.environ.get("AWS_REGION", ""))
 ANSWER_SECONDS = 10

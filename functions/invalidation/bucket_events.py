@@ -20,7 +20,7 @@ from invalidation.errors import BucketNotReady, ConcurrentBucketChange
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
-from invalidation.batches.table import BatchTable, registry_key
+from invalidation.batches.table import BUCKETS, BatchTable, Key
 
 Configuration = dict[str, Any]
 
@@ -184,14 +184,14 @@ _MARK = "eventsSwitchedOn"
 
 def remember_events_switched_on(table: BatchTable, bucket: str) -> None:
     """Note that this stack, and nobody before it, let the bucket send its events."""
-    table.update(registry_key(bucket), {_MARK: True}, {})
+    table.update(Key(BUCKETS, bucket), {_MARK: True}, {})
 
 
 def forget_events_switched_on(table: BatchTable, bucket: str) -> None:
     """Note that it was undone."""
-    table.update(registry_key(bucket), {_MARK: None}, {})
+    table.update(Key(BUCKETS, bucket), {_MARK: None}, {})
 
 
 def events_switched_on_here(table: BatchTable, bucket: str) -> bool:
     """Whether it was this stack that let the bucket send its events."""
-    return bool((table.get(registry_key(bucket)) or {}).get(_MARK))
+    return bool((table.get(Key(BUCKETS, bucket)) or {}).get(_MARK))

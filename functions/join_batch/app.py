@@ -14,13 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
 from invalidation.batches import join as joining
 from invalidation.batches import join as requesting
 from invalidation.batches import join as unchanged
 from invalidation.batches import targets as claiming
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.head import Execution, Joined, Window, batch_id, lead_name
 from invalidation.cloudfront.patterns import key_filter
 from invalidation.config import Settings
@@ -30,7 +29,7 @@ from invalidation.executions import Executions
 from invalidation.observability import Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 STEP_FUNCTIONS = boto3.client("stepfunctions")
 WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
 INCLUDED = key_filter(SETTINGS.include_keys)

@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.head import Window
 from invalidation.batches.sweep import sweep
 from invalidation.batches.targets import paths_of_month
@@ -23,7 +22,7 @@ from invalidation.executions import Executions
 from invalidation.observability import HAS_DASHBOARD, Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 EXECUTIONS = Executions(boto3.client("stepfunctions"), SETTINGS.state_machine_arn)
 WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
 SCHEDULE_MINUTES = 5

@@ -12,10 +12,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.batches.model import Kind, read_batch
+from invalidation.batches.dynamodb import batch_table
+from invalidation.batches.model import Batch, Kind
 from invalidation.batches.snapshot import frozen_changes
-from invalidation.batches.targets import read_target, record_looks
+from invalidation.batches.targets import Target, record_looks
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.edge import look, paths_to_look_at, require_fresh
 from invalidation.cloudfront.routing import PathRules
@@ -23,15 +23,15 @@ from invalidation.config import Settings
 from invalidation.observability import Event, observed
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2}))
 RULES = PathRules(directory_index=SETTINGS.directory_index)
 
 
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
-    batch = read_batch(TABLE, event["batchId"])
-    distribution = Distribution.from_document(read_target(TABLE, batch.batch_id, event["distributionId"]).document)
+    batch = Batch.read(TABLE, event["batchId"])
+    distribution = Distribution.from_document(Target.read(TABLE, batch.batch_id, event["distributionId"]).document)
     host = SETTINGS.verify_host or distribution.domain_name
     keys = () if batch.kind is Kind.PATHS else (change.key for change in frozen_changes(TABLE, batch))
     looks = [look(S3, batch.bucket, key, host, path) for key, path in paths_to_look_at(distribution, keys, RULES)]

@@ -7,7 +7,7 @@ import difflib
 import click
 
 from invalidation.batches import head as pausing
-from invalidation.batches.head import read_head
+from invalidation.batches.head import Head
 from invalidations_cli.aws import Stack, window_of, with_stack
 from invalidations_cli.backlog import known_buckets
 from invalidations_cli.commands.retry import new_lead_name
@@ -32,7 +32,7 @@ def pause(stack: Stack, *, bucket: str) -> None:
     """
     check(stack, bucket)
     table = stack.table()
-    already = read_head(table, bucket).paused
+    already = Head.read(table, bucket).paused
     pausing.pause(table, bucket)
     click.echo(f"{escape(bucket)} was paused already." if already else f"{escape(bucket)} is paused: its changes wait.")
     click.echo(f"Go on with: invalidations resume {escape(bucket)}")
@@ -45,7 +45,7 @@ def resume(stack: Stack, *, bucket: str) -> None:
     """Go on with a paused bucket: an execution is started for the changes that wait, if any do."""
     check(stack, bucket)
     table = stack.table()
-    was_paused = read_head(table, bucket).paused
+    was_paused = Head.read(table, bucket).paused
     waiting = pausing.resume(table, bucket, window_of(stack), now)
     click.echo(f"{escape(bucket)} goes on." if was_paused else f"{escape(bucket)} was not paused.")
     if waiting:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from invalidation.batches.head import Execution, has_pending, lead_name, needs_leader
-from invalidation.batches.model import Batch, Outcome, compact, find_batch
+from invalidation.batches.model import Batch, Outcome, compact
 from invalidation.batches.queries import parked_batches
 from invalidation.executions import Unaccepted
 from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
@@ -125,7 +125,7 @@ def retry_joined(stack: Stack, what: str, joined: dict[str, Any]) -> RetryResult
         )
     if role == "ignored":
         return RetryResult(f"{escape(what)} had nothing to do: {escape(joined.get('reason', ''))}.")
-    batch = find_batch(stack.table(), str(joined.get("batchId", "")))
+    batch = Batch.find(stack.table(), str(joined.get("batchId", "")))
     if batch is not None and role != "paused":
         return retry_batch(stack, batch)
     return lead(stack, bucket)

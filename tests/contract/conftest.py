@@ -15,7 +15,7 @@ from invalidations_cli.local import server
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.settings import LocalSettings
 from tests.definition import resources
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

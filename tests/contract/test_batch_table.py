@@ -166,6 +166,27 @@ def test_of_many_who_update_on_the_same_expectation_one_wins(table: BatchTable, 
         assert sum(pool.map(race, range(40))) == 1
 
 
+def test_adding_counts_from_nothing_and_answers_with_the_new_total(table: BatchTable, pk: str) -> None:
+    key = Key(pk, "2026-11")
+    assert [table.add(key, "paths", number) for number in (3, 4, -2)] == [3, 7, 5]
+    assert table.get(key) == {"pk": pk, "sk": "2026-11", "v": 1, "paths": 5}
+
+
+def test_adding_leaves_the_other_attributes_as_they_are(table: BatchTable, pk: str) -> None:
+    key = put(table, pk, "one", state="a", paths=1)
+    table.add(key, "reserved", 2)
+    item = table.get(key)
+    assert item is not None
+    assert (item["state"], item["paths"], item["reserved"]) == ("a", 1, 2)
+
+
+def test_of_many_who_add_at_once_each_is_counted_and_each_sees_another_total(table: BatchTable, pk: str) -> None:
+    key = Key(pk, "one")
+    with ThreadPoolExecutor(20) as pool:
+        totals = list(pool.map(lambda _: table.add(key, "paths", 2), range(40)))
+    assert sorted(totals) == list(range(2, 82, 2))
+
+
 def test_a_partition_is_read_in_the_order_of_its_sort_keys(table: BatchTable, pk: str) -> None:
     for sk in ("b", "a#2", "Z", "a#10", "é", "a"):
         put(table, pk, sk)

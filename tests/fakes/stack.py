@@ -20,12 +20,18 @@ from rich.console import Console
 from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch
-from invalidation.batches.model import InvalidationRecord, PlanSummary
+from invalidation.batches.model import Batch
 from invalidation.batches.table import BatchTable
-from invalidation.batches.targets import freeze_targets, record_invalidation, record_plan
+from invalidation.batches.targets import (
+    InvalidationRecord,
+    PlanSummary,
+    freeze_targets,
+    record_invalidation,
+    record_plan,
+)
 from invalidation.events import Change
 from invalidations_cli.aws import Stack
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:site-invalidation"
 EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:site-invalidation:"
@@ -244,7 +250,7 @@ class World:
         ]
         opening = (self.table, bucket, changes, execution, lambda: at, f"{number}")
         identity = open_own_batch(*opening, by_hand=False, dry_run=dry_run).batch_id
-        freeze_targets(self.table, identity, {distribution: {}})
+        freeze_targets(self.table, Batch.read(self.table, identity), {distribution: {}})
         if not failure and paths:
             sample = tuple(f"/{each}.html" for each in range(min(paths, 30)))
             record_plan(self.table, identity, distribution, PlanSummary(paths, len(widened), 1, widened, sample))

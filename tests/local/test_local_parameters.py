@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from invalidation.batches.dynamodb import DynamoBatchTable
-from invalidation.batches.model import Batch, read_batch
+from invalidation.batches.model import Batch
 from invalidations_cli.commands.explain import explain
 from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
@@ -64,7 +64,7 @@ class Stack:
         return [each.paths for each in fresh.invalidations(self.aws, self.distribution_id)]
 
     def batch(self, batch_id: str) -> Batch:
-        return read_batch(DynamoBatchTable(self.aws.client("dynamodb"), self.outputs["BatchTableName"]), batch_id)
+        return Batch.read(DynamoBatchTable(self.aws.client("dynamodb"), self.outputs["BatchTableName"]), batch_id)
 
     def messages(self, url: str) -> list[dict[str, Any]]:
         """All that came since the last call; one at least, if it comes in time."""

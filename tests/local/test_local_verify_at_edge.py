@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from invalidation.batches.dynamodb import DynamoBatchTable
-from invalidation.batches.targets import read_target
+from invalidation.batches.targets import Target
 from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.environment import LocalEnvironment
@@ -66,7 +66,7 @@ class Site:
     def looked(self, batch_id: str) -> list[dict[str, str]]:
         """What was seen at the edge, as the audit keeps it."""
         table = DynamoBatchTable(self.aws.client("dynamodb"), self.outputs["BatchTableName"])
-        return [dict(each) for each in read_target(table, batch_id, self.distribution.distribution_id).edge]
+        return [dict(each) for each in Target.read(table, batch_id, self.distribution.distribution_id).edge]
 
     def sweep(self, ahead: timedelta) -> dict[str, Any]:
         function = privileges.resources(self.aws, self.name)["SweepFunction"]

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.security.handlers import loaded
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from invalidation.errors import MAX_MESSAGE, InvalidRequest
 from invalidation.events import Changes, parse
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.security.mutations import AT_ONCE, SAMPLES, SECRET, SECRETIVE, documents, mended
 
 INPUTS = 10_000

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from greenlet import getcurrent
 
-from invalidation.batches.snapshot import unpack
-from invalidation.batches.table import BUCKETS, Item, Key, chunk_key
+from invalidation.batches.snapshot import chunk_key, unpack
+from invalidation.batches.table import BUCKETS, Item, Key
 from invalidation.errors import InvalidationError
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.simulation.scheduler import Scheduler, Task
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from invalidation.batches import targets as resolving
 from invalidation.batches.close import ClosedStatus
 from invalidation.batches.finish import Failure, RetryPolicy, Settled, TargetResult
 from invalidation.batches.head import Execution, Joined, Role, Window
-from invalidation.batches.model import InvalidationRecord, PlanSummary
+from invalidation.batches.targets import InvalidationRecord, PlanSummary
 from invalidation.errors import CloudFrontUnavailable, InvalidationError, is_transient
 from invalidation.events import Change
 from tests.simulation.faults import AT_A_REQUEST, Fault
@@ -200,14 +200,15 @@ class StateMachine:
 
     def _resolve(self, batch_id: str) -> list[str]:
         table = self._world.table
-        batch = records.read_batch(table, batch_id)
+        batch = records.Batch.read(table, batch_id)
         if batch.resolved is None:
             routing = {
                 distribution: {"serves": serves} for distribution, serves in self._world.observed.distributions.items()
             }
-            self._protocol.freeze_targets(table, batch_id, routing)
-            batch = records.read_batch(table, batch_id)
-        return [target.distribution_id for target in resolving.owed_targets(table, batch)]
+            targets = self._protocol.freeze_targets(table, batch, routing)
+        else:
+            targets = resolving.targets_of(table, batch)
+        return [target.distribution_id for target in resolving.owed_targets(targets)]
 
     def _invalidate(self, batch_id: str, distribution: str) -> TargetResult:
         """One iteration of the Map: what fails in it is a result like any other."""
@@ -219,8 +220,8 @@ class StateMachine:
 
     def _create(self, batch_id: str, distribution: str) -> bool:
         table = self._world.table
-        target = resolving.read_target(table, batch_id, distribution)
-        changes = freezing.frozen_changes(table, records.read_batch(table, batch_id))
+        target = resolving.Target.read(table, batch_id, distribution)
+        changes = freezing.frozen_changes(table, records.Batch.read(table, batch_id))
         events = tuple(
             sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"]))
         )

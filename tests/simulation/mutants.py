@@ -22,18 +22,11 @@ from invalidation.batches import snapshot as freezing
 from invalidation.batches import sweep as sweeping
 from invalidation.batches import targets as resolving
 from invalidation.batches.close import Closed, ClosedStatus
-from invalidation.batches.head import Execution, Head, HeadState, Joined, Window, gathers
-from invalidation.batches.model import Batch, Clock, Target
-from invalidation.batches.table import (
-    BatchTable,
-    Key,
-    batch_key,
-    batch_pk,
-    chunk_key,
-    digest,
-    pending_key,
-    pending_shard,
-)
+from invalidation.batches.head import Execution, Head, HeadState, Joined, Window
+from invalidation.batches.model import Batch, Clock, PendingChange, digest
+from invalidation.batches.snapshot import chunk_key
+from invalidation.batches.table import BATCH, BatchTable, Key
+from invalidation.batches.targets import Target
 from invalidation.events import Change
 from tests.simulation.faults import Fault
 
@@ -44,7 +37,7 @@ class Mutant:
 
     mistake: str
     where: tuple[object, str]
-    instead: Callable[..., Any]
+    instead: Callable[..., Any] | property
     calm: bool = False
     among: tuple[Fault, ...] = tuple(Fault)
     """Faults that bring it to light, where it would take thousands of schedules with all of them."""
@@ -80,14 +73,27 @@ def follow_for_ever(head: Head, window: Window, now: datetime) -> bool:
     return head.state is HeadState.GATHERING
 
 
-def one_item_for_a_key(change: Change, shards: int) -> Key:
-    key = digest(change.key)
-    return Key(pending_shard(change.bucket, int(key[0], 16) % shards), key)
+def one_item_for_a_key(pending: PendingChange) -> Key:
+    assert pending.shard is not None
+    return Key(PendingChange.pk_of(pending.change.bucket, pending.shard), digest(pending.change.key))
 
 
-def open_regardless(head: Head) -> dict[str, Any]:
-    del head
-    return {}
+OPEN = Head.open
+
+
+class Unconditional:
+    """A table whose updates expect nothing."""
+
+    def __init__(self, table: BatchTable) -> None:
+        self._table = table
+
+    def update(self, key: Key, assign: Mapping[str, Any], _expect: Mapping[str, Any]) -> Any:
+        return self._table.update(key, assign, {})
+
+
+def open_regardless(head: Head, table: BatchTable, before: Head) -> bool:
+    unconditional: Any = Unconditional(table)
+    return OPEN(head, unconditional, before)
 
 
 def a_window_that_does_not_wait(head: Head, execution: Execution, window: Window, now: datetime) -> Head:
@@ -103,29 +109,29 @@ def a_window_that_does_not_wait(head: Head, execution: Execution, window: Window
 def read_then_close(  # noqa: PLR0917 -- the signature that it replaces
     table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock
 ) -> Closed:
-    batch = records.find_batch(table, batch_id)
+    batch = records.Batch.find(table, batch_id)
     if batch is None:
-        read = list(closing.pending_changes(table, bucket))
-        head = closing._close_head(table, bucket, batch_id, now)
+        read = list(PendingChange.of_bucket(table, bucket))
+        head = Head.close(table, bucket, batch_id, now())
         if head.batch_id != batch_id:
             return Closed(ClosedStatus.SUPERSEDED)
         drafted = freezing.draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
         batch = freezing.freeze_changes(table, drafted, read)
         if batch is None:
             return Closed(ClosedStatus.EMPTY)
-    closing._let_go(table, batch)
+    closing._delete_pending(table, batch)
     return Closed(ClosedStatus.FROZEN, batch.changes)
 
 
-def let_go_then_freeze(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
+def delete_then_freeze(table: BatchTable, drafted: Batch, changes: Iterable[PendingChange]) -> Batch | None:
     read = list(changes)
-    table.delete_all(pending_key(change, table.shards) for change in read)
+    table.delete_all(each.key for each in read)
     return freezing.freeze_changes(table, drafted, read)
 
 
 def share_the_list_name(batch_id: str, attempt: str, number: int) -> Key:
     del attempt
-    return Key(batch_pk(batch_id), f"KEYS#{number:04d}")
+    return Key(f"{BATCH}{batch_id}", f"KEYS#{number:04d}")
 
 
 def overwrite(table: BatchTable, complete: Batch) -> Batch:
@@ -143,10 +149,10 @@ def throw_away_my_list_unlooked(table: BatchTable, complete: Batch) -> Batch:
     if table.put_new(complete.to_item()):
         return complete
     table.delete_all(chunk_key(complete.batch_id, complete.attempt, n) for n in range(1, complete.chunks + 1))
-    return records.read_batch(table, complete.batch_id)
+    return records.Batch.read(table, complete.batch_id)
 
 
-def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
+def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[PendingChange]) -> Batch | None:
     """Stop after the first page, as a query without its loop does."""
     read = []
     for change in changes:
@@ -154,18 +160,19 @@ def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[
         break
     frozen = freezing.freeze_changes(table, drafted, read)
     if frozen is not None:
-        table.delete_all(pending_key(change, table.shards) for change in changes)
+        table.delete_all(each.key for each in changes)
     return frozen
 
 
 # --- Resolve, Finish, Sweep ---
 
 
-def name_then_write(table: BatchTable, batch_id: str, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
-    table.update(batch_key(batch_id), {"resolved": list(routing)}, {"batchId": batch_id, "resolved": None})
+def name_then_write(table: BatchTable, batch: Batch, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
+    batch_id = batch.batch_id
+    table.update(Batch.key_of(batch_id), {"resolved": list(routing)}, {"batchId": batch_id, "resolved": None})
     for distribution_id, document in routing.items():
         table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
-    return resolving.targets_of(table, records.read_batch(table, batch_id))
+    return resolving.targets_of(table, records.Batch.read(table, batch_id))
 
 
 def owe_nothing_once_tried(batch: Batch, targets: Sequence[Target]) -> bool:
@@ -189,7 +196,7 @@ def never_try_again(policy: settling.RetryPolicy, tries: int) -> timedelta:
 
 
 def trust_every_closed_head(head: Head, window: Window, now: datetime) -> bool:
-    return head.state is HeadState.GATHERING and not gathers(head, window, now)
+    return head.state is HeadState.GATHERING and not head.gathers(window, now)
 
 
 def trust_every_gathering_head(head: Head, window: Window, now: datetime) -> bool:
@@ -203,14 +210,16 @@ def only_what_is_scheduled(batch: Batch, unused: object, now: datetime) -> str:
 
 MUTANTS = (
     Mutant("the joiner reads the head before it writes its change", (joining, "join"), read_then_write, calm=True),
-    Mutant("the joiner follows a closed head", (joining, "gathers"), follow_a_closed_head, calm=True),
+    Mutant("the joiner follows a closed head", (Head, "gathers"), follow_a_closed_head, calm=True),
     Mutant(
         "the leader reads what is pending before it closes the head", (closing, "close"), read_then_close, calm=True
     ),
-    Mutant("a busy bucket's next batch does not wait", (joining, "successor"), a_window_that_does_not_wait, calm=True),
-    Mutant("a dead leader is followed for ever", (joining, "gathers"), follow_for_ever),
-    Mutant("a later change of a key shares the earlier one's item", (closing, "pending_key"), one_item_for_a_key),
-    Mutant("pending items are deleted before the batch owns them", (closing, "freeze_changes"), let_go_then_freeze),
+    Mutant("a busy bucket's next batch does not wait", (Head, "successor"), a_window_that_does_not_wait, calm=True),
+    Mutant("a dead leader is followed for ever", (Head, "gathers"), follow_for_ever),
+    Mutant(
+        "a later change of a key shares the earlier one's item", (PendingChange, "key"), property(one_item_for_a_key)
+    ),
+    Mutant("pending items are deleted before the batch owns them", (closing, "freeze_changes"), delete_then_freeze),
     Mutant("attempts of Close share one list name", (freezing, "chunk_key"), share_the_list_name),
     Mutant(
         "an attempt throws its list away unlooked",

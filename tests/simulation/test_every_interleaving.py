@@ -86,10 +86,10 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
     [
         (((joining, "join"), mutants.read_then_write), two_joiners_and_a_leader, "first is frozen 0 times"),
         (((closing, "close"), mutants.read_then_close), two_joiners_and_a_leader, "first is frozen 0 times"),
-        (((joining, "gathers"), mutants.follow_a_closed_head), two_joiners_and_a_leader, "first is frozen 0 times"),
-        (((Head, "expectation"), mutants.open_regardless), two_joiners_of_a_quiet_bucket, "first is frozen 2 times"),
+        (((Head, "gathers"), mutants.follow_a_closed_head), two_joiners_and_a_leader, "first is frozen 0 times"),
+        (((Head, "open"), mutants.open_regardless), two_joiners_of_a_quiet_bucket, "first is frozen 2 times"),
         (
-            ((closing, "freeze_changes"), mutants.let_go_then_freeze),
+            ((closing, "freeze_changes"), mutants.delete_then_freeze),
             two_joiners_and_a_leader,
             "leader belongs to nobody",
         ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from invalidation.batches.model import Batch, Clock, Outcome, read_batch, to_text
-from invalidation.batches.table import BatchTable, batch_key
+from invalidation.batches.model import Batch, Clock, Outcome, to_text
+from invalidation.batches.table import BatchTable
 from tests.simulation.faults import Fault
 from tests.simulation.schedules import given_up
 
@@ -27,8 +27,8 @@ def test_either_of_them_wins_and_only_what_was_given_up_stays_uncovered() -> Non
 def abandon_whatever_comes(table: BatchTable, batch_id: str, reason: str, now: Clock, retention: timedelta) -> Batch:
     del reason, retention
     ending = {"state": "ENDED", "outcome": Outcome.ABANDONED.value, "finished": to_text(now()), "unfinished": None}
-    table.update(batch_key(batch_id), ending, {})
-    return read_batch(table, batch_id)
+    table.update(Batch.key_of(batch_id), ending, {})
+    return Batch.read(table, batch_id)
 
 
 def test_giving_up_without_looking_who_has_claimed_it_is_found_out() -> None:

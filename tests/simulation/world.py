@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 from greenlet import getcurrent
 
 from invalidation.batches.head import HeadState
-from invalidation.batches.model import Outcome, from_text
-from invalidation.batches.snapshot import unpack
-from invalidation.batches.table import Index, Item, Key, Page, chunk_key
+from invalidation.batches.model import Outcome
+from invalidation.batches.snapshot import chunk_key, unpack
+from invalidation.batches.table import Index, Item, Key, Page
 from invalidation.errors import AccessDenied, BatchTableUnavailable, CloudFrontUnavailable
 from invalidation.events import Change
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.simulation.faults import AT_A_REQUEST, AT_CLOUDFRONT, Fault, Faults
 from tests.simulation.scheduler import Scheduler, Task
 
@@ -205,7 +205,7 @@ class SimulatedTable(MemoryTable):
                 observed.accepted.setdefault(change.event_id, step)
                 observed.keys[change.event_id] = change.key
         elif item["sk"] == "HEAD" and item.get("state") == HeadState.GATHERING:
-            closes = (from_text(item["closesAt"]) - START).total_seconds()
+            closes = (datetime.fromisoformat(item["closesAt"]) - START).total_seconds()
             self._world.deadlines[item["batchId"]] = closes + item["window"]
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from invalidation.batches.dynamodb import DynamoBatchTable
-from invalidation.batches.model import Batch, read_batch
+from invalidation.batches.model import Batch
 from tests.definition import REGION, resources
 from tests.statemachine import machine, moto_seams
 from tests.statemachine.edge import Edge, kept_by
@@ -94,7 +94,7 @@ class Stack:
 
     def batch(self, execution: RecordedExecution) -> Batch:
         """The record of the batch that an execution led."""
-        return read_batch(self.table, execution.output_of("Join Batch")["batchId"])
+        return Batch.read(self.table, execution.output_of("Join Batch")["batchId"])
 
     def pending(self, bucket: str) -> int:
         """How many changes of a bucket wait for a batch."""

@@ -14,7 +14,7 @@ from invalidation.executions import Unaccepted
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from tests.fakes.backlog import NOW, PREFIX, FakeAws, batch, event
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 
 def looked(aws: FakeAws) -> BucketBacklog:

@@ -10,7 +10,7 @@ import pytest
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_paths_batch
-from invalidation.batches.table import chunk_key
+from invalidation.batches.snapshot import chunk_key
 from invalidations_cli.commands.show import show
 from invalidations_cli.history import read_history
 from invalidations_cli.recording import load

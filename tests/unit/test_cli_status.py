@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from invalidation.batches.finish import Failure
-from invalidation.batches.head import Execution, Window, read_head
+from invalidation.batches.head import Execution, Head, Window
 from invalidation.batches.join import accept, join
-from invalidation.batches.table import head_key
 from invalidation.events import Change
 from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidations_cli.backlog import stack_status
@@ -171,14 +170,14 @@ def test_a_hostile_bucket_name_and_error_are_shown_and_not_obeyed(world: World) 
 
 def test_pausing_lets_changes_wait_and_resuming_starts_an_execution_for_them(world: World) -> None:
     assert "site is paused: its changes wait." in world.run(pause, "site").output
-    assert read_head(world.table, "site").paused
+    assert Head.read(world.table, "site").paused
     assert "was paused already" in world.run(pause, "site").output
     waits(world, now() - HOUR, 2)
     assert "paused" in world.run(status).output
     assert needs(world) == []
     result = world.run(resume, "site")
     assert result.exit_code == 0
-    assert not read_head(world.table, "site").paused
+    assert not Head.read(world.table, "site").paused
     ((name, document),) = world.states.started().items()
     assert document == {"lead": "site"}
     assert name.startswith("lead-site-")
@@ -206,7 +205,7 @@ def test_a_mistyped_bucket_is_wrong_usage(world: World, command: Any) -> None:
     result = world.run(command, "siet")
     assert result.exit_code == 2
     assert "did you mean site?" in result.output
-    assert world.table.find(head_key("siet")) is None
+    assert world.table.find(Head.key_of("siet")) is None
     assert "it knows site" in world.run(command, HOSTILE).output
 
 

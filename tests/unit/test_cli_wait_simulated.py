@@ -11,7 +11,7 @@ from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.commands.wait import QuietWatch, WaitResult
 from tests.fakes.backlog import FakeAws, event
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.simulation import schedules
 from tests.simulation.faults import Faults
 from tests.simulation.machine import Protocol, StateMachine

@@ -4,18 +4,17 @@ import pytest
 
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch, open_paths_batch
-from invalidation.batches.model import InvalidationRecord
+from invalidation.batches.model import Batch
 from invalidation.batches.queries import (
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
-    batches_with_key,
     parked_batches,
     unfinished_batches,
 )
-from invalidation.batches.targets import freeze_targets, record_invalidation
-from tests.lifecycle_kit import BUCKET, START, Clock, Lives, change, execution, failed, invalidated
-from tests.memory_table import MemoryTable
+from invalidation.batches.targets import InvalidationRecord, freeze_targets, record_invalidation
+from tests.fakes.batch_steps import BUCKET, START, BatchSteps, Clock, change, execution, failed, invalidated
+from tests.fakes.memory_table import MemoryTable
 
 
 @pytest.fixture
@@ -29,8 +28,8 @@ def table() -> MemoryTable:
 
 
 @pytest.fixture
-def lives(table: MemoryTable, clock: Clock) -> Lives:
-    return Lives(table, clock)
+def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
+    return BatchSteps(table, clock)
 
 
 @pytest.fixture
@@ -67,21 +66,16 @@ def test_batches_of_a_bucket_can_be_asked_for_by_time(
     assert [each.batch_id for each in found.batches] == [hourly[hour] for hour in expected]
 
 
-def test_batches_are_found_by_distribution(lives: Lives, table: MemoryTable, clock: Clock) -> None:
-    batch_id = lives.resolved("first", "E1", "E2")
+def test_batches_are_found_by_distribution(steps: BatchSteps, table: MemoryTable, clock: Clock) -> None:
+    batch_id = steps.resolved("first", "E1", "E2")
     paths = open_paths_batch(table, "E2", ["/a"], execution("person"), clock, "attempt")
-    freeze_targets(table, paths.batch_id, {"E2": {}})
+    freeze_targets(table, Batch.read(table, paths.batch_id), {"E2": {}})
     assert [each.batch_id for each in batches_of_distribution(table, "E1").batches] == [batch_id]
     assert {each.batch_id for each in batches_of_distribution(table, "E2").batches} == {batch_id, paths.batch_id}
 
 
-def test_batches_are_found_by_a_key_that_they_own(table: MemoryTable, hourly: list[str]) -> None:
-    assert [each.batch_id for each in batches_with_key(table, BUCKET, "2.html")] == [hourly[2]]
-    assert list(batches_with_key(table, BUCKET, "2.html", since=START + timedelta(hours=3))) == []
-
-
-def test_a_batch_is_found_by_its_invalidation(lives: Lives, table: MemoryTable, clock: Clock) -> None:
-    batch_id = lives.resolved("first", "E1")
+def test_a_batch_is_found_by_its_invalidation(steps: BatchSteps, table: MemoryTable, clock: Clock) -> None:
+    batch_id = steps.resolved("first", "E1")
     record_invalidation(table, batch_id, "E1", InvalidationRecord(0, "I2J0I21PCUYOIK", "ref", 1, 0, clock()))
     found = batch_of_invalidation(table, "I2J0I21PCUYOIK")
     assert found is not None
@@ -89,13 +83,13 @@ def test_a_batch_is_found_by_its_invalidation(lives: Lives, table: MemoryTable, 
     assert batch_of_invalidation(table, "I0") is None
 
 
-def test_unfinished_and_parked_batches_are_told_apart(lives: Lives, table: MemoryTable, clock: Clock) -> None:
-    ended = lives.resolved("ended", "E1")
-    lives.finish(ended, "ended", invalidated("E1"))
+def test_unfinished_and_parked_batches_are_told_apart(steps: BatchSteps, table: MemoryTable, clock: Clock) -> None:
+    ended = steps.resolved("ended", "E1")
+    steps.finish(ended, "ended", invalidated("E1"))
     clock.seconds = 1_000
-    parked = lives.resolved("parked", "E1")
-    lives.finish(parked, "parked", failed("E1", "AccessDenied"))
+    parked = steps.resolved("parked", "E1")
+    steps.finish(parked, "parked", failed("E1", "AccessDenied"))
     clock.seconds = 2_000
-    owed = lives.resolved("owed", "E1")
+    owed = steps.resolved("owed", "E1")
     assert [each.batch_id for each in unfinished_batches(table)] == [owed]
     assert [each.batch_id for each in parked_batches(table)] == [parked]

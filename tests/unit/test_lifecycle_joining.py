@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.batches.close import pending_changes
 from invalidation.batches.head import (
+    Head,
     Role,
     Window,
     batch_id,
@@ -12,16 +12,15 @@ from invalidation.batches.head import (
     lead_name,
     needs_leader,
     pause,
-    read_head,
     sweep_lead_name,
     sweep_retry_name,
 )
 from invalidation.batches.join import join_each
-from invalidation.batches.model import read_batch
-from invalidation.batches.table import ATTEMPTS, Item, Key, registry_key
+from invalidation.batches.model import Batch, PendingChange
+from invalidation.batches.table import ATTEMPTS, BUCKETS, Item, Key
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
-from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution
-from tests.memory_table import MemoryTable
+from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, change, execution
+from tests.fakes.memory_table import MemoryTable
 
 
 @pytest.fixture
@@ -35,115 +34,117 @@ def table() -> MemoryTable:
 
 
 @pytest.fixture
-def lives(table: MemoryTable, clock: Clock) -> Lives:
-    return Lives(table, clock)
+def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
+    return BatchSteps(table, clock)
 
 
 def pending_keys(table: MemoryTable) -> list[str]:
-    return sorted(each.key for each in pending_changes(table, BUCKET))
+    return sorted(each.change.key for each in PendingChange.of_bucket(table, BUCKET))
 
 
-def test_the_first_change_of_a_quiet_bucket_leads_and_does_not_wait(lives: Lives) -> None:
-    joined = lives.join("first", change("a"))
+def test_the_first_change_of_a_quiet_bucket_leads_and_does_not_wait(steps: BatchSteps) -> None:
+    joined = steps.join("first", change("a"))
     assert (joined.role, joined.leader_arn, joined.closes_at) == (Role.LEADER, execution("first").arn, START)
 
 
-def test_a_change_that_comes_while_a_batch_gathers_follows_and_knows_who_leads(lives: Lives) -> None:
-    leads = lives.join("first", change("a"))
-    follows = lives.join("second", change("b"))
+def test_a_change_that_comes_while_a_batch_gathers_follows_and_knows_who_leads(steps: BatchSteps) -> None:
+    leads = steps.join("first", change("a"))
+    follows = steps.join("second", change("b"))
     assert (follows.role, follows.leader_arn) == (Role.FOLLOWER, execution("first").arn)
     assert (follows.batch_id, follows.closes_at) == (leads.batch_id, leads.closes_at)
 
 
-def test_a_change_is_written_before_anything_else_can_go_wrong(lives: Lives, table: MemoryTable) -> None:
-    lives.join("first", change("a"))
-    lives.join("second", change("b"))
+def test_a_change_is_written_before_anything_else_can_go_wrong(steps: BatchSteps, table: MemoryTable) -> None:
+    steps.join("first", change("a"))
+    steps.join("second", change("b"))
     assert pending_keys(table) == ["a", "b"]
-    assert table.find(registry_key(BUCKET)) is not None
+    assert table.find(Key(BUCKETS, BUCKET)) is not None
 
 
-def test_a_repeated_join_of_the_leader_leads_still(lives: Lives) -> None:
-    assert lives.join("first", change("a")) == lives.join("first", change("a"))
+def test_a_repeated_join_of_the_leader_leads_still(steps: BatchSteps) -> None:
+    assert steps.join("first", change("a")) == steps.join("first", change("a"))
 
 
-def test_a_repeated_join_leaves_one_pending_item(lives: Lives, table: MemoryTable) -> None:
-    lives.join("first", change("a"))
-    lives.join("first", change("a"))
+def test_a_repeated_join_leaves_one_pending_item(steps: BatchSteps, table: MemoryTable) -> None:
+    steps.join("first", change("a"))
+    steps.join("first", change("a"))
     assert pending_keys(table) == ["a"]
 
 
-def test_two_changes_of_one_key_are_two_items(lives: Lives, table: MemoryTable) -> None:
-    lives.join("first", change("a", "earlier"), change("a", "later"))
+def test_two_changes_of_one_key_are_two_items(steps: BatchSteps, table: MemoryTable) -> None:
+    steps.join("first", change("a", "earlier"), change("a", "later"))
     assert pending_keys(table) == ["a", "a"]
 
 
-def test_a_change_without_an_event_id_does_not_share_its_item_with_anothers(lives: Lives, table: MemoryTable) -> None:
+def test_a_change_without_an_event_id_does_not_share_its_item_with_anothers(
+    steps: BatchSteps, table: MemoryTable
+) -> None:
     for name in ("first", "second"):
-        lives.join(name, change("a").__class__(BUCKET, "a", event_id=""))
+        steps.join(name, change("a").__class__(BUCKET, "a", event_id=""))
     assert pending_keys(table) == ["a", "a"]
 
 
-def test_an_event_id_of_any_length_and_alphabet_fits_into_the_key(lives: Lives, table: MemoryTable) -> None:
-    lives.join("first", change("a", "é" * 3_000), change("b", "x" * 3_000))
+def test_an_event_id_of_any_length_and_alphabet_fits_into_the_key(steps: BatchSteps, table: MemoryTable) -> None:
+    steps.join("first", change("a", "é" * 3_000), change("b", "x" * 3_000))
     items = [item for pk, each in table.partitions.items() if pk.startswith("PENDING") for item in each.values()]
     assert sorted(len(item["sk"].encode()) for item in items) == [129, 129]
 
 
 def test_batches_follow_each_other_at_growing_intervals_under_load_and_fall_back_when_it_is_quiet(
-    lives: Lives, clock: Clock
+    steps: BatchSteps, clock: Clock
 ) -> None:
     closes = []
     for number in range(8):
-        joined = lives.join(f"execution{number}", change(f"{number}"))
+        joined = steps.join(f"execution{number}", change(f"{number}"))
         assert joined.role is Role.LEADER
         closes.append((joined.closes_at - START).total_seconds())
         clock.seconds = closes[-1]
-        lives.close(joined)
+        steps.close(joined)
         clock.seconds += 1
     assert closes == [0, 10, 20, 40, 80, 140, 200, 260]
 
     clock.seconds += 60
-    after_a_pause = lives.join("later", change("later"))
+    after_a_pause = steps.join("later", change("later"))
     assert after_a_pause.closes_at == clock()
-    lives.close(after_a_pause)
-    assert lives.join("next", change("next")).closes_at == clock() + timedelta(seconds=10)
+    steps.close(after_a_pause)
+    assert steps.join("next", change("next")).closes_at == clock() + timedelta(seconds=10)
 
 
-def test_a_window_is_never_longer_than_the_parameter_allows_now(lives: Lives, clock: Clock) -> None:
-    lives.close(lives.join("first", change("a")))
-    lives.window = Window(seconds=3, max_seconds=5)
-    assert lives.join("second", change("b")).closes_at == clock() + timedelta(seconds=5)
+def test_a_window_is_never_longer_than_the_parameter_allows_now(steps: BatchSteps, clock: Clock) -> None:
+    steps.close(steps.join("first", change("a")))
+    steps.window = Window(seconds=3, max_seconds=5)
+    assert steps.join("second", change("b")).closes_at == clock() + timedelta(seconds=5)
 
 
-def test_a_clock_that_ran_ahead_costs_one_window_at_most(lives: Lives, clock: Clock) -> None:
+def test_a_clock_that_ran_ahead_costs_one_window_at_most(steps: BatchSteps, clock: Clock) -> None:
     clock.seconds = 86_400
-    ahead = lives.join("ahead", change("a"))
-    lives.close(ahead)
+    ahead = steps.join("ahead", change("a"))
+    steps.close(ahead)
     clock.seconds = 0
-    assert lives.join("second", change("b")).closes_at == clock() + timedelta(seconds=60)
+    assert steps.join("second", change("b")).closes_at == clock() + timedelta(seconds=60)
 
 
-def test_nobody_follows_a_leader_whose_clock_ran_ahead(lives: Lives, clock: Clock) -> None:
+def test_nobody_follows_a_leader_whose_clock_ran_ahead(steps: BatchSteps, clock: Clock) -> None:
     clock.seconds = 86_400
-    lives.join("ahead", change("a"))
+    steps.join("ahead", change("a"))
     clock.seconds = 0
-    assert lives.join("second", change("b")).role is Role.LEADER
+    assert steps.join("second", change("b")).role is Role.LEADER
 
 
 @pytest.mark.parametrize(("seconds", "role"), [(120, Role.FOLLOWER), (121, Role.LEADER)])
 def test_a_leader_is_taken_for_dead_when_the_grace_is_over(
-    lives: Lives, clock: Clock, seconds: int, role: Role
+    steps: BatchSteps, clock: Clock, seconds: int, role: Role
 ) -> None:
-    lives.join("dead", change("a"))
+    steps.join("dead", change("a"))
     clock.seconds = seconds
-    assert lives.join("second", change("b")).role is role
+    assert steps.join("second", change("b")).role is role
 
 
-def test_no_batch_id_is_used_twice_even_by_an_execution_that_opens_two(lives: Lives, clock: Clock) -> None:
-    first = lives.join("twice", change("a"))
+def test_no_batch_id_is_used_twice_even_by_an_execution_that_opens_two(steps: BatchSteps, clock: Clock) -> None:
+    first = steps.join("twice", change("a"))
     clock.seconds = 200
-    lives.close(lives.join("other", change("b")))
-    second = lives.join("twice", change("a"))
+    steps.close(steps.join("other", change("b")))
+    second = steps.join("twice", change("a"))
     assert second.role is Role.LEADER
     assert second.batch_id != first.batch_id
 
@@ -164,27 +165,27 @@ def test_names_of_executions_are_legal_whatever_the_bucket_is_called() -> None:
 
 @pytest.mark.parametrize("fraction", [0.0, 0.000001, 0.5])
 def test_the_first_change_of_a_quiet_bucket_waits_for_no_fraction_of_a_second(
-    lives: Lives, clock: Clock, fraction: float
+    steps: BatchSteps, clock: Clock, fraction: float
 ) -> None:
     clock.seconds = fraction
-    joined = lives.join("first", change("a"))
+    joined = steps.join("first", change("a"))
     assert joined.wait_until == joined.to_document()["closesAt"] == "2026-11-23T06:27:19Z"
 
 
 @pytest.mark.parametrize(("fraction", "expected"), [(0.0, "06:27:29Z"), (0.000001, "06:27:30Z"), (0.5, "06:27:30Z")])
 def test_the_time_that_a_batch_waits_until_is_rounded_up_to_whole_seconds(
-    lives: Lives, clock: Clock, fraction: float, expected: str
+    steps: BatchSteps, clock: Clock, fraction: float, expected: str
 ) -> None:
     clock.seconds = fraction
-    lives.close(lives.join("first", change("a")))
-    joined = lives.join("second", change("b"))
+    steps.close(steps.join("first", change("a")))
+    joined = steps.join("second", change("b"))
     assert joined.wait_until == joined.to_document()["closesAt"] == f"2026-11-23T{expected}"
 
 
-def test_leading_without_changes_leads_what_waits(lives: Lives, table: MemoryTable) -> None:
-    assert lives.join("lead").role is Role.LEADER
+def test_leading_without_changes_leads_what_waits(steps: BatchSteps, table: MemoryTable) -> None:
+    assert steps.join("lead").role is Role.LEADER
     assert not has_pending(table, BUCKET)
-    assert lives.join("lead too").role is Role.FOLLOWER
+    assert steps.join("lead too").role is Role.FOLLOWER
 
 
 class Overtaken(MemoryTable):
@@ -205,13 +206,13 @@ class Overtaken(MemoryTable):
 
 
 def test_who_loses_the_race_for_the_head_looks_again(clock: Clock) -> None:
-    assert Lives(Overtaken(ATTEMPTS - 1), clock).join("first", change("a")).role is Role.LEADER
+    assert BatchSteps(Overtaken(ATTEMPTS - 1), clock).join("first", change("a")).role is Role.LEADER
 
 
 def test_who_loses_too_often_says_so_and_leaves_the_change_pending(clock: Clock) -> None:
     table = Overtaken(ATTEMPTS)
     with pytest.raises(BatchContended):
-        Lives(table, clock).join("first", change("a"))
+        BatchSteps(table, clock).join("first", change("a"))
     assert pending_keys(table) == ["a"]
 
 
@@ -224,37 +225,37 @@ class Unwilling(MemoryTable):
 
 def test_changes_that_may_not_have_been_written_were_not_accepted(clock: Clock) -> None:
     with pytest.raises(ChangesNotAccepted, match="throttled"):
-        Lives(Unwilling(), clock).join("first", change("a"), change("b"))
+        BatchSteps(Unwilling(), clock).join("first", change("a"), change("b"))
 
 
 # --- Batching off ---
 
 
 def test_with_batching_off_every_execution_has_a_batch_of_its_own(table: MemoryTable, clock: Clock) -> None:
-    lives = Lives(table, clock, Window(seconds=0))
-    first, second = lives.join("first", change("a")), lives.join("second", change("b"))
+    steps = BatchSteps(table, clock, Window(seconds=0))
+    first, second = steps.join("first", change("a")), steps.join("second", change("b"))
     assert (first.role, second.role) == (Role.LEADER, Role.LEADER)
     assert (first.closes_at, second.closes_at) == (START, START)
-    assert [read_batch(table, each.batch_id).sample for each in (first, second)] == [("a",), ("b",)]
-    assert not read_batch(table, first.batch_id).by_hand
+    assert [Batch.read(table, each.batch_id).sample for each in (first, second)] == [("a",), ("b",)]
+    assert not Batch.read(table, first.batch_id).by_hand
     assert not has_pending(table, BUCKET)
 
 
 def test_with_batching_off_a_paused_bucket_gathers_all_the_same(table: MemoryTable, clock: Clock) -> None:
     pause(table, BUCKET)
-    assert Lives(table, clock, Window(seconds=0)).join("first", change("a")).role is Role.PAUSED
+    assert BatchSteps(table, clock, Window(seconds=0)).join("first", change("a")).role is Role.PAUSED
     assert pending_keys(table) == ["a"]
 
 
 def test_with_batching_off_what_waits_from_before_can_be_led(table: MemoryTable, clock: Clock) -> None:
-    lives = Lives(table, clock)
-    lives.close(lives.join("first", change("a")))
-    lives.join("dead", change("b"))
+    steps = BatchSteps(table, clock)
+    steps.close(steps.join("first", change("a")))
+    steps.join("dead", change("b"))
     clock.seconds = 500
-    lives.window = Window(seconds=0)
-    joined = lives.join("lead")
+    steps.window = Window(seconds=0)
+    joined = steps.join("lead")
     assert (joined.role, joined.closes_at) == (Role.LEADER, clock())
-    assert lives.close(joined) == ("FROZEN", 1)
+    assert steps.close(joined) == ("FROZEN", 1)
 
 
 # --- Changes of several buckets ---
@@ -269,13 +270,13 @@ def test_of_several_buckets_one_is_led_and_the_others_are_reported(table: Memory
 
 
 def test_a_bucket_that_has_a_leader_is_not_reported(table: MemoryTable, clock: Clock) -> None:
-    Lives(table, clock).join("other", change("x", bucket="b"), bucket="b")
+    BatchSteps(table, clock).join("other", change("x", bucket="b"), bucket="b")
     changes = {bucket: [change("a", bucket=bucket)] for bucket in ("a", "b")}
     assert join_each(table, changes, execution("list"), WINDOW, clock, "attempt").leaderless == ()
 
 
 def test_a_bucket_is_led_when_the_ones_before_it_have_leaders(table: MemoryTable, clock: Clock) -> None:
-    Lives(table, clock).join("other", change("x", bucket="a"), bucket="a")
+    BatchSteps(table, clock).join("other", change("x", bucket="a"), bucket="a")
     changes = {bucket: [change("y", bucket=bucket)] for bucket in ("a", "b")}
     joined = join_each(table, changes, execution("list"), WINDOW, clock, "attempt")
     assert (joined.joined.role, joined.joined.bucket) == (Role.LEADER, "b")
@@ -284,15 +285,15 @@ def test_a_bucket_is_led_when_the_ones_before_it_have_leaders(table: MemoryTable
 def test_a_repeated_join_of_several_buckets_leads_the_bucket_that_it_led_before(
     table: MemoryTable, clock: Clock
 ) -> None:
-    lives = Lives(table, clock)
-    other = lives.join("other", change("x", bucket="a"), bucket="a")
+    steps = BatchSteps(table, clock)
+    other = steps.join("other", change("x", bucket="a"), bucket="a")
     changes = {bucket: [change("y", bucket=bucket)] for bucket in ("a", "b")}
     join_each(table, changes, execution("list"), WINDOW, clock, "first attempt")
-    lives.close(other)
+    steps.close(other)
     again = join_each(table, changes, execution("list"), WINDOW, clock, "second attempt")
     assert (again.joined.role, again.joined.bucket) == (Role.LEADER, "b")
     assert again.leaderless == ("a",)
-    assert read_head(table, "a").leader == execution("other").arn
+    assert Head.read(table, "a").leader == execution("other").arn
 
 
 def test_a_list_of_nothing_is_refused(table: MemoryTable, clock: Clock) -> None:
@@ -301,12 +302,12 @@ def test_a_list_of_nothing_is_refused(table: MemoryTable, clock: Clock) -> None:
 
 
 def test_a_bucket_needs_a_leader_unless_one_gathers_or_it_is_paused(
-    lives: Lives, table: MemoryTable, clock: Clock
+    steps: BatchSteps, table: MemoryTable, clock: Clock
 ) -> None:
     assert needs_leader(table, BUCKET, WINDOW, clock)
-    joined = lives.join("first", change("a"))
+    joined = steps.join("first", change("a"))
     assert not needs_leader(table, BUCKET, WINDOW, clock)
-    lives.close(joined)
+    steps.close(joined)
     assert needs_leader(table, BUCKET, WINDOW, clock)
     pause(table, BUCKET)
     assert not needs_leader(table, BUCKET, WINDOW, clock)

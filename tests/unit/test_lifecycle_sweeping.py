@@ -2,14 +2,14 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.batches.head import Window, pause
+from invalidation.batches.head import Head, Window, pause
 from invalidation.batches.join import open_own_batch, open_paths_batch
-from invalidation.batches.model import pending_to_item
+from invalidation.batches.model import Batch, PendingChange
 from invalidation.batches.sweep import Swept, sweep
-from invalidation.batches.table import BatchTable, batch_key, head_key, registry_key
+from invalidation.batches.table import BUCKETS, BatchTable, Key
 from invalidation.batches.targets import claim
-from tests.lifecycle_kit import BUCKET, START, WINDOW, Clock, Lives, change, execution, failed, invalidated
-from tests.memory_table import MemoryTable
+from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, change, execution, failed, invalidated
+from tests.fakes.memory_table import MemoryTable
 
 
 class FakeExecutions:
@@ -39,8 +39,8 @@ def table() -> MemoryTable:
 
 
 @pytest.fixture
-def lives(table: MemoryTable, clock: Clock) -> Lives:
-    return Lives(table, clock)
+def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
+    return BatchSteps(table, clock)
 
 
 @pytest.fixture
@@ -63,26 +63,26 @@ def test_a_bucket_that_only_ever_had_requests_has_no_head_and_nothing_for_the_sw
     joined = open_own_batch(table, "requested", changes, execution("by-hand"), clock, "1")
     executions.running.add(joined.leader_arn)
     clock.seconds = 100_000
-    assert table.find(registry_key("requested")) is not None
-    assert table.find(head_key("requested")) is None
+    assert table.find(Key(BUCKETS, "requested")) is not None
+    assert table.find(Head.key_of("requested")) is None
     found = swept(table, executions, clock)
     assert (found.started, found.waiting, found.unfinished) == ((), (), 1)
 
 
 def test_the_sweep_starts_nothing_when_there_is_nothing_to_do(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
     assert swept(table, executions, clock) == Swept()
-    lives.finish(lives.resolved("first", "E1"), "first", invalidated("E1"))
+    steps.finish(steps.resolved("first", "E1"), "first", invalidated("E1"))
     clock.seconds = 100_000
     assert swept(table, executions, clock) == Swept()
 
 
 def test_the_sweep_changes_nothing_itself(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    lives.resolved("first", "E1")
-    lives.join("dead", change("b"))
+    steps.resolved("first", "E1")
+    steps.join("dead", change("b"))
     clock.seconds = 1_000
     before = repr(table.partitions)
     assert len(swept(table, executions, clock).started) == 2
@@ -92,8 +92,8 @@ def test_the_sweep_changes_nothing_itself(
 def test_changes_of_a_joiner_that_died_before_it_looked_for_a_leader_get_one(
     table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    table.ensure(registry_key(BUCKET))
-    table.put(pending_to_item(change("a"), table.shards))
+    table.ensure(Key(BUCKETS, BUCKET))
+    table.put(PendingChange.of(change("a"), table.shards).to_item())
     found = swept(table, executions, clock)
     assert orders(found) == [{"lead": BUCKET}]
     assert found.waiting == (BUCKET,)
@@ -101,19 +101,19 @@ def test_changes_of_a_joiner_that_died_before_it_looked_for_a_leader_get_one(
 
 @pytest.mark.parametrize(("seconds", "led"), [(120, False), (121, True)])
 def test_changes_of_a_leader_that_died_before_it_closed_get_another_when_the_grace_is_over(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock, seconds: int, *, led: bool
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock, seconds: int, *, led: bool
 ) -> None:
-    lives.join("dead", change("a"))
+    steps.join("dead", change("a"))
     clock.seconds = seconds
     assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}] * led
 
 
 @pytest.mark.parametrize(("seconds", "led"), [(120, False), (121, True)])
 def test_changes_of_a_leader_that_died_while_it_closed_get_another_when_the_grace_is_over(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock, seconds: int, *, led: bool
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock, seconds: int, *, led: bool
 ) -> None:
-    lives.frozen("first", "a")
-    table.put(pending_to_item(change("b"), table.shards))
+    steps.frozen("first", "a")
+    table.put(PendingChange.of(change("b"), table.shards).to_item())
     clock.seconds = seconds
     executions.running = {execution("first").arn}
     assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}] * led
@@ -121,11 +121,11 @@ def test_changes_of_a_leader_that_died_while_it_closed_get_another_when_the_grac
 
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_leader_that_lives_and_is_only_late_is_left_to_its_work(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock, *, closed: bool
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock, *, closed: bool
 ) -> None:
-    lives.join("slow", change("a"))
+    steps.join("slow", change("a"))
     if closed:
-        table.update(head_key(BUCKET), {"state": "CLOSED"}, {})
+        table.update(Head.key_of(BUCKET), {"state": "CLOSED"}, {})
     executions.running = {execution("slow").arn}
     clock.seconds = 1_000
     assert swept(table, executions, clock) == Swept()
@@ -134,30 +134,30 @@ def test_a_leader_that_lives_and_is_only_late_is_left_to_its_work(
 
 
 def test_a_leader_that_waits_for_a_time_far_ahead_is_not_waited_for(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
     clock.seconds = 86_400
-    lives.join("ahead", change("a"))
+    steps.join("ahead", change("a"))
     executions.running = {execution("ahead").arn}
     clock.seconds = 0
     assert orders(swept(table, executions, clock)) == [{"lead": BUCKET}]
 
 
 def test_a_head_that_was_closed_by_a_clock_that_ran_ahead_does_not_hide_what_waits(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    joined = lives.join("first", change("a"))
+    joined = steps.join("first", change("a"))
     clock.seconds = 86_400
-    lives.close(joined)
-    table.put(pending_to_item(change("b"), table.shards))
+    steps.close(joined)
+    table.put(PendingChange.of(change("b"), table.shards).to_item())
     clock.seconds = 0
     assert {"lead": BUCKET} in orders(swept(table, executions, clock))
 
 
 def test_an_unfinished_batch_whose_execution_ended_is_retried(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    batch_id = lives.resolved("first", "E1")
+    batch_id = steps.resolved("first", "E1")
     executions.running = {execution("first").arn}
     assert swept(table, executions, clock).unfinished == 1
     assert orders(swept(table, executions, clock)) == []
@@ -166,10 +166,10 @@ def test_an_unfinished_batch_whose_execution_ended_is_retried(
 
 
 def test_a_failed_batch_is_retried_when_it_is_due_and_not_before(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    batch_id = lives.resolved("first", "E1")
-    lives.finish(batch_id, "first", failed("E1"))
+    batch_id = steps.resolved("first", "E1")
+    steps.finish(batch_id, "first", failed("E1"))
     clock.seconds = 299
     assert orders(swept(table, executions, clock)) == []
     clock.seconds = 300
@@ -179,10 +179,10 @@ def test_a_failed_batch_is_retried_when_it_is_due_and_not_before(
 
 
 def test_a_batch_that_has_just_been_claimed_is_left_to_its_claimant(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    batch_id = lives.resolved("first", "E1")
-    lives.finish(batch_id, "first", failed("E1"))
+    batch_id = steps.resolved("first", "E1")
+    steps.finish(batch_id, "first", failed("E1"))
     clock.seconds = 300
     claim(table, batch_id, execution("person"), clock)
     executions.running = {execution("person").arn}
@@ -190,27 +190,27 @@ def test_a_batch_that_has_just_been_claimed_is_left_to_its_claimant(
 
 
 def test_parked_batches_are_counted_and_left_to_a_person(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    lives.finish(lives.resolved("first", "E1"), "first", failed("E1", "AccessDenied"))
+    steps.finish(steps.resolved("first", "E1"), "first", failed("E1", "AccessDenied"))
     clock.seconds = 100_000
     assert swept(table, executions, clock) == Swept(parked=1)
 
 
 def test_an_index_that_lags_behind_starts_nothing(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    batch_id = lives.resolved("first", "E1")
-    lives.finish(batch_id, "first", invalidated("E1"))
-    table.update(batch_key(batch_id), {"unfinished": "UNFINISHED"}, {})
+    batch_id = steps.resolved("first", "E1")
+    steps.finish(batch_id, "first", invalidated("E1"))
+    table.update(Batch.key_of(batch_id), {"unfinished": "UNFINISHED"}, {})
     assert swept(table, executions, clock) == Swept()
 
 
 def test_a_paused_bucket_is_left_alone(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    lives.resolved("first", "E1")
-    lives.join("second", change("b"))
+    steps.resolved("first", "E1")
+    steps.join("second", change("b"))
     pause(table, BUCKET)
     clock.seconds = 1_000
     found = swept(table, executions, clock)
@@ -218,10 +218,10 @@ def test_a_paused_bucket_is_left_alone(
 
 
 def test_other_buckets_and_batches_of_paths_go_on_while_a_bucket_is_paused(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    lives.join("one", change("a"))
-    lives.join("two", change("a", bucket="other"), bucket="other")
+    steps.join("one", change("a"))
+    steps.join("two", change("a", bucket="other"), bucket="other")
     paths = open_paths_batch(table, "E1", ["/a"], execution("person"), clock, "attempt")
     pause(table, BUCKET)
     clock.seconds = 1_000
@@ -229,10 +229,10 @@ def test_other_buckets_and_batches_of_paths_go_on_while_a_bucket_is_paused(
 
 
 def test_a_sweep_that_is_delivered_twice_starts_nothing_twice_and_the_next_one_starts_again(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    lives.resolved("first", "E1")
-    lives.join("dead", change("b"))
+    steps.resolved("first", "E1")
+    steps.join("dead", change("b"))
     clock.seconds = 1_000
     tick = START + timedelta(minutes=15)
     assert len(sweep(table, executions, WINDOW, clock, tick).started) == 2
@@ -241,10 +241,10 @@ def test_a_sweep_that_is_delivered_twice_starts_nothing_twice_and_the_next_one_s
 
 
 def test_names_of_what_the_sweep_starts_say_so(
-    lives: Lives, table: MemoryTable, executions: FakeExecutions, clock: Clock
+    steps: BatchSteps, table: MemoryTable, executions: FakeExecutions, clock: Clock
 ) -> None:
-    lives.resolved("first", "E1")
-    lives.join("dead", change("b"))
+    steps.resolved("first", "E1")
+    steps.join("dead", change("b"))
     clock.seconds = 1_000
     swept(table, executions, clock)
     assert all(execution(name).started_by_sweep for name in executions.started)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 
-from invalidation.batches.table import Item, Key
 from invalidation.batches.targets import count_paths, paths_of_month
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 NOW = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)
 
@@ -29,30 +27,6 @@ def test_the_month_is_that_of_utc() -> None:
     assert paths_of_month(table, NOW) == 5
 
 
-class _Overtaken(MemoryTable):
-    """Somebody else is quicker, every other time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.others = 0
-
-    def get(self, key: Key) -> Item | None:
-        found = super().get(key)
-        if self.others < 4:
-            self.others += 1
-            if self.others % 2:
-                count_paths(self, 100, NOW)
-        return found
-
-
-def test_who_is_overtaken_counts_again() -> None:
-    table = _Overtaken()
-    count_paths(table, 1, NOW)
-    assert paths_of_month(table, NOW) == 201
-
-
-def test_counts_side_by_side_are_all_there() -> None:
+def test_who_counts_is_told_the_months_total() -> None:
     table = MemoryTable()
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: count_paths(table, 1, NOW), range(100)))
-    assert paths_of_month(table, NOW) == 100
+    assert [count_paths(table, paths, NOW) for paths in (5, 2)] == [5, 7]

@@ -15,12 +15,13 @@ from moto import mock_aws
 
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch, open_paths_batch
-from invalidation.batches.targets import freeze_targets, read_target
+from invalidation.batches.model import Batch
+from invalidation.batches.targets import Target, freeze_targets
 from invalidation.cloudfront.plan import Budget, plan_paths
 from invalidation.cloudfront.routing import InvalidateBy
 from invalidation.cloudfront.tags import TagReader
 from invalidation.events import Change
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.statemachine.functions import Functions, parameters
 
 NOW = datetime(2026, 11, 12, tzinfo=UTC)
@@ -158,10 +159,10 @@ class Site:
         return self._create(open_paths_batch(self.table, TAGGED, paths, run, lambda: NOW, "attempt").batch_id)
 
     def _create(self, batch_id: str) -> list[list[str]]:
-        freeze_targets(self.table, batch_id, {TAGGED: DOCUMENT})
+        freeze_targets(self.table, Batch.read(self.table, batch_id), {TAGGED: DOCUMENT})
         event = {"execution": "x", "batchId": batch_id, "bucket": BUCKET, "distributionId": TAGGED}
         self.app.handler({**event, "roomUntil": "2999-01-01T00:00:00+00:00"}, None)
-        planned = read_target(self.table, batch_id, TAGGED).plan
+        planned = Target.read(self.table, batch_id, TAGGED).plan
         assert planned is not None
         assert list(planned.sample) == self.cloudfront.sent[0][:30]
         return self.cloudfront.sent

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from invalidation.batches.join import without_unchanged
 from invalidation.events import Change
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 
 NOW = datetime(2026, 11, 12, tzinfo=UTC)
 FIRST = Change("my-site", "index.html", "event-1", etag="a", sequencer="0055AED6DCD90281E5")

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from invalidation.batches.head import Window, resume
-from invalidation.batches.model import Batch, Outcome, TargetState
+from invalidation.batches.model import Batch, Outcome
 from invalidation.batches.queries import batches_of_distribution, unfinished_batches
 from invalidation.batches.snapshot import unpack
 from invalidation.batches.table import VERSION
+from invalidation.batches.targets import TargetState
 from invalidation.bucket_events import events_switched_on_here
 from invalidation.config import Settings
 from invalidation.outcome import BatchReport

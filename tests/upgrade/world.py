@@ -17,7 +17,7 @@ from invalidation.cloudfront.client import Invalidation, InvalidationTarget
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.config import Settings
 from invalidation.errors import InvalidationError
-from tests.memory_table import MemoryTable
+from tests.fakes.memory_table import MemoryTable
 from tests.security.handlers import loaded
 
 T = TypeVar("T")

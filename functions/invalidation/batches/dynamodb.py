@@ -1,7 +1,4 @@
-"""Adapter: the batch table in DynamoDB. No other module knows that it is DynamoDB.
-
-Every method is what ``lifecycle.table.BatchTable`` says, and no more: the protocol is in ``lifecycle``.
-"""
+"""Adapter: the batch table in DynamoDB. No other module knows that it is DynamoDB."""
 
 from __future__ import annotations
 
@@ -11,6 +8,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation.batches.table import VERSION, Index, Item, Key, Page
@@ -106,6 +106,18 @@ class DynamoBatchTable:
             except self._client.exceptions.ConditionalCheckFailedException:
                 return None
         return _item(answer["Attributes"])
+
+    def add(self, key: Key, attribute: str, number: int) -> int:
+        with _failures("UpdateItem"):
+            answer = self._client.update_item(
+                TableName=self._name,
+                Key=_key(key),
+                UpdateExpression="SET v = if_not_exists(v, :version) ADD #attribute :number",
+                ExpressionAttributeNames={"#attribute": attribute},
+                ExpressionAttributeValues=_attributes({":version": VERSION, ":number": number}),
+                ReturnValues="UPDATED_NEW",
+            )
+        return int(answer["Attributes"][attribute]["N"])
 
     def delete_all(self, keys: Iterable[Key]) -> None:
         self._write_all(({"DeleteRequest": {"Key": _key(key)}} for key in keys), _deleted_key)
@@ -264,40 +276,28 @@ def _deleted_key(request: dict[str, Any]) -> Key:
     return Key(key["pk"]["S"], key["sk"]["S"])
 
 
+class _Deserializer(TypeDeserializer):
+    """boto3's, with int for Decimal and bytes for Binary: the table has no fractions, and nothing to tell apart."""
+
+    def _deserialize_n(self, value: str) -> int:
+        return int(value)
+
+    def _deserialize_b(self, value: bytes) -> bytes:
+        return value
+
+
+_TO_DYNAMODB = TypeSerializer().serialize
+_FROM_DYNAMODB = _Deserializer().deserialize
+
+
 def _attributes(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _attribute(value) for name, value in item.items()}
-
-
-def _attribute(value: Any) -> dict[str, Any]:
-    match value:
-        case bool():
-            return {"BOOL": value}
-        case int():
-            return {"N": str(value)}
-        case str():
-            return {"S": value}
-        case bytes():
-            return {"B": value}
-        case list() | tuple():
-            return {"L": [_attribute(each) for each in value]}
-        case dict():
-            return {"M": _attributes(value)}
-        case _:
-            raise TypeError(f"the batch table has no {type(value).__name__}")
+    return {name: _TO_DYNAMODB(value) for name, value in item.items()}
 
 
 def _item(attributes: Mapping[str, Any]) -> Item:
-    return {name: _value(attribute) for name, attribute in attributes.items()}
+    return {name: _FROM_DYNAMODB(attribute) for name, attribute in attributes.items()}
 
 
-def _value(attribute: Mapping[str, Any]) -> Any:
-    ((kind, value),) = attribute.items()
-    match kind:
-        case "N":
-            return int(value)
-        case "L":
-            return [_value(each) for each in value]
-        case "M":
-            return _item(value)
-        case _:
-            return value
+def batch_table(name: str) -> DynamoBatchTable:
+    """The table of this name or ARN, with the function's own credentials."""
+    return DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), name)

@@ -1,17 +1,11 @@
-"""Finish: write down what an execution came to, and let the batch go when it owes nothing.
-
-Otherwise the record says what comes next: when the sweep tries again, or that somebody has to mend something first.
-
-Settle: what one execution came to for each distribution, written where it belongs.
+"""Finish: what an execution came to is written down, and the batch ends, is tried again later, or is parked.
 
 That a distribution was invalidated is a fact whoever reports it, however late: the list that was invalidated was
 frozen before. So successes are final and anybody's to write. Failures are the owner's alone, and count once for each
 execution: an old execution that comes back late must not use up the tries of the one that took over.
 
-Abandon: somebody decides that what a parked batch owes is not to be invalidated any more.
-
-The one way in which a change leaves the promise: not by mistake, but by name, and the record keeps who did it and why.
-Only a parked batch can be given up: every other one is worked on, or will be.
+A parked batch can be abandoned, by name: the one way in which a change leaves the promise, and the record keeps who
+did it and why. Every other batch is worked on, or will be.
 """
 
 from __future__ import annotations
@@ -29,24 +23,12 @@ from invalidation.batches.model import (
     BatchState,
     Clock,
     Outcome,
-    Target,
-    TargetState,
     epoch_seconds,
-    find_batch,
-    read_batch,
+    readable,
     to_text,
 )
-from invalidation.batches.table import (
-    ATTEMPTS,
-    BatchTable,
-    Key,
-    batch_key,
-    batch_pk,
-    items,
-    readable,
-    target_key,
-)
-from invalidation.batches.targets import read_target, targets_of
+from invalidation.batches.table import ATTEMPTS, BATCH, BatchTable, Key, items
+from invalidation.batches.targets import Target, TargetState, targets_of
 from invalidation.errors import MAX_MESSAGE, BatchContended, EdgeStillStale, is_transient
 
 
@@ -76,16 +58,16 @@ def finish(  # noqa: PLR0917 -- collaborators are arguments
         BatchContended: the record changed under every attempt.
     """
     for _ in range(ATTEMPTS):
-        batch = find_batch(table, batch_id) if batch_id else None
+        batch = Batch.find(table, batch_id) if batch_id else None
         if batch is None:
             return Settled(None, ())
         if batch.ended:
             return Settled(batch, targets_of(table, batch))
-        targets = settle(table, batch, Verdict(results, failure), execution, retry)
+        targets = settle(table, batch, ExecutionResult(results, failure), execution, retry)
         if _owes_nothing(batch, targets):
             settled = _end(table, batch, _ending(batch, targets, failure, now()), now() + retention)
         elif batch.owner == execution.arn and batch.tried_by != execution.arn:
-            settled = _written(table, batch, _keeping(batch, targets, failure, now(), retry=retry))
+            settled = batch.update(table, _keeping(batch, targets, failure, now(), retry=retry))
         else:
             # Another execution has taken over, or an earlier attempt of this Finish has written it down already.
             settled = batch
@@ -118,7 +100,7 @@ def _end(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: da
     """The items below the record are made to expire first: a record that has ended is never looked at again."""
     expiry = {"expiresAt": epoch_seconds(expires)}
     expire_what_is_below(table, batch.batch_id, expiry)
-    return _written(table, batch, {**ending, **expiry})
+    return batch.update(table, {**ending, **expiry})
 
 
 def expire_what_is_below(table: BatchTable, batch_id: str, expiry: Mapping[str, Any]) -> None:
@@ -126,9 +108,9 @@ def expire_what_is_below(table: BatchTable, batch_id: str, expiry: Mapping[str, 
 
     Marking an item costs as much as writing it, so that a repeated attempt leaves out what an earlier one has marked.
     """
-    for item in items(table, batch_pk(batch_id), keys=True):
+    for item in items(table, f"{BATCH}{batch_id}", keys=True):
         key = Key(item["pk"], item["sk"])
-        if key != batch_key(batch_id) and "expiresAt" not in readable(item):
+        if key != Batch.key_of(batch_id) and "expiresAt" not in readable(item):
             table.update(key, expiry, {})
 
 
@@ -165,12 +147,6 @@ def _why(batch: Batch, targets: Sequence[Target], failure: Failure | None) -> Fa
         return NOT_RESOLVED
     failed = [target for target in targets if target.error and not target.state.final]
     return Failure(failed[0].error, failed[0].message) if failed else NOT_TRIED
-
-
-def _written(table: BatchTable, batch: Batch, assign: Mapping[str, Any]) -> Batch | None:
-    expect = {"state": batch.state.value, "owner": batch.owner, "tries": batch.tries}
-    item = table.update(batch_key(batch.batch_id), assign, expect)
-    return None if item is None else Batch.from_item(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +209,7 @@ class TargetResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ExecutionResult:
     """What an execution came to: the results of its Map, and the failure of a state outside the Map, if one failed."""
 
     results: Sequence[TargetResult]
@@ -253,11 +229,11 @@ class Verdict:
 
 
 def settle(
-    table: BatchTable, batch: Batch, verdict: Verdict, execution: Execution, retry: RetryPolicy
+    table: BatchTable, batch: Batch, result_of_execution: ExecutionResult, execution: Execution, retry: RetryPolicy
 ) -> tuple[Target, ...]:
     """Write the results; the batch's targets as they are afterwards. Can be repeated."""
     for found in targets_of(table, batch):
-        result = verdict.on(found.distribution_id)
+        result = result_of_execution.on(found.distribution_id)
         if result is None:
             continue
         if result.failure is None:
@@ -280,10 +256,9 @@ def _succeed(table: BatchTable, found: Target, result: TargetResult) -> None:
     for _ in range(ATTEMPTS):
         if found.state.final:
             return
-        key = target_key(found.batch_id, found.distribution_id)
-        if table.update(key, assign, {"state": found.state.value}) is not None:
+        if found.update(table, assign, {"state": found.state.value}):
             return
-        found = read_target(table, found.batch_id, found.distribution_id)
+        found = Target.read(table, found.batch_id, found.distribution_id)
     raise BatchContended(f"{ATTEMPTS} attempts to record {found.distribution_id} in {found.batch_id} were overtaken")
 
 
@@ -298,8 +273,7 @@ def _fail(table: BatchTable, found: Target, execution: Execution, failure: Failu
         "error": failure.error,
         "message": failure.message or None,
     }
-    expect = {"state": TargetState.OWED.value, "tries": found.tries}
-    table.update(target_key(found.batch_id, found.distribution_id), assign, expect)
+    found.update(table, assign, {"state": TargetState.OWED.value, "tries": found.tries})
 
 
 def abandon(table: BatchTable, batch_id: str, reason: str, now: Clock, retention: timedelta) -> Batch:
@@ -313,7 +287,7 @@ def abandon(table: BatchTable, batch_id: str, reason: str, now: Clock, retention
         BatchContended: the record changed under every attempt.
     """
     for _ in range(ATTEMPTS):
-        batch = read_batch(table, batch_id)
+        batch = Batch.read(table, batch_id)
         if batch.state is BatchState.PARKED:
             ending = {
                 "state": BatchState.ENDED.value,
@@ -323,10 +297,10 @@ def abandon(table: BatchTable, batch_id: str, reason: str, now: Clock, retention
                 "nextTryAt": None,
                 "unfinished": None,
             }
-            expect = {"state": batch.state.value, "owner": batch.owner, "tries": batch.tries}
-            if table.update(batch_key(batch_id), ending, expect) is None:
+            ended = batch.update(table, ending)
+            if ended is None:
                 continue
-            batch = read_batch(table, batch_id)
+            batch = ended
         if batch.outcome is Outcome.ABANDONED:
             _expire(table, batch, now, retention)
         return batch
@@ -345,7 +319,7 @@ def _expire(table: BatchTable, batch: Batch, now: Clock, retention: timedelta) -
     """
     expires = {"expiresAt": epoch_seconds(now() + retention)}
     expire_what_is_below(table, batch.batch_id, expires)
-    table.update(batch_key(batch.batch_id), expires, {"outcome": Outcome.ABANDONED.value, "expiresAt": None})
+    table.update(Batch.key_of(batch.batch_id), expires, {"outcome": Outcome.ABANDONED.value, "expiresAt": None})
 
 
 def outcome_of(batch: Batch, targets: Sequence[Target]) -> Outcome:

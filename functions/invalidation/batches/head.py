@@ -1,38 +1,19 @@
-"""A bucket's head: the one item that decides who leads.
+"""A bucket's head: the one item that decides who leads, until when changes gather, and whether the bucket is paused.
 
-What Join, a request and a retry answer: who works on the batch, and until when it gathers.
-
-Who works on a batch, and what its batches and successors are called.
-
-Pause and resume: a person's say over one bucket, kept on its head.
+With it what Join, a request and a retry answer, and how executions and batches are named.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from invalidation.batches.model import (
-    LONG_AGO,
-    Clock,
-    compact,
-    from_text,
-    to_text,
-    whole_second_after,
-    whole_second_before,
-)
-from invalidation.batches.table import (
-    VERSION,
-    BatchTable,
-    Item,
-    digest,
-    head_key,
-    pending_shard,
-    readable,
-)
+from invalidation.batches.model import LONG_AGO, Clock, PendingChange, compact, digest, readable, to_text
+from invalidation.batches.table import VERSION, BatchTable, Item, Key, items
+from invalidation.errors import BatchContended
 
 
 class HeadState(StrEnum):
@@ -57,6 +38,15 @@ class Head:
     waited: bool = False
     paused: bool = False
 
+    @staticmethod
+    def key_of(bucket: str) -> Key:
+        return Key(f"BUCKET#{bucket}", "HEAD")
+
+    @classmethod
+    def read(cls, table: BatchTable, bucket: str) -> Head:
+        """Raises RecordsOfLaterRelease."""
+        return cls.from_item(bucket, table.get(cls.key_of(bucket)))
+
     @classmethod
     def from_item(cls, bucket: str, item: Item | None) -> Head:
         """Raises RecordsOfLaterRelease."""
@@ -68,20 +58,52 @@ class Head:
             batch_id=item.get("batchId", ""),
             leader=item.get("leader", ""),
             state=HeadState(item.get("state", HeadState.CLOSED)),
-            closes_at=from_text(item["closesAt"]) if "closesAt" in item else LONG_AGO,
-            closed_at=from_text(item["closedAt"]) if "closedAt" in item else LONG_AGO,
+            closes_at=datetime.fromisoformat(item["closesAt"]) if "closesAt" in item else LONG_AGO,
+            closed_at=datetime.fromisoformat(item["closedAt"]) if "closedAt" in item else LONG_AGO,
             window=item.get("window", 0),
             waited=item.get("waited", False),
             paused=item.get("paused", False),
         )
 
-    def expectation(self) -> dict[str, Any]:
-        """What tells this head from every other that the bucket has had: a batch id is never used twice."""
-        return {"batchId": self.batch_id or None, "state": self.state.value if self.batch_id else None}
+    def gathers(self, window: Window, now: datetime) -> bool:
+        """Whether its leader can be relied on to close it.
 
-    def opening(self) -> dict[str, Any]:
-        """The attributes that an opened batch sets; ``paused`` is not its to touch."""
-        return {
+        A head that claims to gather for longer than any window lasts was written by a clock that ran ahead, and is
+        treated like one that is overdue: nobody should wait for a day because of it.
+        """
+        if self.state is not HeadState.GATHERING:
+            return False
+        overdue = now > self.closes_at + window.grace
+        absurd = self.closes_at > now + timedelta(seconds=window.longest) + window.grace
+        return not overdue and not absurd
+
+    def successor(self, execution: Execution, window: Window, now: datetime) -> Head:
+        """The batch that follows: at most one in a window, and a quiet bucket's first change at once.
+
+        The window is doubled when a batch that has waited is followed by another without a pause: the load is
+        sustained. It falls back as soon as the bucket has been quiet for one window. A clock that ran ahead costs one
+        window at most.
+        """
+        gap = min(self.window, window.longest)
+        earliest = self.closes_at + timedelta(seconds=gap)
+        busy = now < earliest
+        length = gap * 2 if busy and self.waited else gap if busy else 0
+        return replace(
+            self,
+            batch_id=batch_id(execution, self.batch_id),
+            leader=execution.arn,
+            state=HeadState.GATHERING,
+            closes_at=min(max(now, earliest), now + timedelta(seconds=window.longest)),
+            window=min(max(length, window.seconds), window.longest),
+            waited=busy,
+        )
+
+    def open(self, table: BatchTable, before: Head) -> bool:
+        """Take the place of the head ``before``, unless somebody else has; ``paused`` is not an opened batch's to set.
+
+        A batch id is never used twice: it tells a head from every other that the bucket has had.
+        """
+        opened = {
             "v": VERSION,
             "batchId": self.batch_id,
             "leader": self.leader,
@@ -91,6 +113,26 @@ class Head:
             "window": self.window,
             "waited": self.waited,
         }
+        found = {"batchId": before.batch_id or None, "state": before.state.value if before.batch_id else None}
+        return table.update(self.key_of(self.bucket), opened, found) is not None
+
+    @classmethod
+    def close(cls, table: BatchTable, bucket: str, batch_id: str, now: datetime) -> Head:
+        """The head as it is afterwards; it is this batch's and CLOSED, or another batch's.
+
+        Raises:
+            BatchContended: it is this batch's and gathers still, so that what followers rely on does not hold.
+        """
+        closing = {"state": HeadState.CLOSED.value, "closedAt": to_text(now)}
+        expect = {"batchId": batch_id, "state": HeadState.GATHERING.value, "v": VERSION}
+        item = table.update(cls.key_of(bucket), closing, expect)
+        head = cls.read(table, bucket) if item is None else cls.from_item(bucket, item)
+        if head.batch_id == batch_id and head.state is not HeadState.CLOSED:
+            raise BatchContended(f"the head of {bucket} could not be closed for {batch_id}; try again")
+        return head
+
+    def joined(self, role: Role) -> Joined:
+        return Joined(role, self.bucket, self.batch_id, self.leader, self.closes_at, waits=self.waited)
 
 
 class Role(StrEnum):
@@ -117,8 +159,13 @@ class Joined:
 
     @property
     def wait_until(self) -> str:
-        """What closes at once must not be rounded up: a quiet bucket's first change would wait for up to a second."""
-        return whole_second_after(self.closes_at) if self.waits else whole_second_before(self.closes_at)
+        """For ``TimestampPath``, which drops fractions (SFD, "Wait workflow state"): rounded up, never early.
+
+        What closes at once is not: a quiet bucket's first change would wait for up to a second.
+        """
+        rounded_up = self.waits and self.closes_at.microsecond > 0
+        moment = self.closes_at + timedelta(seconds=rounded_up)
+        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -130,8 +177,8 @@ class Joined:
         }
 
 
-SWEEP_PREFIX = "sweep-"
-_LONGEST_BUCKET_PART = 40
+SWEEP_PREFIX: Final = "sweep-"
+_LONGEST_BUCKET_PART: Final = 40
 """Characters of a bucket's name in an execution's name, which may have 80 (Step Functions API, StartExecution)."""
 
 
@@ -189,8 +236,8 @@ def sweep_retry_name(batch: str, tick: datetime) -> str:
 
 def _bucket_part(bucket: str) -> str:
     """Readable, and different for different buckets: the hash tells apart what is cut or replaced."""
-    readable = re.sub(r"[^A-Za-z0-9._-]", "_", bucket[:_LONGEST_BUCKET_PART])
-    return f"{readable}-{digest(bucket)[:8]}"
+    printable = re.sub(r"[^A-Za-z0-9._-]", "_", bucket[:_LONGEST_BUCKET_PART])
+    return f"{printable}-{digest(bucket)[:8]}"
 
 
 def pause(table: BatchTable, bucket: str) -> None:
@@ -198,7 +245,7 @@ def pause(table: BatchTable, bucket: str) -> None:
 
     What a batch owns already is finished by the execution that works on it.
     """
-    table.update(head_key(bucket), {"paused": True}, {})
+    table.update(Head.key_of(bucket), {"paused": True}, {})
 
 
 def resume(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
@@ -206,7 +253,7 @@ def resume(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
 
     The flag goes first: a joiner that still reads it has written its change before, so that it is found here.
     """
-    table.update(head_key(bucket), {"paused": None}, {})
+    table.update(Head.key_of(bucket), {"paused": None}, {})
     return needs_leader(table, bucket, window, now) and has_pending(table, bucket)
 
 
@@ -233,27 +280,11 @@ class Window:
 
 def needs_leader(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
     """Whether a change that has just been accepted would wait for a leader that nobody has started."""
-    head = read_head(table, bucket)
-    return not head.paused and not gathers(head, window, now())
-
-
-def read_head(table: BatchTable, bucket: str) -> Head:
-    return Head.from_item(bucket, table.get(head_key(bucket)))
-
-
-def gathers(head: Head, window: Window, now: datetime) -> bool:
-    """Whether the head's leader can be relied on to close it.
-
-    A head that claims to gather for longer than any window lasts was written by a clock that ran ahead, and is treated
-    like one that is overdue: nobody should wait for a day because of it.
-    """
-    if head.state is not HeadState.GATHERING:
-        return False
-    overdue = now > head.closes_at + window.grace
-    absurd = head.closes_at > now + timedelta(seconds=window.longest) + window.grace
-    return not overdue and not absurd
+    head = Head.read(table, bucket)
+    return not head.paused and not head.gathers(window, now())
 
 
 def has_pending(table: BatchTable, bucket: str) -> bool:
     """Whether anything is pending, for the price of one item a shard."""
-    return any(table.page(pending_shard(bucket, shard), limit=1).items for shard in range(table.shards))
+    shards = (PendingChange.pk_of(bucket, shard) for shard in range(table.shards))
+    return any(True for pk in shards for _ in items(table, pk, keys=True, page_size=1))

@@ -1,10 +1,8 @@
-"""Freeze: from here on a batch owns exactly this list, whoever asks and however often.
+"""The frozen list: from here on a batch owns exactly these changes or paths, whoever asks and however often.
 
-The list is written in chunks under the name of the attempt that writes it, and counts for nothing until the batch
-record names that attempt. The record is written once, conditionally: of several attempts that froze beside each other
-one wins, and every one of them goes on with the winner's list.
-
-Rows to compressed chunks that fit into a DynamoDB item, and back, without ever holding more than one chunk.
+It is written in chunks under the name of the attempt that writes it, and counts for nothing until the batch record
+names that attempt. The record is written once, conditionally: of several attempts that froze beside each other one
+wins, and every one of them goes on with the winner's list.
 
 A chunk is zlib over one JSON array. JSON escapes what is not ASCII, so its length in characters is its length in bytes
 and a key may hold anything, control characters and lone surrogates included.
@@ -18,18 +16,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from invalidation.batches.head import Execution
-from invalidation.batches.model import Batch, Kind, change_from_row, change_to_row, read_batch
-from invalidation.batches.table import BatchTable, blank, chunk_key, readable
+from invalidation.batches.model import Batch, Kind, PendingChange, readable
+from invalidation.batches.table import BATCH, VERSION, BatchTable, Key
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
 
-SAMPLE = 10
+SAMPLE: Final = 10
 """Keys, and requesters, that a batch record shows of the many that it may have."""
-_COUNTED_REQUESTERS = 100
+_COUNTED_REQUESTERS: Final = 100
 """Different requesters that are counted; further ones are not, so that a record's size is bounded."""
+
+RAW_CHUNK_BYTES: Final = 300_000
+"""Bytes of JSON at which a chunk is closed. DynamoDB's items go to 400 KB (409,600 bytes, names included); what cannot
+be compressed at all still fits, because the limit is on the raw size and zlib adds 0.03 % at worst."""
+
+
+def chunk_key(batch_id: str, attempt: str, number: int) -> Key:
+    return Key(f"{BATCH}{batch_id}", f"KEYS#{attempt}#{number:04d}")
 
 
 def draft(execution: Execution, batch_id: str, attempt: str, closed: datetime, **of_its_kind: Any) -> Batch:
@@ -47,10 +53,10 @@ def draft(execution: Execution, batch_id: str, attempt: str, closed: datetime, *
     )
 
 
-def freeze_changes(table: BatchTable, drafted: Batch, changes: Iterable[Change]) -> Batch | None:
+def freeze_changes(table: BatchTable, drafted: Batch, changes: Iterable[PendingChange]) -> Batch | None:
     """The batch record that counts, this attempt's or an earlier one's; None if there are no changes to own."""
     tally = _Tally()
-    chunks = _write_list(table, drafted, (change_to_row(change) for change in tally.counting(changes)))
+    chunks = _write_list(table, drafted, (each.to_row() for each in tally.counting(changes)))
     if not tally.changes:
         return None
     complete = replace(
@@ -78,7 +84,8 @@ def frozen_changes(table: BatchTable, batch: Batch) -> Iterator[Change]:
     """
     if batch.kind is not Kind.CHANGES:
         raise ValueError(f"batch {batch.batch_id} holds {batch.kind.value}, not changes")
-    return (change_from_row(batch.bucket, row) for chunk in frozen_chunks(table, batch) for row in chunk)
+    rows = (row for chunk in frozen_chunks(table, batch) for row in chunk)
+    return (PendingChange.from_row(batch.bucket, row).change for row in rows)
 
 
 def frozen_paths(table: BatchTable, batch: Batch) -> Iterator[str]:
@@ -99,14 +106,15 @@ def frozen_chunks(table: BatchTable, batch: Batch) -> Iterator[list[Any]]:
 def _write_list(table: BatchTable, drafted: Batch, rows: Iterable[Any]) -> int:
     number = 0
     for number, chunk in enumerate(pack(rows), 1):
-        table.put(blank(chunk_key(drafted.batch_id, drafted.attempt, number)) | {"rows": chunk})
+        pk, sk = chunk_key(drafted.batch_id, drafted.attempt, number)
+        table.put({"pk": pk, "sk": sk, "v": VERSION, "rows": chunk})
     return number
 
 
 def _write_record(table: BatchTable, complete: Batch) -> Batch:
-    if table.put_new(complete.to_item()):
+    if complete.save(table):
         return complete
-    winner = read_batch(table, complete.batch_id)
+    winner = Batch.read(table, complete.batch_id)
     if winner.attempt != complete.attempt:
         # Another attempt's list counts. Ours is under a name that only this attempt has ever had, and the record,
         # which is never written twice, does not name it: nobody can miss it.
@@ -124,8 +132,9 @@ class _Tally:
     sample: dict[str, None] = field(default_factory=dict)
     requesters: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def counting(self, changes: Iterable[Change]) -> Iterator[Change]:
-        for change in changes:
+    def counting(self, changes: Iterable[PendingChange]) -> Iterator[PendingChange]:
+        for each in changes:
+            change = each.change
             self.changes += 1
             self.deleted += change.deleted
             if len(self.sample) < SAMPLE:
@@ -133,18 +142,13 @@ class _Tally:
             requester = (change.requester, change.source_ip)
             if any(requester) and (requester in self.requesters or len(self.requesters) < _COUNTED_REQUESTERS):
                 self.requesters[requester] += 1
-            yield change
+            yield each
 
     def most_active(self) -> tuple[dict[str, Any], ...]:
         return tuple(
             {"requester": requester, "sourceIp": source_ip, "changes": changes}
             for (requester, source_ip), changes in self.requesters.most_common(SAMPLE)
         )
-
-
-RAW_CHUNK_BYTES = 300_000
-"""Bytes of JSON at which a chunk is closed. DynamoDB's items go to 400 KB (409,600 bytes, names included); what cannot
-be compressed at all still fits, because the limit is on the raw size and zlib adds 0.03 % at worst."""
 
 
 def pack(rows: Iterable[Any]) -> Iterator[bytes]:

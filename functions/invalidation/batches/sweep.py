@@ -17,13 +17,11 @@ from invalidation.batches.head import (
     Head,
     HeadState,
     Window,
-    gathers,
     has_pending,
-    read_head,
     sweep_lead_name,
     sweep_retry_name,
 )
-from invalidation.batches.model import Batch, Clock, find_batch
+from invalidation.batches.model import Batch, Clock
 from invalidation.batches.queries import parked_batches, unfinished_batches
 from invalidation.batches.table import BUCKETS, BatchTable, items
 from invalidation.errors import RecordsOfLaterRelease
@@ -99,7 +97,7 @@ def _longest_wait(waiting: Sequence[Head], unfinished: Sequence[Batch], now: dat
 def _heads(table: BatchTable, unreadable: dict[str, None]) -> Iterator[Head]:
     for item in items(table, BUCKETS, keys=True):
         with _leaving(unreadable):
-            yield read_head(table, item["sk"])
+            yield Head.read(table, item["sk"])
 
 
 @contextmanager
@@ -126,7 +124,7 @@ def _leaderless(head: Head, window: Window, now: datetime) -> bool:
     """
     if head.state is HeadState.CLOSED:
         return abs(now - head.closed_at) > window.grace
-    return not gathers(head, window, now)
+    return not head.gathers(window, now)
 
 
 def _is_late(table: BatchTable, head: Head, executions: Executions, now: datetime) -> bool:
@@ -135,7 +133,7 @@ def _is_late(table: BatchTable, head: Head, executions: Executions, now: datetim
     A second leader would read the same, and slow down the first. If this one fails, it does not live any more.
     """
     due = bool(head.batch_id) and head.closes_at <= now
-    return due and executions.is_running(head.leader) and find_batch(table, head.batch_id) is None
+    return due and executions.is_running(head.leader) and Batch.find(table, head.batch_id) is None
 
 
 def _lead(bucket: str, tick: datetime) -> Started:

@@ -1,4 +1,4 @@
-"""What the lifecycle asks of its table: nine operations with DynamoDB's guarantees, and no more than those.
+"""The batch table as a port: ten operations with DynamoDB's guarantees, and where each item is stored.
 
 The protocol's safety rests on four of them, which the contract tests check on every implementation: reads and queries
 are strongly consistent, a conditional write is atomic, an update touches only the attributes that it names, and
@@ -6,8 +6,6 @@ nothing is promised across two items.
 
 An item is a dict with ``pk`` and ``sk`` and values of str, int, bool, bytes, and lists and dicts of those. There are no
 floats (DynamoDB has none), and an attribute that is unknown is absent, never null.
-
-Where each kind of item lives in the table.
 
 ============================  =======================================  ============================================
 pk                            sk                                       what
@@ -23,26 +21,28 @@ pk                            sk                                       what
 ``SWEEP``                     ``NOTES``                                how far the sweep has come
 ``REPLAY``                    ``<when it is due>#<hash of its ARN>``   an execution to look at: was its change accepted?
 ============================  =======================================  ============================================
-
-What every item has in common.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from invalidation.events import Change
-from invalidation.errors import RecordsOfLaterRelease
+from typing import Any, Final, NamedTuple, Protocol
 
 Item = dict[str, Any]
 
-ATTEMPTS = 10
+BUCKETS: Final = "BUCKETS"
+BATCH: Final = "BATCH#"
+
+VERSION: Final = 1
+"""Of the items' form, in every item as ``v``: a later release can tell what an earlier one wrote.
+
+It is raised only where an earlier release would misread what a later one writes; what is added beside the rest, and may
+be absent, needs no new number. Earlier numbers are read for as long as such items can be in a table.
+"""
+
+ATTEMPTS: Final = 10
 """Lost conditional writes in a row before giving up. Who loses reads what the winner wrote, and seldom loses again."""
 
 
@@ -107,6 +107,12 @@ class BatchTable(Protocol):
         None when the expectation does not hold; what ``put_new`` says of False is true of None here.
         """
 
+    def add(self, key: Key, attribute: str, number: int) -> int:
+        """Add to a number, atomically, and return the new total; a missing item or attribute counts as 0.
+
+        A negative number gives back what was added before. A request that is repeated after a lost answer adds twice.
+        """
+
     def delete_all(self, keys: Iterable[Key]) -> None:
         """Delete each, whether or not it is there; some may be gone when this raises."""
 
@@ -133,12 +139,12 @@ class BatchTable(Protocol):
         """
 
 
-def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False) -> Iterator[Item]:
+def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False, page_size: int = 0) -> Iterator[Item]:
     """All pages of a partition, one at a time: not a snapshot, but nothing that was there before is missed."""
-    page = table.page(pk, prefix, keys=keys)
+    page = table.page(pk, prefix, limit=page_size, keys=keys)
     yield from page.items
     while page.after is not None:
-        page = table.page(pk, prefix, after=page.after, keys=keys)
+        page = table.page(pk, prefix, after=page.after, limit=page_size, keys=keys)
         yield from page.items
 
 
@@ -153,116 +159,3 @@ def indexed(
         after = page.after
         if after is None:
             return
-
-
-BUCKETS = "BUCKETS"
-TARGETS = "TARGET#"
-INVALIDATIONS = "INVALIDATION#"
-
-_LONGEST_EVENT_ID = 512
-"""ASCII characters. EventBridge's ids have 36; a hand-made event's must not push ``sk`` past DynamoDB's 1,024 bytes."""
-
-
-def digest(text: str) -> str:
-    """SHA-256 in hex. Lone surrogates, which JSON can carry and UTF-8 cannot, are hashed rather than refused."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def registry_key(bucket: str) -> Key:
-    return Key(BUCKETS, bucket)
-
-
-def head_key(bucket: str) -> Key:
-    return Key(f"BUCKET#{bucket}", "HEAD")
-
-
-def pending_shard(bucket: str, shard: int) -> str:
-    return f"PENDING#{bucket}#{shard:x}"
-
-
-def pending_key(change: Change, shards: int) -> Key:
-    """Two changes of one key have two items: the later one must not vanish with the earlier one's batch."""
-    key = digest(change.key)
-    event = change.event_id
-    if len(event) > _LONGEST_EVENT_ID or not event.isascii():
-        event = digest(event)
-    return Key(pending_shard(change.bucket, int(key[0], 16) % shards), f"{key}#{event}")
-
-
-def content_key(bucket: str, key: str) -> Key:
-    """What is remembered of an object's content; one partition for each key, since any key may be hot."""
-    return Key(f"CONTENT#{bucket}#{digest(key)}", "ETAG")
-
-
-def batch_pk(batch_id: str) -> str:
-    return f"BATCH#{batch_id}"
-
-
-def batch_id_of(pk: str) -> str:
-    return pk.removeprefix("BATCH#")
-
-
-def batch_key(batch_id: str) -> Key:
-    return Key(batch_pk(batch_id), "META")
-
-
-def chunk_key(batch_id: str, attempt: str, number: int) -> Key:
-    return Key(batch_pk(batch_id), f"KEYS#{attempt}#{number:04d}")
-
-
-def target_key(batch_id: str, distribution_id: str) -> Key:
-    return Key(batch_pk(batch_id), f"{TARGETS}{distribution_id}")
-
-
-def invalidation_key(batch_id: str, distribution_id: str, invalidation_id: str) -> Key:
-    """By its id: a retry with other parameters plans other requests, and must not hide what was created before."""
-    return Key(batch_pk(batch_id), f"{INVALIDATIONS}{distribution_id}#{invalidation_id}")
-
-
-def usage_key(moment: datetime) -> Key:
-    return Key("USAGE", moment.astimezone(UTC).strftime("%Y-%m"))
-
-
-def audit_of_bucket(bucket: str) -> str:
-    """Without a bucket: of requests by paths, which the audit has to find before it is known whom they owe."""
-    return f"BUCKET#{bucket}"
-
-
-def audit_of_distribution(distribution_id: str) -> str:
-    return f"DISTRIBUTION#{distribution_id}"
-
-
-def audit_of_invalidation(invalidation_id: str) -> str:
-    return f"INVALIDATION#{invalidation_id}"
-
-
-VERSION = 1
-"""Of the items' form, in every item as ``v``: a later release can tell what an earlier one wrote.
-
-It is raised only where an earlier release would misread what a later one writes; what is added beside the rest, and may
-be absent, needs no new number. Earlier numbers are read for as long as such items can be in a table.
-"""
-
-
-def blank(key: Key) -> Item:
-    return {"pk": key.pk, "sk": key.sk, "v": VERSION}
-
-
-def readable(item: Item) -> Item:
-    """The item, if this release knows its form: any that it or an earlier one wrote.
-
-    Raises:
-        RecordsOfLaterRelease: it does not, for the stack was set back to an earlier release.
-    """
-    version = item.get("v", VERSION)
-    if version > VERSION:
-        raise RecordsOfLaterRelease(
-            f"{item['pk']} / {item['sk']} in the batch table has form {version}, and this release knows {VERSION} at "
-            "most: a later release wrote it. It is left as it is; deploy that one again, or a later one, to continue it"
-        )
-    return item
-
-
-def known(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is unknown or empty: an absent attribute costs nothing and reads back as its default."""
-    return {name: value for name, value in document.items() if value not in (None, "", False, (), [], {})}

@@ -1,64 +1,252 @@
-"""Resolve: which distributions the batch owes to, decided once; and what is recorded while each is served.
+"""Targets: what a batch owes to each distribution, what was sent for it, and which execution works on it.
 
-Claim: an execution takes over a batch that still owes something.
-
-The claim is for order and for thrift: of two executions that claim at once one goes on. Safety does not need it. Every
-execution that works on a batch has the same frozen list and sends the same caller references, so that CloudFront
-answers a repeated request with the invalidation that it has.
-
-How many paths a month has taken: one item for each month of the bill, which is in UTC.
-
-It is for a budget's alarm. What dies between creating an invalidation and counting it is not counted; the bill, and the
-audit of each batch, know better.
+Which distributions a batch owes to is decided once, by the first attempt of Resolve Distributions. Of several
+executions that claim a batch one goes on, for order and for thrift. Safety does not need it: every execution that works
+on a batch has the same frozen list and sends the same caller references, so that CloudFront answers a repeated request
+with the invalidation that it has.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
 from invalidation.batches.head import Execution, Joined, Role
-from invalidation.batches.model import (
-    UNFINISHED,
-    Batch,
-    BatchState,
-    Clock,
-    InvalidationRecord,
-    PlanSummary,
-    Target,
-    TargetState,
-    read_batch,
-)
-from invalidation.batches.table import (
-    ATTEMPTS,
-    INVALIDATIONS,
-    TARGETS,
-    BatchTable,
-    batch_key,
-    batch_pk,
-    blank,
-    items,
-    target_key,
-    usage_key,
-)
+from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, readable, to_text
+from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
 from invalidation.errors import BatchContended, BatchNotFound
 
+if TYPE_CHECKING:
+    from invalidation.cloudfront.plan import Plan
 
-def freeze_targets(table: BatchTable, batch_id: str, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
+TARGETS: Final = "TARGET#"
+INVALIDATIONS: Final = "INVALIDATION#"
+
+MAX_SAMPLE_PATHS: Final = 30
+MAX_SAMPLE_CHARACTERS: Final = 8_192
+"""Of JSON, for one distribution: a path may have 4,000, and the record is read again and again."""
+
+KEPT_EXECUTIONS: Final = 50
+"""Executions that a record names: the first, and the latest. A record must not grow with every retry."""
+
+
+class TargetState(StrEnum):
+    OWED = "OWED"
+    PARKED = "PARKED"
+    COMPLETED = "COMPLETED"
+    SKIPPED = "SKIPPED"
+
+    @property
+    def final(self) -> bool:
+        return self in {TargetState.COMPLETED, TargetState.SKIPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What was decided to send; ``widened`` pairs each wildcard that the plan introduced with how many it replaces.
+
+    ``sample`` are the first of the paths, as many as fit. ``copies`` is how often they go out: once, or once for each
+    tenant of a multi-tenant distribution.
+    """
+
+    paths: int
+    wildcards: int
+    requests: int
+    widened: tuple[tuple[str, int], ...] = ()
+    sample: tuple[str, ...] = ()
+    copies: int = 1
+
+    @property
+    def paid(self) -> int:
+        """Paths that CloudFront charges for once all are sent."""
+        return self.paths * self.copies
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "paths": self.paths,
+            "wildcards": self.wildcards,
+            "requests": self.requests,
+            "widened": [{"path": path, "asked": asked} for path, asked in self.widened],
+            "sample": list(self.sample),
+            "copies": self.copies,
+        }
+
+    @classmethod
+    def of(cls, plan: Plan, copies: int = 1) -> PlanSummary:
+        widened = tuple((each.path, each.asked) for each in plan.widened)
+        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), widened, _sample(plan.paths), copies)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> PlanSummary:
+        return cls(
+            paths=document["paths"],
+            wildcards=document["wildcards"],
+            requests=document["requests"],
+            widened=tuple((each["path"], each["asked"]) for each in document["widened"]),
+            sample=tuple(document.get("sample", ())),
+            copies=document.get("copies", 1),
+        )
+
+
+def _sample(paths: Sequence[str]) -> tuple[str, ...]:
+    room = MAX_SAMPLE_CHARACTERS
+    taken: list[str] = []
+    for path in paths[:MAX_SAMPLE_PATHS]:
+        room -= len(json.dumps(path))
+        if room < 0:
+            break
+        taken.append(path)
+    return tuple(taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a batch owes to one distribution."""
+
+    batch_id: str
+    distribution_id: str
+    document: dict[str, Any] = field(default_factory=dict)
+    """The distribution's routing as it was when the batch was resolved."""
+    state: TargetState = TargetState.OWED
+    tries: int = 0
+    tried_by: str = ""
+    error: str = ""
+    message: str = ""
+    seconds: int | None = None
+    plan: PlanSummary | None = None
+    only_planned: bool = False
+    """Whether there was something to send that was not to be sent: a dry run."""
+    edge: tuple[dict[str, str], ...] = ()
+    """What the last look at the edge has shown: ``{"path", "verdict", "stored", "served"}`` each."""
+
+    @staticmethod
+    def key_of(batch_id: str, distribution_id: str) -> Key:
+        return Key(f"{BATCH}{batch_id}", f"{TARGETS}{distribution_id}")
+
+    @staticmethod
+    def audit_of(distribution_id: str) -> str:
+        return f"DISTRIBUTION#{distribution_id}"
+
+    @classmethod
+    def read(cls, table: BatchTable, batch_id: str, distribution_id: str) -> Target:
+        """Raises BatchNotFound, RecordsOfLaterRelease."""
+        item = table.get(cls.key_of(batch_id, distribution_id))
+        if item is None:
+            raise BatchNotFound(
+                f"batch {batch_id} has no record of distribution {distribution_id}; it may have expired"
+            )
+        return cls.from_item(item)
+
+    @property
+    def owed(self) -> bool:
+        return self.state is TargetState.OWED
+
+    def update(self, table: BatchTable, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> bool:
+        """Set these attributes of the record if those in ``expect`` have these values."""
+        return table.update(self.key_of(self.batch_id, self.distribution_id), assign, expect) is not None
+
+    def to_item(self) -> Item:
+        """The document goes as JSON text: a table has no floats, and nobody queries inside it."""
+        pk, sk = self.key_of(self.batch_id, self.distribution_id)
+        return {
+            "pk": pk,
+            "sk": sk,
+            "v": VERSION,
+            "batchId": self.batch_id,
+            "distributionId": self.distribution_id,
+            "document": json.dumps(self.document, separators=(",", ":")),
+            "state": self.state.value,
+            "tries": self.tries,
+            "audit": self.audit_of(self.distribution_id),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> Target:
+        """Raises RecordsOfLaterRelease."""
+        readable(item)
+        return cls(
+            batch_id=item["batchId"],
+            distribution_id=item["distributionId"],
+            document=json.loads(item["document"]),
+            state=TargetState(item["state"]),
+            tries=item["tries"],
+            tried_by=item.get("triedBy", ""),
+            error=item.get("error", ""),
+            message=item.get("message", ""),
+            seconds=item.get("seconds"),
+            plan=PlanSummary.from_document(item["plan"]) if "plan" in item else None,
+            only_planned=item.get("onlyPlanned", False),
+            edge=tuple(item.get("edge", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidationRecord:
+    """One invalidation that CloudFront has accepted; ``number`` is its place among the requests of one target."""
+
+    number: int
+    invalidation_id: str
+    caller_reference: str
+    paths: int
+    wildcards: int
+    created: datetime
+
+    @staticmethod
+    def key_of(batch_id: str, distribution_id: str, invalidation_id: str) -> Key:
+        """By its id: a retry with other parameters plans other requests, and must not hide what was created before."""
+        return Key(f"{BATCH}{batch_id}", f"{INVALIDATIONS}{distribution_id}#{invalidation_id}")
+
+    @staticmethod
+    def audit_of(invalidation_id: str) -> str:
+        return f"INVALIDATION#{invalidation_id}"
+
+    def to_item(self, batch_id: str, distribution_id: str) -> Item:
+        pk, sk = self.key_of(batch_id, distribution_id, self.invalidation_id)
+        return {
+            "pk": pk,
+            "sk": sk,
+            "v": VERSION,
+            "batchId": batch_id,
+            "distributionId": distribution_id,
+            "number": self.number,
+            "invalidationId": self.invalidation_id,
+            "callerReference": self.caller_reference,
+            "paths": self.paths,
+            "wildcards": self.wildcards,
+            "created": to_text(self.created),
+            "audit": self.audit_of(self.invalidation_id),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> InvalidationRecord:
+        """Raises RecordsOfLaterRelease."""
+        readable(item)
+        return cls(
+            number=item["number"],
+            invalidation_id=item["invalidationId"],
+            caller_reference=item["callerReference"],
+            paths=item["paths"],
+            wildcards=item["wildcards"],
+            created=datetime.fromisoformat(item["created"]),
+        )
+
+
+def freeze_targets(table: BatchTable, batch: Batch, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
     """Decide which distributions the batch owes to: id -> routing document. None at all is a decision as well.
 
     The first attempt decides for all: what is owed must not depend on which attempt's answer was heard. The targets
     are written before the record names them, so that a name always has a target behind it.
     """
-    batch = read_batch(table, batch_id)
     if batch.resolved is None:
         for distribution_id, document in routing.items():
-            table.put_new(Target(batch_id, distribution_id, dict(document)).to_item())
-        named = {"resolved": list(routing)}
-        resolved = table.update(batch_key(batch_id), named, {"batchId": batch_id, "resolved": None})
-        batch = Batch.from_item(resolved) if resolved else read_batch(table, batch_id)
+            table.put_new(Target(batch.batch_id, distribution_id, dict(document)).to_item())
+        expect = {"batchId": batch.batch_id, "resolved": None}
+        resolved = table.update(Batch.key_of(batch.batch_id), {"resolved": list(routing)}, expect)
+        batch = Batch.from_item(resolved) if resolved else Batch.read(table, batch.batch_id)
     return targets_of(table, batch)
 
 
@@ -66,35 +254,27 @@ def targets_of(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
     """All targets that the record names, in its order. What an overtaken attempt left besides is nobody's."""
     if not batch.resolved:
         return ()
-    found = {item["distributionId"]: item for item in items(table, batch_pk(batch.batch_id), TARGETS)}
-    return tuple(Target.from_item(found[distribution_id]) for distribution_id in batch.resolved)
+    found = {item["distributionId"]: item for item in items(table, f"{BATCH}{batch.batch_id}", TARGETS)}
+    return tuple([Target.from_item(found[distribution_id]) for distribution_id in batch.resolved])
 
 
-def owed_targets(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
+def owed_targets(targets: Sequence[Target]) -> list[Target]:
     """Those that still need an invalidation, and are not parked; the least tried first.
 
     An execution may take on only the first of many: what failed must not stand in the way of what was never tried.
     """
-    return tuple(sorted((each for each in targets_of(table, batch) if each.owed), key=lambda each: each.tries))
-
-
-def read_target(table: BatchTable, batch_id: str, distribution_id: str) -> Target:
-    """Raises BatchNotFound."""
-    item = table.get(target_key(batch_id, distribution_id))
-    if item is None:
-        raise BatchNotFound(f"batch {batch_id} has no record of distribution {distribution_id}; it may have expired")
-    return Target.from_item(item)
+    return sorted([each for each in targets if each.owed], key=lambda each: each.tries)
 
 
 def record_plan(table: BatchTable, batch_id: str, distribution_id: str, plan: PlanSummary) -> None:
     """Note what is about to be sent; planning the same list again gives the same plan."""
-    key = target_key(batch_id, distribution_id)
+    key = Target.key_of(batch_id, distribution_id)
     table.update(key, {"plan": plan.to_document()}, {"distributionId": distribution_id})
 
 
 def record_looks(table: BatchTable, batch_id: str, distribution_id: str, looks: Sequence[Mapping[str, str]]) -> None:
     """Note what a look at the edge has shown; the last look is the one that counts."""
-    key = target_key(batch_id, distribution_id)
+    key = Target.key_of(batch_id, distribution_id)
     table.update(key, {"edge": [dict(each) for each in looks]}, {"distributionId": distribution_id})
 
 
@@ -105,7 +285,7 @@ def record_invalidation(table: BatchTable, batch_id: str, distribution_id: str, 
 
 def invalidations(table: BatchTable, batch_id: str, distribution_id: str = "") -> tuple[InvalidationRecord, ...]:
     """What has been created for the batch, or for one of its distributions, in the order of the requests."""
-    return tuple(record for _, record in invalidations_of_each(table, batch_id, distribution_id))
+    return tuple([record for _, record in invalidations_of_each(table, batch_id, distribution_id)])
 
 
 def invalidations_of_each(
@@ -115,13 +295,9 @@ def invalidations_of_each(
     prefix = INVALIDATIONS + (f"{distribution_id}#" if distribution_id else "")
     found = [
         (item["distributionId"], InvalidationRecord.from_item(item))
-        for item in items(table, batch_pk(batch_id), prefix)
+        for item in items(table, f"{BATCH}{batch_id}", prefix)
     ]
     return sorted(found, key=lambda each: (each[0], each[1].number, each[1].created))
-
-
-KEPT_EXECUTIONS = 50
-"""Executions that a record names: the first, and the latest. A record must not grow with somebody's patience."""
 
 
 def claim(table: BatchTable, batch_id: str, execution: Execution, now: Clock) -> Joined:
@@ -136,7 +312,7 @@ def claim(table: BatchTable, batch_id: str, execution: Execution, now: Clock) ->
     """
     before: str | None = None
     for _ in range(ATTEMPTS):
-        batch = read_batch(table, batch_id)
+        batch = Batch.read(table, batch_id)
         if batch.owner == execution.arn:
             return _joined(Role.LEADER, batch, now())
         if batch.ended or (batch.state is BatchState.PARKED and execution.started_by_sweep):
@@ -163,30 +339,31 @@ def _take_over(table: BatchTable, batch: Batch, execution: Execution) -> bool:
         for target in targets_of(table, batch):
             if target.state is TargetState.PARKED:
                 anew = {"state": TargetState.OWED.value, "tries": 0}
-                parked = {"state": TargetState.PARKED.value}
-                table.update(target_key(batch.batch_id, target.distribution_id), anew, parked)
+                target.update(table, anew, {"state": TargetState.PARKED.value})
         assign["tries"] = 0
     expect = {"owner": batch.owner, "state": batch.state.value}
-    return table.update(batch_key(batch.batch_id), assign, expect) is not None
+    return table.update(Batch.key_of(batch.batch_id), assign, expect) is not None
 
 
 def _joined(role: Role, batch: Batch, now: datetime) -> Joined:
     return Joined(role, batch.bucket, batch.batch_id, batch.owner, now)
 
 
-def count_paths(table: BatchTable, paths: int, now: datetime) -> None:
-    """Add to the month's paths; left out when every attempt was overtaken."""
-    key = usage_key(now)
-    for _ in range(ATTEMPTS):
-        item = table.get(key)
-        if item is None:
-            if table.put_new(blank(key) | {"paths": paths}):
-                return
-        elif table.update(key, {"paths": item["paths"] + paths}, {"paths": item["paths"]}) is not None:
-            return
+def _month_of(moment: datetime) -> Key:
+    """One item for each month of the bill, which is in UTC."""
+    return Key("USAGE", moment.astimezone(UTC).strftime("%Y-%m"))
+
+
+def count_paths(table: BatchTable, paths: int, now: datetime) -> int:
+    """Add to the month's paths; the month's total with them.
+
+    For a budget's alarm. What dies between creating an invalidation and counting it is not counted, and a request that
+    the SDK repeats after a lost answer is counted twice; the bill, and the audit of each batch, know better.
+    """
+    return table.add(_month_of(now), "paths", paths)
 
 
 def paths_of_month(table: BatchTable, now: datetime) -> int:
     """The month's paths so far."""
-    item = table.get(usage_key(now))
-    return 0 if item is None else int(item["paths"])
+    item = table.get(_month_of(now))
+    return 0 if item is None else int(item.get("paths", 0))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from invalidation.batches.targets import read_target
+from invalidation.batches.targets import Target
 from invalidation.cloudfront.edge import EdgeAnswer, look
 from invalidation.errors import EdgeStillStale
 from tests.statemachine.site import Site
@@ -56,7 +56,7 @@ def _verify(
     try:
         return module.handler({**invoke.run(joined["leader"]), **event}, None)
     finally:
-        recorded = read_target(site.stack.table, joined["batchId"], site.distribution)
+        recorded = Target.read(site.stack.table, joined["batchId"], site.distribution)
         assert [each["path"] for each in recorded.edge] == [path for _, path in edge.asked]
 
 

@@ -84,6 +84,15 @@ class MemoryTable:
 
         return self._request("update", key, effect)
 
+    def add(self, key: Key, attribute: str, number: int) -> int:
+        def effect() -> int:
+            found = self.find(key) or {}
+            total = int(found.get(attribute, 0)) + number
+            self._write({"v": VERSION, **found, "pk": key.pk, "sk": key.sk, attribute: total})
+            return total
+
+        return self._request("add", key, effect)
+
     def delete_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._request("delete", key, partial(self._remove, key))

@@ -1,0 +1,122 @@
+"""One PUT of one key, one distribution, from its event to the recorded invalidation: how many files it passes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from invalidation.batches.targets import INVALIDATIONS
+from invalidation.cloudfront.client import CloudFront
+from tests.definition import ACCOUNT, REGION, ROOT
+from tests.fakes.memory_table import MemoryTable
+from tests.unit.cloudfront_documents import config, page, summary
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudfront import CloudFrontClient
+
+DOMAIN = str(ROOT / "functions" / "invalidation") + os.sep
+RUN = {
+    "execution": f"arn:aws:states:{REGION}:{ACCOUNT}:execution:invalidation:one-put",
+    "startedAt": "2026-11-12T09:14:01.482Z",
+}
+MAX_FILES = 16
+MAX_CHANGES_OF_FILE = 90
+
+
+class OneDistribution:
+    """A CloudFront client's answers for an account with one distribution, which serves the bucket ``site``."""
+
+    def get_paginator(self, _operation: str) -> OneDistribution:
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return [page(summary("E1EXAMPLE", "site.s3.amazonaws.com"))]
+
+    def get_distribution_config(self, **_: Any) -> dict[str, Any]:
+        return config()
+
+    def create_invalidation(self, **_: Any) -> dict[str, Any]:
+        created = datetime(2026, 11, 12, 9, 14, 2, tzinfo=UTC)
+        return {"Invalidation": {"Id": "I1EXAMPLE", "Status": "InProgress", "CreateTime": created}}
+
+
+class Trace:
+    """Calls of functions of the domain, in their order, by file."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+
+    def __call__(self, frame: Any, event: str, _argument: object) -> None:
+        name = frame.f_code.co_filename
+        if event == "call" and name.startswith(DOMAIN):
+            self.files.append(name.removeprefix(DOMAIN))
+
+    @property
+    def changes_of_file(self) -> int:
+        return sum(before != after for before, after in zip(self.files, self.files[1:], strict=False))
+
+    def running(self, step: Callable[[dict[str, Any], None], Any], event: dict[str, Any]) -> Any:
+        sys.setprofile(self)
+        try:
+            return step(event, None)
+        finally:
+            sys.setprofile(None)
+
+
+@dataclass
+class Handlers:
+    """The handlers by folder, over one table in memory."""
+
+    table: MemoryTable
+
+    def __call__(self, folder: str) -> Callable[[dict[str, Any], None], Any]:
+        module: Any = importlib.import_module(f"{folder}.app")
+        module.TABLE = self.table
+        if hasattr(module, "CLOUDFRONT"):
+            module.CLOUDFRONT = CloudFront(cast("CloudFrontClient", OneDistribution()))
+        handler: Callable[[dict[str, Any], None], Any] = module.handler
+        return handler
+
+
+@pytest.fixture
+def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handlers]:
+    for name, value in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "made",
+        "AWS_SECRET_ACCESS_KEY": "up",
+        "BATCH_TABLE_NAME": "batches",
+        "POWERTOOLS_METRICS_NAMESPACE": "test",
+        "POWERTOOLS_SERVICE_NAME": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    before = set(sys.modules)
+    yield Handlers(MemoryTable(shards=4))
+    for name in set(sys.modules) - before:
+        if name.endswith(".app"):
+            del sys.modules[name]
+
+
+def test_one_put_passes_few_files_and_seldom_changes_between_them(handlers: Handlers) -> None:
+    put = json.loads(Path(ROOT, "events", "object-created-put.json").read_text(encoding="utf-8"))
+    put["detail"]["bucket"]["name"] = "site"
+    trace = Trace()
+    joined = trace.running(handlers("join_batch"), {**RUN, "stateMachine": "arn:aws:states:::x", "input": put})
+    batch = {**RUN, "batchId": joined["batchId"], "bucket": "site"}
+    assert trace.running(handlers("close_batch"), batch)["status"] == "FROZEN"
+    resolved = trace.running(handlers("resolve_distributions"), batch)
+    target = {**batch, **resolved["targets"][0], "roomUntil": resolved["roomUntil"]}
+    assert trace.running(handlers("create_invalidation"), target)["status"] == "InProgress"
+    written = [sk for partition in handlers.table.partitions.values() for sk in partition]
+    assert any(sk.startswith(INVALIDATIONS) for sk in written)
+    files = sorted(set(trace.files))
+    assert len(files) <= MAX_FILES, f"{len(files)} files: {', '.join(files)}"
+    assert trace.changes_of_file <= MAX_CHANGES_OF_FILE
