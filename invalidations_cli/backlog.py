@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from invalidation.batches.head import Head, Window, gathers, read_head
-from invalidation.batches.model import Batch, BatchState, pending_from_item, read_batch
+from invalidation.batches.head import Head, Window
+from invalidation.batches.model import Batch, BatchState, PendingChange
 from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
-from invalidation.batches.table import BUCKETS, BatchTable, items, pending_shard
+from invalidation.batches.table import BUCKETS, BatchTable, items
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.executions import MAX_REPLAYS, Unaccepted
@@ -100,7 +100,7 @@ class BacklogReader:
         queued = messages_in(self._stack, self._stack.intake_queue_url)
         running = list(running_executions(self._stack))
         pending = self._pending()
-        head = read_head(self._table, self._bucket)
+        head = Head.read(self._table, self._bucket)
         unfinished, parked = self._batches(head)
         in_table = bool(pending or unfinished)
         return BucketBacklog(
@@ -122,7 +122,7 @@ class BacklogReader:
         return {each.batch_id: each for each in page.batches if not each.dry_run}
 
     def _pending(self) -> int:
-        shards = (pending_shard(self._bucket, shard) for shard in range(self._table.shards))
+        shards = (PendingChange.pk_of(self._bucket, shard) for shard in range(self._table.shards))
         return sum(len(self._table.page(shard, limit=MAX_PENDING_OF_SHARD, keys=True).items) for shard in shards)
 
     def _batches(self, head: Head) -> tuple[tuple[Batch, ...], tuple[Batch, ...]]:
@@ -139,7 +139,7 @@ class BacklogReader:
     def _batch(self, batch_id: str) -> Iterator[Batch]:
         """The record, where there is one: a batch that still gathers has none."""
         try:
-            yield read_batch(self._table, batch_id)
+            yield Batch.read(self._table, batch_id)
         except BatchNotFound:
             return
 
@@ -292,9 +292,9 @@ def stack_status(stack: Stack, at: datetime) -> StackStatus:
 
 
 def _bucket(table: BatchTable, name: str, window: Window, at: datetime, *, watched: bool) -> BucketStatus:
-    head = read_head(table, name)
+    head = Head.read(table, name)
     waiting = list(islice(_waiting(table, name), MAX_WAITING))
-    led = gathers(head, window, at)
+    led = head.gathers(window, at)
     return BucketStatus(
         name=name,
         watched=watched,
@@ -309,9 +309,9 @@ def _bucket(table: BatchTable, name: str, window: Window, at: datetime, *, watch
 def _waiting(table: BatchTable, bucket: str) -> Iterator[datetime | None]:
     """When each change that waits was made, where its event said so."""
     for shard in range(table.shards):
-        for item in items(table, pending_shard(bucket, shard)):
+        for item in items(table, PendingChange.pk_of(bucket, shard)):
             try:
-                moment = datetime.fromisoformat(pending_from_item(item).time)
+                moment = datetime.fromisoformat(PendingChange.from_item(item).change.time)
             except ValueError:
                 yield None
             else:

@@ -57,14 +57,11 @@ class Table:
 
     def update_item(self, request: Request) -> dict[str, Any]:
         item = {**(self._find(request["Key"]) or {}), **request["Key"]}
-        for clause in re.split(r" ?(?=SET|REMOVE)", request["UpdateExpression"]):
+        values = request.get("ExpressionAttributeValues", {})
+        for clause in re.split(r" ?(?=SET|REMOVE|ADD)", request["UpdateExpression"]):
             verb, _, assignments = clause.partition(" ")
-            for each in assignments.split(", ") if assignments else []:
-                name, _, value = each.partition(" = ")
-                if verb == "SET":
-                    item[_name(name, request)] = request["ExpressionAttributeValues"][value]
-                else:
-                    item.pop(_name(name, request), None)
+            for each in re.split(r", (?=[#\w]+(?: =|,|$))", assignments) if assignments else []:
+                _assign(item, verb, each, values, request)
         self._write(item, request)
         return {"Attributes": dict(item)}
 
@@ -202,6 +199,20 @@ def _holds(item: Item, request: Request) -> bool:
         if item.get(_name(name, request)) != request["ExpressionAttributeValues"][value]:
             return False
     return True
+
+
+def _assign(item: Item, verb: str, assignment: str, values: Mapping[str, Any], request: Request) -> None:
+    """One part of an update expression: ``name = :value``, ``name = if_not_exists(name, :value)``, ``name :number``."""
+    placeholder, _, value = assignment.replace(" = ", " ").partition(" ")
+    name = _name(placeholder, request)
+    if verb == "REMOVE":
+        item.pop(name, None)
+    elif verb == "ADD":
+        item[name] = {"N": str(int(item.get(name, {"N": "0"})["N"]) + int(values[value]["N"]))}
+    elif value.startswith("if_not_exists"):
+        item.setdefault(name, values[value.removesuffix(")").rpartition(" ")[2]])
+    else:
+        item[name] = values[value]
 
 
 def _name(placeholder: str, request: Request) -> str:

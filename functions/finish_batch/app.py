@@ -11,10 +11,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
+from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.finish import RetryPolicy, Settled, finish
 from invalidation.batches.head import Execution
 from invalidation.config import Settings
@@ -22,7 +19,7 @@ from invalidation.observability import Event, emit_metric, observed
 from invalidation.outcome import failure_of, report_of_finish, results_of
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 
 
 def now() -> datetime:

@@ -15,18 +15,16 @@ from typing import Any
 
 from invalidation.batches.finish import Failure, Settled, TargetResult, outcome_of
 from invalidation.batches.head import Execution
-from invalidation.batches.model import (
-    Batch,
-    BatchState,
+from invalidation.batches.model import Batch, BatchState, Outcome, known, to_text
+from invalidation.batches.table import BatchTable
+from invalidation.batches.targets import (
     InvalidationRecord,
-    Outcome,
     PlanSummary,
     Target,
     TargetState,
-    to_text,
+    invalidations_of_each,
+    targets_of,
 )
-from invalidation.batches.table import BatchTable, known
-from invalidation.batches.targets import invalidations_of_each, targets_of
 from invalidation.cloudfront.limits import price
 from invalidation.cloudfront.progress import Status
 from invalidation.errors import MAX_MESSAGE, BatchNotFound, InvalidRequest

@@ -10,12 +10,9 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
-from invalidation.batches.model import Batch, Kind, read_batch
-from invalidation.batches.targets import freeze_targets, owed_targets
+from invalidation.batches.dynamodb import batch_table
+from invalidation.batches.model import Batch, Kind
+from invalidation.batches.targets import freeze_targets, owed_targets, targets_of
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.distribution import Distribution
@@ -24,7 +21,7 @@ from invalidation.config import Settings
 from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
-TABLE = DynamoBatchTable(boto3.client("dynamodb", config=Config(**DYNAMODB_CONFIG)), SETTINGS.batch_table_name)
+TABLE = batch_table(SETTINGS.batch_table_name)
 BUCKETS = BucketReader()
 CLOUDFRONT = CloudFront(
     cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id), buckets=BUCKETS
@@ -34,12 +31,12 @@ CLOUDFRONT = CloudFront(
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
     BUCKETS.account = event["execution"].split(":")[4]
-    batch = read_batch(TABLE, event["batchId"])
+    batch = Batch.read(TABLE, event["batchId"])
     if batch.resolved is None:
-        # A retry of the batch keeps what was resolved: it owes what it owed.
-        freeze_targets(TABLE, batch.batch_id, {each.id: each.to_document() for each in _distributions(batch)})
-        batch = read_batch(TABLE, batch.batch_id)
-    owed = owed_targets(TABLE, batch)
+        targets = freeze_targets(TABLE, batch, {each.id: each.to_document() for each in _distributions(batch)})
+    else:
+        targets = targets_of(TABLE, batch)  # a retry of the batch owes what it owed
+    owed = owed_targets(targets)
     if len(owed) > MAX_TARGETS_AT_ONCE:
         logger.warning("The sweep goes on with the distributions beyond the first", owed=len(owed))
     room_until = datetime.now(UTC) + SETTINGS.room_timeout

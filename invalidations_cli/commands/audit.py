@@ -13,17 +13,11 @@ from typing import Any
 import click
 from rich.text import Text
 
-from invalidation.batches.model import (
-    Batch,
-    BatchState,
-    Kind,
-    Outcome,
-    Target,
-    TargetState,
-)
+from invalidation.batches.model import Batch, BatchState, Kind, Outcome
 from invalidation.batches.queries import BatchPage, batches_of_bucket, batches_of_distribution
 from invalidation.batches.snapshot import SAMPLE, frozen_changes
 from invalidation.batches.table import BatchTable
+from invalidation.batches.targets import Target, TargetState
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.outcome import IN_PROGRESS, BatchReport

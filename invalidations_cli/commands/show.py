@@ -16,10 +16,11 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.text import Text
 
-from invalidation.batches.model import Batch, BatchState, InvalidationRecord, Kind, Outcome, Target, find_batch
+from invalidation.batches.model import Batch, BatchState, Kind, Outcome
 from invalidation.batches.queries import batch_of_invalidation
 from invalidation.batches.snapshot import frozen_changes, frozen_paths
 from invalidation.batches.table import BatchTable
+from invalidation.batches.targets import InvalidationRecord, Target
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
@@ -339,7 +340,7 @@ def find(stack: Stack, what: str, most: int) -> BatchDetails:
         recording = recording_of(stack, batch.owner)
     joined = (answer_of_join(recording.events) if recording else None) or {}
     if batch is None:
-        batch = find_batch(table, str(joined.get("batchId", "")))
+        batch = Batch.find(table, str(joined.get("batchId", "")))
     found = BatchReport.read(table, batch) if batch else None
     changes = tuple(islice(owned(table, batch), most or None)) if batch else ()
     return BatchDetails(found, changes, paths_of(stack, found) if found else {}, recording, joined)
@@ -357,7 +358,7 @@ def unknown(stack: Stack, what: str) -> str:
 def batch_named(table: BatchTable, what: str) -> Batch | None:
     """The batch of this id, or the one for which an invalidation of this id was created."""
     if BATCH_ID.fullmatch(what):
-        return find_batch(table, what)
+        return Batch.find(table, what)
     return batch_of_invalidation(table, what) if INVALIDATION_ID.fullmatch(what) else None
 
 

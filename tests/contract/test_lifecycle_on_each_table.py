@@ -9,32 +9,34 @@ from invalidation.batches.close import close
 from invalidation.batches.finish import abandon
 from invalidation.batches.head import Role, has_pending, pause, resume
 from invalidation.batches.join import join, open_paths_batch
-from invalidation.batches.model import InvalidationRecord, Outcome, PlanSummary, epoch_seconds, read_batch
+from invalidation.batches.model import Batch, Outcome, epoch_seconds
 from invalidation.batches.queries import (
     batch_of_invalidation,
     batches_of_bucket,
     batches_of_distribution,
-    batches_with_key,
     parked_batches,
     unfinished_batches,
 )
 from invalidation.batches.snapshot import frozen_changes
 from invalidation.batches.sweep import sweep
-from invalidation.batches.table import BatchTable, batch_pk, items
+from invalidation.batches.table import BATCH, BatchTable, items
 from invalidation.batches.targets import (
+    InvalidationRecord,
+    PlanSummary,
+    Target,
     claim,
     freeze_targets,
     owed_targets,
-    read_target,
     record_invalidation,
     record_plan,
+    targets_of,
 )
-from tests.lifecycle_kit import (
+from tests.fakes.batch_steps import (
     RETENTION,
     START,
     WINDOW,
+    BatchSteps,
     Clock,
-    Lives,
     change,
     execution,
     failed,
@@ -77,36 +79,36 @@ class NobodyRuns:
 def test_a_batch_lives_from_its_first_change_to_its_end(
     table: BatchTable, clock: Clock, bucket: str, name: str
 ) -> None:
-    lives = Lives(table, clock)
-    joined = lives.join(name, change("a.html", bucket=bucket), bucket=bucket)
-    follower = lives.join(f"{name}-2", change("ü 🙂", bucket=bucket), change("b", bucket=bucket), bucket=bucket)
+    steps = BatchSteps(table, clock)
+    joined = steps.join(name, change("a.html", bucket=bucket), bucket=bucket)
+    follower = steps.join(f"{name}-2", change("ü 🙂", bucket=bucket), change("b", bucket=bucket), bucket=bucket)
     assert (joined.role, follower.role) == (Role.LEADER, Role.FOLLOWER)
 
-    assert lives.close(joined) == lives.close(joined) == ("FROZEN", 3)
+    assert steps.close(joined) == steps.close(joined) == ("FROZEN", 3)
     assert not has_pending(table, bucket)
-    frozen = frozen_changes(table, read_batch(table, joined.batch_id))
+    frozen = frozen_changes(table, Batch.read(table, joined.batch_id))
     assert sorted(each.key for each in frozen) == ["a.html", "b", "ü 🙂"]
 
     first, second = f"E1{name}", f"E2{name}"
-    freeze_targets(table, joined.batch_id, {first: {"rate": 0.5}, second: {}})
+    freeze_targets(table, Batch.read(table, joined.batch_id), {first: {"rate": 0.5}, second: {}})
     record_plan(table, joined.batch_id, first, PlanSummary(2, 1, 1, (("/a*", 2),)))
     record = InvalidationRecord(0, f"I{name}", "reference", 2, 1, clock())
     record_invalidation(table, joined.batch_id, first, record)
-    assert read_target(table, joined.batch_id, first).document == {"rate": 0.5}
+    assert Target.read(table, joined.batch_id, first).document == {"rate": 0.5}
 
-    tried = lives.finish(joined.batch_id, name, invalidated(first), failed(second))
+    tried = steps.finish(joined.batch_id, name, invalidated(first), failed(second))
     assert (tried.outcome, tried.batch.next_try_at) == (Outcome.PARTLY_FAILED, START + timedelta(minutes=5))
     assert joined.batch_id in [each.batch_id for each in unfinished_batches(table)]
 
     clock.seconds = 300
     assert claim(table, joined.batch_id, execution(f"{name}-3"), clock).role is Role.LEADER
-    owed = owed_targets(table, read_batch(table, joined.batch_id))
+    owed = owed_targets(targets_of(table, Batch.read(table, joined.batch_id)))
     assert [each.distribution_id for each in owed] == [second]
-    ended = lives.finish(joined.batch_id, f"{name}-3", skipped(second))
+    ended = steps.finish(joined.batch_id, f"{name}-3", skipped(second))
     assert (ended.outcome, ended.seconds) == (Outcome.COMPLETED, 300)
     assert report(table, joined.batch_id) == ended
     assert joined.batch_id not in [each.batch_id for each in unfinished_batches(table)]
-    expiry = [item.get("expiresAt") for item in items(table, batch_pk(joined.batch_id), keys=True)]
+    expiry = [item.get("expiresAt") for item in items(table, f"{BATCH}{joined.batch_id}", keys=True)]
     assert len(expiry) == 5
     assert len(set(expiry)) == 1
 
@@ -115,20 +117,19 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
     assert by_invalidation.batch_id == joined.batch_id
     assert [each.batch_id for each in batches_of_bucket(table, bucket).batches] == [joined.batch_id]
     assert [each.batch_id for each in batches_of_distribution(table, first).batches] == [joined.batch_id]
-    assert [each.batch_id for each in batches_with_key(table, bucket, "b")] == [joined.batch_id]
 
 
 def test_a_parked_batch_is_given_up_and_expires(table: BatchTable, clock: Clock, bucket: str, name: str) -> None:
-    lives = Lives(table, clock)
-    joined = lives.join(name, change("a.html", bucket=bucket), bucket=bucket)
-    lives.close(joined)
-    freeze_targets(table, joined.batch_id, {f"E1{name}": {}})
-    lives.finish(joined.batch_id, name, failed(f"E1{name}", "AccessDenied"))
+    steps = BatchSteps(table, clock)
+    joined = steps.join(name, change("a.html", bucket=bucket), bucket=bucket)
+    steps.close(joined)
+    freeze_targets(table, Batch.read(table, joined.batch_id), {f"E1{name}": {}})
+    steps.finish(joined.batch_id, name, failed(f"E1{name}", "AccessDenied"))
     assert joined.batch_id in [each.batch_id for each in parked_batches(table)]
     ended = abandon(table, joined.batch_id, "nobody needs it", clock, RETENTION)
     assert (ended.outcome, ended.ended) == (Outcome.ABANDONED, True)
     assert joined.batch_id not in [each.batch_id for each in parked_batches(table)]
-    expiry = {item.get("expiresAt") for item in items(table, batch_pk(joined.batch_id), keys=True)}
+    expiry = {item.get("expiresAt") for item in items(table, f"{BATCH}{joined.batch_id}", keys=True)}
     assert expiry == {epoch_seconds(START + RETENTION)}
 
 
@@ -137,7 +138,7 @@ def test_a_storm_is_frozen_and_let_go(table: BatchTable, clock: Clock, bucket: s
     joined = join(table, bucket, storm, execution(name), WINDOW, clock, "attempt")
     closed = close(table, bucket, joined.batch_id, execution(name), "attempt", clock)
     assert closed.changes == 400
-    batch = read_batch(table, joined.batch_id)
+    batch = Batch.read(table, joined.batch_id)
     assert batch.chunks > 1
     assert {each.key for each in frozen_changes(table, batch)} == {each.key for each in storm}
     assert not has_pending(table, bucket)
@@ -146,18 +147,18 @@ def test_a_storm_is_frozen_and_let_go(table: BatchTable, clock: Clock, bucket: s
 def test_a_paused_bucket_keeps_what_comes_until_it_is_resumed(
     table: BatchTable, clock: Clock, bucket: str, name: str
 ) -> None:
-    lives = Lives(table, clock)
+    steps = BatchSteps(table, clock)
     pause(table, bucket)
-    assert lives.join(name, change("a", bucket=bucket), bucket=bucket).role is Role.PAUSED
+    assert steps.join(name, change("a", bucket=bucket), bucket=bucket).role is Role.PAUSED
     assert resume(table, bucket, WINDOW, clock)
-    joined = lives.join(f"{name}-2", bucket=bucket)
-    assert lives.close(joined) == ("FROZEN", 1)
+    joined = steps.join(f"{name}-2", bucket=bucket)
+    assert steps.close(joined) == ("FROZEN", 1)
 
 
 def test_the_sweep_finds_what_a_dead_leader_and_a_dead_batch_left(
     table: BatchTable, clock: Clock, bucket: str, name: str
 ) -> None:
-    Lives(table, clock).join(name, change("a", bucket=bucket), bucket=bucket)
+    BatchSteps(table, clock).join(name, change("a", bucket=bucket), bucket=bucket)
     own = open_paths_batch(table, "E1", ["/a"], execution(f"{name}-2"), clock, "attempt")
     clock.seconds = 1_000
     executions = NobodyRuns()

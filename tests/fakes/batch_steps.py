@@ -6,7 +6,7 @@ from invalidation.batches.close import close
 from invalidation.batches.finish import Failure, RetryPolicy, TargetResult, finish
 from invalidation.batches.head import Execution, Joined, Window
 from invalidation.batches.join import join
-from invalidation.batches.model import read_batch
+from invalidation.batches.model import Batch
 from invalidation.batches.table import BatchTable
 from invalidation.batches.targets import freeze_targets
 from invalidation.events import Change
@@ -37,7 +37,7 @@ def change(key: str, event: str = "", bucket: str = BUCKET) -> Change:
     return Change(bucket, key, event_id=event or f"event of {key}", requester="123456789012", source_ip="192.0.2.1")
 
 
-class Lives:
+class BatchSteps:
     """Drives executions through a table, step by step."""
 
     def __init__(self, table: BatchTable, clock: Clock, window: Window = WINDOW) -> None:
@@ -68,7 +68,7 @@ class Lives:
     def resolved(self, name: str, *distributions: str) -> str:
         """A batch that owes to these distributions."""
         batch_id = self.frozen(name, f"{name}.html")
-        freeze_targets(self.table, batch_id, {each: {"id": each} for each in distributions})
+        freeze_targets(self.table, Batch.read(self.table, batch_id), {each: {"id": each} for each in distributions})
         return batch_id
 
     def finish(
@@ -98,4 +98,4 @@ def failed(distribution: str, error: str = "CloudFrontThrottled") -> TargetResul
 
 def report(table: BatchTable, batch_id: str) -> BatchReport:
     """What is told of a batch as it stands."""
-    return BatchReport.read(table, read_batch(table, batch_id))
+    return BatchReport.read(table, Batch.read(table, batch_id))

@@ -9,15 +9,8 @@ from typing import Any
 
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution
-from invalidation.batches.model import (
-    Batch,
-    BatchState,
-    InvalidationRecord,
-    Outcome,
-    PlanSummary,
-    Target,
-    TargetState,
-)
+from invalidation.batches.model import Batch, BatchState, Outcome
+from invalidation.batches.targets import InvalidationRecord, PlanSummary, Target, TargetState
 from invalidation.outcome import BatchReport, report_of_run, report_on
 
 ARN = "arn:aws:states:eu-central-1:123456789012:execution:site-invalidation:by-hand"

@@ -14,7 +14,8 @@ import pytest
 from invalidation.batches.close import Closed, ClosedStatus
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Joined, Role
-from invalidation.batches.model import Batch, Outcome, PlanSummary, Target, TargetState
+from invalidation.batches.model import Batch, Outcome
+from invalidation.batches.targets import PlanSummary, Target, TargetState
 from invalidation.cloudfront.progress import Progress, Status
 from invalidation.errors import ERRORS
 from invalidation.outcome import BatchReport

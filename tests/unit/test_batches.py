@@ -187,7 +187,7 @@ def test_an_item_whose_ensuring_failed_is_ensured_again(table: DynamoBatchTable,
     table.ensure(KEY)
 
 
-@pytest.mark.parametrize("value", [0.5, None, {1, 2}], ids=repr)
+@pytest.mark.parametrize("value", [0.5, object()], ids=["a float", "an object"])
 def test_a_value_that_dynamodb_has_no_type_for_is_refused(table: DynamoBatchTable, value: object) -> None:
-    with pytest.raises(TypeError, match="the batch table has no"):
+    with pytest.raises(TypeError, match=r"Float types are not supported|Unsupported type"):
         table.put({**ITEM, "value": value})

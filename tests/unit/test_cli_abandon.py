@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from invalidation.batches.finish import Failure
-from invalidation.batches.model import Outcome, epoch_seconds, read_batch
+from invalidation.batches.model import Batch, Outcome, epoch_seconds
 from invalidation.batches.queries import unfinished_batches
 from invalidation.errors import MAX_MESSAGE
 from invalidations_cli.backlog import StackStatus
@@ -41,7 +41,7 @@ def test_a_parked_batch_is_given_up_and_the_record_says_who_did_it_and_why(world
         0,
         f"Batch {identity} (1 change of site) is abandoned: nothing is owed by it any more.\n",
     )
-    batch = read_batch(world.table, identity)
+    batch = Batch.read(world.table, identity)
     assert batch.outcome is Outcome.ABANDONED
     assert batch.message == f"abandoned by {ANA}: the site was taken down (it had failed: CloudFront refused it)"
 
@@ -71,7 +71,7 @@ def test_it_is_kept_as_long_as_the_stack_keeps_records(world: World) -> None:
     world.parameters["AuditRetentionDays"] = "30"
     run(world, abandon, identity, *WHY, "--yes")
     (meta,) = (item for item in world.table.partitions[f"BATCH#{identity}"].values() if item["sk"] == "META")
-    ended = read_batch(world.table, identity).finished
+    ended = Batch.read(world.table, identity).finished
     assert ended is not None
     assert abs(meta["expiresAt"] - epoch_seconds(ended + timedelta(days=30))) < 5
     del world.parameters["AuditRetentionDays"]
@@ -82,7 +82,7 @@ def test_it_is_kept_as_long_as_the_stack_keeps_records(world: World) -> None:
 def test_it_asks_first_and_says_what_is_given_up(world: World, answer: str, given_up: bool) -> None:
     identity = world.batch([HOSTILE, *(f"{number}.html" for number in range(19))], failure=DENIED)
     result = run(world, abandon, identity, *WHY, answer=answer)
-    assert (read_batch(world.table, identity).outcome is Outcome.ABANDONED) == given_up
+    assert (Batch.read(world.table, identity).outcome is Outcome.ABANDONED) == given_up
     assert result.exit_code == (0 if given_up else 2)
     for text in ("(20 changes of site) is parked: AccessDenied", f"  {SHOWN_HOSTILE}", "and 10 more", "Give it up"):
         assert text in result.stderr
@@ -105,7 +105,7 @@ def test_a_second_time_says_so_and_is_no_failure(world: World) -> None:
     assert again.exit_code == 0
     assert "was abandoned already" in again.output
     assert "the site was taken down" in again.output
-    assert "another" not in read_batch(world.table, identity).message
+    assert "another" not in Batch.read(world.table, identity).message
 
 
 def test_what_is_not_parked_is_left_alone_and_its_state_is_said(world: World) -> None:
@@ -127,13 +127,13 @@ def test_what_is_not_parked_is_left_alone_and_its_state_is_said(world: World) ->
 def test_without_a_reason_that_fits_nothing_is_given_up(world: World, reason: list[str]) -> None:
     identity = world.batch(failure=DENIED)
     assert run(world, abandon, identity, "--yes", *reason).exit_code == 2
-    assert read_batch(world.table, identity).outcome is Outcome.FAILED
+    assert Batch.read(world.table, identity).outcome is Outcome.FAILED
 
 
 def test_the_longest_reason_is_kept_whole(world: World) -> None:
     identity = world.batch(failure=Failure("AccessDenied", "x" * MAX_MESSAGE))
     run(world, abandon, identity, "--yes", "--reason", "y" * 500)
-    message = read_batch(world.table, identity).message
+    message = Batch.read(world.table, identity).message
     assert "y" * 500 + " (it had failed: xxx" in message
     assert len(message) == MAX_MESSAGE
 
@@ -145,7 +145,7 @@ def test_what_nobody_knows_cannot_be_given_up(world: World) -> None:
 
 
 def test_status_names_the_command_beside_the_retry(world: World) -> None:
-    parked = read_batch(world.table, world.batch(failure=DENIED))
+    parked = Batch.read(world.table, world.batch(failure=DENIED))
     (need,) = StackStatus(START, (), (), (parked,), (), 0, 0, 0).needs()
     assert f"invalidations retry {parked.batch_id}" in need.do
     assert f"or give it up: invalidations abandon {parked.batch_id}" in need.do

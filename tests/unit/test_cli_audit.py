@@ -12,13 +12,15 @@ from click.testing import Result
 from invalidation.batches.finish import Failure, RetryPolicy, finish
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch, open_paths_batch
-from invalidation.batches.table import Page, chunk_key, registry_key
+from invalidation.batches.model import Batch
+from invalidation.batches.snapshot import chunk_key
+from invalidation.batches.table import BUCKETS, Key, Page
 from invalidation.batches.targets import freeze_targets
 from invalidation.events import Change
 from invalidations_cli.backlog import known_buckets
 from invalidations_cli.commands.audit import COLUMNS, AuditQuery, ask, audit
+from tests.fakes.memory_table import MemoryTable
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
-from tests.memory_table import MemoryTable
 from tests.outcome_schemas import faults
 
 HOUR = timedelta(hours=1)
@@ -59,12 +61,12 @@ def test_batches_of_all_buckets_come_newest_first(world: World) -> None:
 
 
 def test_buckets_are_those_that_are_watched_and_those_that_ever_had_a_change(world: World) -> None:
-    world.table.ensure(registry_key("gone"))
+    world.table.ensure(Key(BUCKETS, "gone"))
     assert known_buckets(world.table, ("site", "blog")) == ("blog", "gone", "site")
 
 
 def test_a_bucket_that_is_not_watched_any_more_is_audited_still(world: World) -> None:
-    world.table.ensure(registry_key("gone"))
+    world.table.ensure(Key(BUCKETS, "gone"))
     gone = world.batch(bucket="gone")
     assert ids(world) == [gone]
 
@@ -80,7 +82,7 @@ def test_a_request_of_paths_is_found_by_its_distribution_once_whether_or_not_it_
     world: World,
 ) -> None:
     resolved, unresolved = request_of_paths(world, HOUR), request_of_paths(world, 2 * HOUR)
-    freeze_targets(world.table, resolved, {PATHS_OF: {}})
+    freeze_targets(world.table, Batch.read(world.table, resolved), {PATHS_OF: {}})
     changed = world.batch(at=START + 3 * HOUR, distribution=PATHS_OF)
     other = world.batch(at=START + 4 * HOUR)
     assert ids(world, "--distribution", PATHS_OF) == [changed, unresolved, resolved]

@@ -5,13 +5,13 @@ import pytest
 
 from invalidation.batches.finish import abandon
 from invalidation.batches.head import Role
-from invalidation.batches.model import Batch, Outcome, TargetState, epoch_seconds, read_batch
+from invalidation.batches.model import Batch, Outcome, epoch_seconds
 from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
-from invalidation.batches.table import Key, batch_key, batch_pk
-from invalidation.batches.targets import claim, targets_of
+from invalidation.batches.table import BATCH, Key
+from invalidation.batches.targets import TargetState, claim, targets_of
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
-from tests.lifecycle_kit import BUCKET, RETENTION, START, Clock, Lives, execution, failed, invalidated, report
-from tests.memory_table import MemoryTable
+from tests.fakes.batch_steps import BUCKET, RETENTION, START, BatchSteps, Clock, execution, failed, invalidated, report
+from tests.fakes.memory_table import MemoryTable
 
 HOUR = 3_600.0
 
@@ -39,15 +39,15 @@ def table() -> Overtaken:
 
 
 @pytest.fixture
-def lives(table: MemoryTable, clock: Clock) -> Lives:
-    return Lives(table, clock)
+def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
+    return BatchSteps(table, clock)
 
 
 @pytest.fixture
-def parked(lives: Lives, clock: Clock) -> str:
+def parked(steps: BatchSteps, clock: Clock) -> str:
     """A batch of which one distribution is fresh, and another waits for somebody."""
-    batch_id = lives.resolved("first", "E1", "E2")
-    lives.finish(batch_id, "first", invalidated("E1"), failed("E2", "AccessDenied"))
+    batch_id = steps.resolved("first", "E1", "E2")
+    steps.finish(batch_id, "first", invalidated("E1"), failed("E2", "AccessDenied"))
     clock.seconds = HOUR
     return batch_id
 
@@ -57,12 +57,12 @@ def give_up(table: MemoryTable, batch_id: str, clock: Clock, reason: str = "the 
 
 
 def expiries(table: MemoryTable, batch_id: str) -> set[Any]:
-    return {item.get("expiresAt") for item in table.partitions[batch_pk(batch_id)].values()}
+    return {item.get("expiresAt") for item in table.partitions[f"{BATCH}{batch_id}"].values()}
 
 
 def test_a_parked_batch_ends_and_its_record_says_why(table: Overtaken, clock: Clock, parked: str) -> None:
     batch = give_up(table, parked, clock)
-    assert batch == read_batch(table, parked)
+    assert batch == Batch.read(table, parked)
     assert (batch.ended, batch.outcome, batch.finished) == (True, Outcome.ABANDONED, clock())
     assert batch.error == "AccessDenied"
     assert batch.message == "the site is gone (it had failed: AccessDenied said why)"
@@ -94,9 +94,9 @@ def test_it_expires_as_every_ended_record_does(table: Overtaken, clock: Clock, p
     assert expiries(table, parked) == {epoch_seconds(START + timedelta(seconds=HOUR) + RETENTION)}
 
 
-def test_a_batch_that_was_never_resolved_can_be_given_up(lives: Lives, table: Overtaken, clock: Clock) -> None:
-    batch_id = lives.frozen("first", "a.html")
-    table.update(batch_key(batch_id), {"state": "PARKED", "unfinished": "PARKED", "message": "x" * 1_000}, {})
+def test_a_batch_that_was_never_resolved_can_be_given_up(steps: BatchSteps, table: Overtaken, clock: Clock) -> None:
+    batch_id = steps.frozen("first", "a.html")
+    table.update(Batch.key_of(batch_id), {"state": "PARKED", "unfinished": "PARKED", "message": "x" * 1_000}, {})
     message = give_up(table, batch_id, clock).message
     assert message.startswith("the site is gone (it had failed: xxx")
     assert len(message) == 1_000
@@ -104,10 +104,10 @@ def test_a_batch_that_was_never_resolved_can_be_given_up(lives: Lives, table: Ov
 
 def test_a_second_time_changes_nothing(table: Overtaken, clock: Clock, parked: str) -> None:
     first = give_up(table, parked, clock)
-    before = {key: dict(item) for key, item in table.partitions[batch_pk(parked)].items()}
+    before = {key: dict(item) for key, item in table.partitions[f"{BATCH}{parked}"].items()}
     clock.seconds = 2 * HOUR
     assert give_up(table, parked, clock, "another reason") == first
-    assert table.partitions[batch_pk(parked)] == before
+    assert table.partitions[f"{BATCH}{parked}"] == before
 
 
 def test_whoever_repeats_what_died_half_way_marks_what_is_left(
@@ -124,22 +124,22 @@ def test_whoever_repeats_what_died_half_way_marks_what_is_left(
         patch.setattr(table, "update", dies)
         with pytest.raises(BatchTableUnavailable):
             give_up(table, parked, clock)
-    assert read_batch(table, parked).outcome is Outcome.ABANDONED
+    assert Batch.read(table, parked).outcome is Outcome.ABANDONED
     assert None in expiries(table, parked)
     give_up(table, parked, clock)
     assert len(expiries(table, parked)) == 1
     assert None not in expiries(table, parked)
 
 
-def test_only_what_is_parked_is_given_up(lives: Lives, table: Overtaken, clock: Clock) -> None:
-    owed = lives.resolved("owed", "E1")
+def test_only_what_is_parked_is_given_up(steps: BatchSteps, table: Overtaken, clock: Clock) -> None:
+    owed = steps.resolved("owed", "E1")
     clock.seconds = HOUR
-    ended = lives.resolved("ended", "E1")
-    lives.finish(ended, "ended", invalidated("E1"))
+    ended = steps.resolved("ended", "E1")
+    steps.finish(ended, "ended", invalidated("E1"))
     for batch_id in (owed, ended):
-        before = {key: dict(item) for key, item in table.partitions[batch_pk(batch_id)].items()}
+        before = {key: dict(item) for key, item in table.partitions[f"{BATCH}{batch_id}"].items()}
         assert give_up(table, batch_id, clock).outcome is not Outcome.ABANDONED
-        assert table.partitions[batch_pk(batch_id)] == before
+        assert table.partitions[f"{BATCH}{batch_id}"] == before
 
 
 def test_a_retry_that_comes_first_wins_and_keeps_its_list(table: Overtaken, clock: Clock, parked: str) -> None:
@@ -153,22 +153,22 @@ def test_a_retry_that_comes_first_wins_and_keeps_its_list(table: Overtaken, cloc
 def test_a_retry_that_comes_second_has_nothing_to_do(table: Overtaken, clock: Clock, parked: str) -> None:
     give_up(table, parked, clock)
     assert claim(table, parked, execution("retry"), clock).role is Role.ENDED
-    assert read_batch(table, parked).outcome is Outcome.ABANDONED
+    assert Batch.read(table, parked).outcome is Outcome.ABANDONED
 
 
 def test_an_execution_that_comes_late_is_told_that_it_was_given_up(
-    lives: Lives, table: Overtaken, clock: Clock, parked: str
+    steps: BatchSteps, table: Overtaken, clock: Clock, parked: str
 ) -> None:
     give_up(table, parked, clock)
-    told = lives.finish(parked, "first", invalidated("E1"), invalidated("E2"))
+    told = steps.finish(parked, "first", invalidated("E1"), invalidated("E2"))
     assert (told.outcome, told.succeeded, told.batch.error) == (Outcome.ABANDONED, False, "AccessDenied")
 
 
 def test_a_record_that_changes_under_every_attempt_is_left_alone(table: Overtaken, clock: Clock, parked: str) -> None:
     def overtake() -> None:
-        item = table.find(batch_key(parked))
+        item = table.find(Batch.key_of(parked))
         assert item is not None
-        MemoryTable.update(table, batch_key(parked), {"tries": item["tries"] + 1}, {})
+        MemoryTable.update(table, Batch.key_of(parked), {"tries": item["tries"] + 1}, {})
 
     table.meanwhile = overtake  # type: ignore[method-assign]
     with pytest.raises(BatchContended, match="try again"):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # jsonschema ships no types
 
 from invalidation.batches.finish import Failure
-from invalidation.batches.model import BatchState, Outcome, PlanSummary
+from invalidation.batches.model import BatchState, Outcome
+from invalidation.batches.targets import PlanSummary
 from invalidation.messages import MAX_TARGETS, chat_message, subject
 from invalidation.outcome import BatchReport, console_page
 from tests.fakes.reports import (

@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # jsonschema ships no types
 
 from invalidation.batches.finish import Failure
-from invalidation.batches.model import Outcome, PlanSummary, TargetState
+from invalidation.batches.model import Outcome
+from invalidation.batches.targets import PlanSummary, TargetState
 from invalidation.errors import MAX_MESSAGE
 from invalidation.outcome import (
     COMPLETED_EVENT,

@@ -11,23 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invalidation.batches.finish import Failure, TargetResult
-from invalidation.batches.model import (
+from invalidation.batches.model import Batch, Outcome
+from invalidation.batches.queries import batches_of_bucket
+from invalidation.batches.targets import (
     MAX_SAMPLE_CHARACTERS,
     MAX_SAMPLE_PATHS,
     InvalidationRecord,
-    Outcome,
     PlanSummary,
+    Target,
     TargetState,
-    read_batch,
+    claim,
+    record_invalidation,
+    record_plan,
 )
-from invalidation.batches.queries import batches_of_bucket
-from invalidation.batches.targets import claim, read_target, record_invalidation, record_plan
 from invalidation.cloudfront.limits import price
 from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 from invalidation.outcome import LONGEST_TARGETS, BatchReport
+from tests.fakes.batch_steps import BUCKET, BatchSteps, Clock, execution, report
+from tests.fakes.memory_table import MemoryTable
 from tests.fakes.reports import COMPLETED, DONE
-from tests.lifecycle_kit import BUCKET, Clock, Lives, execution, report
-from tests.memory_table import MemoryTable
 
 LONGEST_PATH = "/" + "x" * 3_999
 ONLY_PLANNED = TargetResult("E1", skipped=True, only_planned=True)
@@ -39,8 +41,8 @@ def table() -> MemoryTable:
 
 
 @pytest.fixture
-def lives(table: MemoryTable) -> Lives:
-    return Lives(table, Clock())
+def steps(table: MemoryTable) -> BatchSteps:
+    return BatchSteps(table, Clock())
 
 
 def _planned(*paths: str, copies: int = 1) -> PlanSummary:
@@ -90,27 +92,29 @@ def test_a_summary_that_an_earlier_release_wrote_has_no_sample_and_one_copy() ->
 # ---------------------------------------------------------------- through the record
 
 
-def test_the_sample_survives_tries_that_fail_and_executions_that_take_over(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1", "E2")
+def test_the_sample_survives_tries_that_fail_and_executions_that_take_over(
+    steps: BatchSteps, table: MemoryTable
+) -> None:
+    batch_id = steps.resolved("first", "E1", "E2")
     record_plan(table, batch_id, "E1", _planned("/a", "/b"))
     failing = [TargetResult(each, failure=Failure("CloudFrontThrottled", "told")) for each in ("E1", "E2")]
-    first = lives.finish(batch_id, "first", *failing)
+    first = steps.finish(batch_id, "first", *failing)
     assert [each.get("pathSample") for each in _told(first)["targets"]] == [["/a", "/b"], None]
-    claim(table, batch_id, execution("second"), lives.clock)
+    claim(table, batch_id, execution("second"), steps.clock)
     record_plan(table, batch_id, "E2", _planned("/c"))
-    second = lives.finish(batch_id, "second", TargetResult("E2", seconds=3), failing[0])
+    second = steps.finish(batch_id, "second", TargetResult("E2", seconds=3), failing[0])
     assert {each["distributionId"]: each["pathSample"] for each in _told(second)["targets"]} == {
         "E1": ["/a", "/b"],
         "E2": ["/c"],
     }
 
 
-def test_the_audit_keeps_the_sample(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1")
+def test_the_audit_keeps_the_sample(steps: BatchSteps, table: MemoryTable) -> None:
+    batch_id = steps.resolved("first", "E1")
     record_plan(table, batch_id, "E1", _planned("/a"))
-    lives.finish(batch_id, "first", TargetResult("E1", seconds=3))
+    steps.finish(batch_id, "first", TargetResult("E1", seconds=3))
     (kept,) = batches_of_bucket(table, BUCKET).batches
-    planned = read_target(table, kept.batch_id, "E1").plan
+    planned = Target.read(table, kept.batch_id, "E1").plan
     assert planned is not None
     assert planned.sample == ("/a",)
 
@@ -136,29 +140,29 @@ def _created(table: MemoryTable, batch_id: str, number: int, paths: int, at: Clo
     record_invalidation(table, batch_id, "E1", record)
 
 
-def test_the_price_is_that_of_the_invalidations_that_were_created(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1")
+def test_the_price_is_that_of_the_invalidations_that_were_created(steps: BatchSteps, table: MemoryTable) -> None:
+    batch_id = steps.resolved("first", "E1")
     record_plan(table, batch_id, "E1", _planned("/a", "/b", copies=2))
     for tenant in range(2):
-        _created(table, batch_id, tenant, 2, lives.clock)
-    told = _told(lives.finish(batch_id, "first", TargetResult("E1", seconds=3)))
+        _created(table, batch_id, tenant, 2, steps.clock)
+    told = _told(steps.finish(batch_id, "first", TargetResult("E1", seconds=3)))
     assert (told["targets"][0]["paths"], told["targets"][0]["price"], told["price"]) == (2, 0.02, 0.02)
 
 
-def test_what_was_planned_and_not_sent_has_cost_nothing(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1")
+def test_what_was_planned_and_not_sent_has_cost_nothing(steps: BatchSteps, table: MemoryTable) -> None:
+    batch_id = steps.resolved("first", "E1")
     record_plan(table, batch_id, "E1", _planned("/a"))
-    told = _told(lives.finish(batch_id, "first", TargetResult("E1", failure=Failure("AccessDenied", "told"))))
+    told = _told(steps.finish(batch_id, "first", TargetResult("E1", failure=Failure("AccessDenied", "told"))))
     assert "price" not in told
     assert "price" not in told["targets"][0]
     assert told["targets"][0]["paths"] == 1
 
 
-def test_a_dry_run_tells_what_it_would_have_cost_each_tenant_included(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1", "E2")
+def test_a_dry_run_tells_what_it_would_have_cost_each_tenant_included(steps: BatchSteps, table: MemoryTable) -> None:
+    batch_id = steps.resolved("first", "E1", "E2")
     record_plan(table, batch_id, "E1", _planned("/a", "/b", "/c", copies=20))
     record_plan(table, batch_id, "E2", _planned("/a"))
-    finished = lives.finish(batch_id, "first", ONLY_PLANNED, replace(ONLY_PLANNED, distribution_id="E2"))
+    finished = steps.finish(batch_id, "first", ONLY_PLANNED, replace(ONLY_PLANNED, distribution_id="E2"))
     told = _told(finished)
     assert (told["outcome"], told["dryRun"], told["price"]) == ("DryRun", True, 0.305)
     assert [each["price"] for each in told["targets"]] == [0.3, 0.005]
@@ -166,27 +170,29 @@ def test_a_dry_run_tells_what_it_would_have_cost_each_tenant_included(lives: Liv
     assert finished.price == price(61)
 
 
-def test_a_dry_run_by_the_stacks_parameter_is_one_in_the_audit_record_too(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1")
-    assert not read_batch(table, batch_id).dry_run, "nobody asked for it in the request"
+def test_a_dry_run_by_the_stacks_parameter_is_one_in_the_audit_record_too(
+    steps: BatchSteps, table: MemoryTable
+) -> None:
+    batch_id = steps.resolved("first", "E1")
+    assert not Batch.read(table, batch_id).dry_run, "nobody asked for it in the request"
     record_plan(table, batch_id, "E1", _planned("/a"))
-    lives.finish(batch_id, "first", ONLY_PLANNED)
-    kept = read_batch(table, batch_id)
+    steps.finish(batch_id, "first", ONLY_PLANNED)
+    kept = Batch.read(table, batch_id)
     assert (kept.dry_run, kept.outcome, kept.ended) == (True, Outcome.DRY_RUN, True)
     assert _told(report(table, batch_id))["price"] == 0.005
 
 
-def test_nothing_to_invalidate_is_not_a_dry_run(lives: Lives, table: MemoryTable) -> None:
-    batch_id = lives.resolved("first", "E1")
+def test_nothing_to_invalidate_is_not_a_dry_run(steps: BatchSteps, table: MemoryTable) -> None:
+    batch_id = steps.resolved("first", "E1")
     record_plan(table, batch_id, "E1", _planned())
-    told = _told(lives.finish(batch_id, "first", TargetResult("E1", skipped=True)))
+    told = _told(steps.finish(batch_id, "first", TargetResult("E1", skipped=True)))
     assert told["outcome"] == "NothingToInvalidate"
     assert "dryRun" not in told
-    assert not read_batch(table, batch_id).dry_run
+    assert not Batch.read(table, batch_id).dry_run
 
 
-def test_a_batch_of_which_one_distribution_was_only_planned_is_not_fresh(lives: Lives) -> None:
+def test_a_batch_of_which_one_distribution_was_only_planned_is_not_fresh(steps: BatchSteps) -> None:
     """The parameter was set while the batch was tried again."""
-    batch_id = lives.resolved("first", "E1", "E2")
-    finished = lives.finish(batch_id, "first", ONLY_PLANNED, TargetResult("E2", seconds=3))
+    batch_id = steps.resolved("first", "E1", "E2")
+    finished = steps.finish(batch_id, "first", ONLY_PLANNED, TargetResult("E2", seconds=3))
     assert finished.outcome == Outcome.DRY_RUN

@@ -10,9 +10,17 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from invalidation.batches.model import Batch, Clock, InvalidationRecord, Kind, PlanSummary, read_batch
+from invalidation.batches.model import Batch, Clock, Kind
 from invalidation.batches.snapshot import frozen_changes, frozen_paths
-from invalidation.batches.targets import count_paths, invalidations, read_target, record_invalidation, record_plan
+from invalidation.batches.targets import (
+    InvalidationRecord,
+    PlanSummary,
+    Target,
+    count_paths,
+    invalidations,
+    record_invalidation,
+    record_plan,
+)
 from invalidation.cloudfront.bucket import MaxAgeReader
 from invalidation.cloudfront.client import CloudFront, InvalidationTarget, caller_reference
 from invalidation.cloudfront.distribution import Distribution
@@ -52,8 +60,8 @@ class Sender:
 
         Raises the errors of ``CloudFront``; what was accepted before stays recorded.
         """
-        batch = read_batch(self.table, batch_id)
-        distribution = Distribution.from_document(read_target(self.table, batch_id, distribution_id).document)
+        batch = Batch.read(self.table, batch_id)
+        distribution = Distribution.from_document(Target.read(self.table, batch_id, distribution_id).document)
         planned = self._planned(batch, distribution)
         status = self._nothing_to_send(batch, planned)
         targets = self.cloudfront.targets(distribution) if planned.paths else ()
