@@ -73,7 +73,8 @@ fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 
 soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol, and chaos on the local AWS.
 	$(BIN)/python -m tests.simulation.soak --schedules 1000000
-	$(BIN)/python -m tests.local.chaos --changes 1000
+	$(BIN)/python -m tests.local.chaos --changes 1000 --cloudfront-quota rate
+	$(BIN)/python -m tests.local.chaos --changes 1000 --cloudfront-quota in-progress
 	$(BIN)/python -m pytest -m soak
 
 bench: .venv/ready  ## Measure cost, latency, growth and cold start beside the rivals; writes benchmarks/RESULTS.md.

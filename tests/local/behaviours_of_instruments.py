@@ -35,6 +35,21 @@ def iam_calls(aws: LocalAws) -> bool:
     )
 
 
+def invalidation_counts(aws: LocalAws) -> bool:
+    """How many requests for invalidations were accepted, and how many refused, can be looked up."""
+    bucket = tools.new_name()
+    site.create_bucket(aws, bucket)
+    distribution = site.create_distribution(aws, bucket).distribution_id
+    try:
+        before = control.ask(aws.endpoint, "invalidations")
+        made = [behaviours_of_resources.invalidate(aws, distribution, path) for path in ("/a", "not a path")]
+        after = control.ask(aws.endpoint, "invalidations")
+    except urllib.error.HTTPError:
+        return False
+    grown = [after[each] - before.get(each, 0) for each in ("accepted", "refused")]
+    return made == ["InProgress", "InvalidArgument"] and grown == [1, 1]
+
+
 def clock(aws: LocalAws) -> bool:
     """Handlers and waits see the time that somebody has set, and the true one afterwards."""
     source = (

@@ -15,16 +15,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from invalidations_cli.local import environment, readings, server, site
 from invalidations_cli.local.environment import LocalEnvironment
-from invalidations_cli.local.settings import LocalSettings
+from invalidations_cli.local.settings import LocalSettings, Quota
 from tests.local import fresh, tools
 from tests.local.disturbed import Changes, Repeated, Schedule, Stops, running_executions
 from tests.local.instruments import faults
@@ -209,8 +209,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Chaos on the local AWS; exits with 1 if anything was lost.")
     parser.add_argument("--changes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cloudfront-quota", choices=get_args(Quota), default=SETTINGS.cloudfront_quota)
     chosen = parser.parse_args()
-    with environment.running(SETTINGS, server.free_port(), PARAMETERS, print) as there:
+    settings = replace(SETTINGS, cloudfront_quota=chosen.cloudfront_quota)
+    with environment.running(settings, server.free_port(), PARAMETERS, print) as there:
         found = run(there, chosen.changes, chosen.seed)
     out = Console(soft_wrap=True, highlight=False)
     out.print(table(found), *found.lost, *found.untold, *found.running, sep="\n")

@@ -1,6 +1,7 @@
 """A storm of changes on the local AWS: few invalidations, every key covered, nothing failed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -19,10 +20,12 @@ TRUE_TIME = LocalSettings(wait_scale=1.0, invalidation_seconds=2.0)
 MOST_MEMORY = 1_500_000_000
 
 
-@pytest.fixture
-def quiet() -> Iterator[LocalEnvironment]:
+@pytest.fixture(params=["in-progress", "rate"])
+def quiet(request: pytest.FixtureRequest) -> Iterator[LocalEnvironment]:
     parameters = {"BatchWindowSeconds": str(WINDOW), "MaxBatchWindowSeconds": "8"}
-    with environment.running(TRUE_TIME, server.free_port(), parameters) as there:
+    with environment.running(
+        replace(TRUE_TIME, cloudfront_quota=request.param), server.free_port(), parameters
+    ) as there:
         yield there
 
 
@@ -43,6 +46,6 @@ def test_a_storm_becomes_at_most_one_batch_in_a_window_covers_every_key_and_fail
     assert len(closing) >= 2, "the storm was to last longer than a window"
     assert min(later - earlier for earlier, later in pairwise(closing)) >= timedelta(seconds=WINDOW)
     assert all(batch.closed >= came.closing[batch.batch_id] for batch in came.batches)
-    assert len(came.invalidations) == len(came.notifications) == len(came.batches)
+    assert len(came.notifications) == len(came.batches) <= len(came.invalidations)
     assert max(sum(path.endswith("*") for path in each.paths) for each in came.invalidations) <= 5
     assert 50_000_000 < came.peak.size < MOST_MEMORY

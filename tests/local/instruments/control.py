@@ -13,7 +13,9 @@ from functools import wraps
 from typing import Any
 
 PREFIX = "/_local/"
-INSTRUMENTS = tuple(f"tests.local.instruments.{name}" for name in ("iam_calls", "clock", "fault_injection"))
+INSTRUMENTS = tuple(
+    f"tests.local.instruments.{name}" for name in ("iam_calls", "clock", "fault_injection", "invalidation_counts")
+)
 """For `LocalSettings(extra_patches=…)`: the modules that answer there."""
 JSON = {"Content-Type": "application/json"}
 
