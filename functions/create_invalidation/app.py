@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import boto3
@@ -16,9 +17,10 @@ from botocore.config import Config
 from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.send import Sender
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
+from invalidation.cloudfront.listing import BucketLister
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
-from invalidation.observability import Event, emit_metric, observed
+from invalidation.observability import Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
@@ -26,9 +28,11 @@ CLOUDFRONT = CloudFront(
     cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id),
     max_tenants=SETTINGS.max_tenants,
 )
-S3 = boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"}))
 RULES = rules_of(SETTINGS)
 BUDGET = budget_of(SETTINGS)
+s3 = cache(lambda: boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"})))
+"""Made when tags are to be read or a bucket is to be listed: few batches need either."""
+LISTER = BucketLister(s3, logger.warning)
 
 
 def now() -> datetime:
@@ -37,7 +41,7 @@ def now() -> datetime:
 
 @observed
 def handler(event: Event, _context: Any) -> dict[str, Any]:
-    sender = Sender(TABLE, CLOUDFRONT, S3, now, RULES, BUDGET, SETTINGS.dry_run, SETTINGS.completion_timeout)
+    sender = Sender(TABLE, CLOUDFRONT, s3, LISTER, now, RULES, BUDGET, SETTINGS.dry_run, SETTINGS.completion_timeout)
     try:
         progress, created = sender.send(event["batchId"], event["distributionId"])
     except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from invalidation.batches.model import Outcome
+from invalidation.cloudfront.cover import Widening
 from invalidation.config import Settings
 
 MAX_SUBJECT = 99
@@ -104,6 +105,11 @@ def _description(outcome: Mapping[str, Any]) -> str:
     more = len(targets) + outcome.get("targetsOmitted", 0) - len(lines)
     if more:
         lines.append(f"… and {more} more")
+    widened = [Widening.from_document(each) for target in targets for each in target.get("widened", ())]
+    if widened:  # their paths are parts of keys, which strangers may have chosen: numbers only
+        unchanged = [each.unchanged for each in widened if each.unchanged is not None]
+        counted = f"{sum(unchanged):,}" if len(unchanged) == len(widened) else "not counted"
+        lines.append(f"Wildcards that stand for more: {len(widened)}; unchanged objects with them: {counted}")
     if outcome.get("price"):
         lines.append(f"At most ${outcome['price']}, as if the month's free paths were used up.")
     if outcome.get("error"):

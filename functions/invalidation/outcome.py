@@ -167,7 +167,7 @@ class BatchReport:
             **known(
                 {
                     "pathSample": list(plan.sample),
-                    "widened": [{"path": path, "asked": asked} for path, asked in plan.widened],
+                    "widened": [each.to_document() for each in plan.widened],
                     "price": float(self._price_of(target)),
                     "invalidationIds": ids,
                     "tries": target.tries,

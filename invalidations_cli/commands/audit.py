@@ -234,8 +234,8 @@ def of_target(entry: BatchReport, target: Target) -> Iterator[str | Text]:
     yield f"  {told}"
     for record in created[:SHOWN]:
         yield f"  {record.invalidation_id}"
-    for path, asked in (target.plan.widened if target.plan and created else ())[:SHOWN]:
-        yield f"  {short(path)} for {asked}"
+    for each in (target.plan.widened if target.plan and created else ())[:SHOWN]:
+        yield f"  {each._replace(path=short(each.path)).told}"
 
 
 SENT_NOTHING = {
@@ -285,7 +285,7 @@ def csv_row(entry: BatchReport) -> Sequence[object]:
         " | ".join(record.invalidation_id for _, record in entry.created),
         entry.paths,
         entry.wildcards,
-        " | ".join(f"{path} for {asked}" for path, asked in widened),
+        " | ".join(each.told for each in widened),
         price(entry.paths),
         batch.tries,
         batch.error,

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from invalidation.batches.model import Outcome, compact
+from invalidation.cloudfront.cover import Widening
 from invalidation.errors import InvalidRequest
 from invalidation.events import parse
 from invalidations_cli.aws import ExitCode, Stack, with_stack
@@ -245,7 +246,7 @@ def _target(target: Mapping[str, Any]) -> str:
     parts = [escape(target["distributionId"]), target["state"].lower(), count(target["paths"], "path") + wildcards]
     parts += [escape(each) for each in target.get("invalidationIds", [])]
     for widened in target.get("widened", []):
-        parts.append(f"{escape(widened['path'])} stands for {widened['asked']}")
+        parts.append(escape(Widening.from_document(widened).told))
     if target.get("error"):
         parts.append(f"{escape(target['error'])}: {escape(target.get('message', ''), 1_000)}")
     return "  ".join(parts)

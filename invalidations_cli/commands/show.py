@@ -201,8 +201,8 @@ def of_target(details: BatchDetails, target: Target, created: tuple[Invalidation
         yield f"{count(target.tries, 'try', 'tries')} failed"
     if target.error:
         yield f"{escape(target.error)}: {escape(target.message, 1_000)}"
-    for path, asked in target.plan.widened if target.plan else ():
-        yield f"{escape(path)} stands for {count(asked, 'path')}"
+    for each in target.plan.widened if target.plan else ():
+        yield escape(each.told)
     if target.plan and not created:
         yield f"{count(target.plan.paid, 'path')} planned, nothing sent"
         yield from some_of(target.plan.sample, target.plan.paths)

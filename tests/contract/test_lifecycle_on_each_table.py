@@ -31,6 +31,7 @@ from invalidation.batches.targets import (
     record_plan,
     targets_of,
 )
+from invalidation.cloudfront.cover import Widening
 from tests.fakes.batch_steps import (
     RETENTION,
     START,
@@ -91,7 +92,7 @@ def test_a_batch_lives_from_its_first_change_to_its_end(
 
     first, second = f"E1{name}", f"E2{name}"
     freeze_targets(table, Batch.read(table, joined.batch_id), {first: {"rate": 0.5}, second: {}})
-    record_plan(table, joined.batch_id, first, PlanSummary(2, 1, 1, (("/a*", 2),)))
+    record_plan(table, joined.batch_id, first, PlanSummary(2, 1, 1, (Widening("/a*", 2, 1),)))
     record = InvalidationRecord(0, f"I{name}", "reference", 2, 1, clock())
     record_invalidation(table, joined.batch_id, first, record)
     assert Target.read(table, joined.batch_id, first).document == {"rate": 0.5}

@@ -29,6 +29,7 @@ from invalidation.batches.targets import (
     record_invalidation,
     record_plan,
 )
+from invalidation.cloudfront.cover import Widening
 from invalidation.events import Change
 from invalidations_cli.aws import Stack
 from tests.fakes.memory_table import MemoryTable
@@ -239,7 +240,7 @@ class World:
         ends: bool = True,
         deleted: bool = False,
         dry_run: bool = False,
-        widened: tuple[tuple[str, int], ...] = (),
+        widened: tuple[Widening, ...] = (),
     ) -> str:
         """A batch with one distribution; its id. What it created is `I` and a number."""
         number = next(self.numbers)

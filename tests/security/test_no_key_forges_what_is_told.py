@@ -15,6 +15,7 @@ import pytest
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution
 from invalidation.batches.model import Batch
+from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.explain import explain
 from invalidation.cloudfront.routing import PathRules
@@ -43,7 +44,7 @@ MARK = "made-up-by-a-stranger"
 def outcome(*keys: str, failure: Failure | None = None) -> dict[str, Any]:
     """The outcome document of a batch of these keys."""
     world = World()
-    batch = world.batch(keys, failure=failure, widened=((f"/{MARK}*", 7),))
+    batch = world.batch(keys, failure=failure, widened=(Widening(f"/{MARK}*", 7),))
     told = BatchReport.read(world.table, Batch.read(world.table, batch)).to_report()
     document: dict[str, Any] = report_on(told, Execution(EXECUTION + "run-1", START), START)["outcome"]
     return document

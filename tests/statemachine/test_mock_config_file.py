@@ -16,6 +16,7 @@ from invalidation.batches.finish import Failure
 from invalidation.batches.head import Joined, Role
 from invalidation.batches.model import Batch, Outcome
 from invalidation.batches.targets import PlanSummary, Target, TargetState
+from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.progress import Progress, Status
 from invalidation.errors import ERRORS
 from invalidation.outcome import BatchReport
@@ -39,7 +40,7 @@ TARGET = Target(
     "AccessDenied",
     "told",
     5,
-    PlanSummary(1, 1, 1, (("/*", 2),)),
+    PlanSummary(1, 1, 1, (Widening("/*", 2, 1),)),
     edge=(LOOK,),
 )
 BARE = BatchReport(Batch("b", ARN, "a", 1, 0, EPOCH, EPOCH, resolved=(), outcome=Outcome.COMPLETED), (), ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invalidation.batches.targets import Target
+from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_IN_PROGRESS
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.follow import FollowedExecution
@@ -37,6 +38,6 @@ def test_what_is_beyond_that_is_merged_and_told_in_the_notification_the_audit_an
     assert (target["wildcards"], target["widened"]) == (150, [{"path": "/000*", "asked": 2}])
     recorded = Target.read(site.stack.table, execution.output["outcome"]["batchId"], site.distribution)
     assert recorded.plan is not None
-    assert recorded.plan.widened == (("/000*", 2),)
+    assert recorded.plan.widened == (Widening("/000*", 2),)
     lines = list(lines_of([FollowedExecution(execution.arn, execution.status, outcome=execution.output["outcome"])]))
     assert any("150 paths (150 wildcards)  /000* stands for 2" in line for line in lines)

@@ -16,6 +16,7 @@ from invalidation.batches.model import Batch
 from invalidation.batches.snapshot import chunk_key
 from invalidation.batches.table import BUCKETS, Key, Page
 from invalidation.batches.targets import freeze_targets
+from invalidation.cloudfront.cover import Widening
 from invalidation.events import Change
 from invalidations_cli.backlog import known_buckets
 from invalidations_cli.commands.audit import COLUMNS, AuditQuery, ask, audit
@@ -198,7 +199,7 @@ def test_all_pages_are_read_when_all_are_asked_for(world: World) -> None:
 
 
 def test_json_tells_who_changed_what_what_was_invalidated_where_and_what_it_cost(world: World) -> None:
-    identity = world.batch(["a.html", "b.html"], paths=12, deleted=True, widened=(("/css/*", 120),))
+    identity = world.batch(["a.html", "b.html"], paths=12, deleted=True, widened=(Widening("/css/*", 120, 3),))
     (entry,) = found(world.run(audit, "--json"))
     assert entry["batchId"] == identity
     assert (entry["bucket"], entry["outcome"], entry["changes"], entry["deleted"]) == ("site", "Completed", 2, 2)
@@ -209,14 +210,14 @@ def test_json_tells_who_changed_what_what_was_invalidated_where_and_what_it_cost
     (target,) = entry["targets"]
     assert (target["paths"], target["wildcards"]) == (12, 1)
     assert (target["distributionId"], target["state"], target["seconds"]) == ("E1AAAAAAAAAAAA", "COMPLETED", 9)
-    assert target["widened"] == [{"path": "/css/*", "asked": 120}]
+    assert target["widened"] == [{"path": "/css/*", "asked": 120, "unchanged": 3}]
     (invalidation,) = target["invalidations"]
     assert (invalidation["invalidationId"], invalidation["paths"]) == ("I0000000000001", 12)
     assert entry["execution"] == f"{EXECUTION}run-1"
 
 
 def test_people_see_the_same(world: World) -> None:
-    identity = world.batch(["a.html", "b.html"], paths=12, deleted=True, widened=(("/css/*", 120),))
+    identity = world.batch(["a.html", "b.html"], paths=12, deleted=True, widened=(Widening("/css/*", 120, 3),))
     world.batch(at=START + HOUR, failure=DENIED)
     result = world.run(audit)
     for text in (

@@ -241,7 +241,9 @@ def test_what_failed_is_told_with_its_error_and_nothing_in_it_is_obeyed() -> Non
     widened = target | {"widened": [{"path": "/a/*", "asked": 40}]}
     outcome = {"outcome": "Failed", "bucket": "b", "changes": 1, "targets": [widened], "targetsOmitted": 3}
     lines = list(lines_of([FollowedExecution("arn", "FAILED", "AccessDenied", "x", outcome)]))
-    assert r"/a/* stands for 40  AccessDenied: Grant \x1b[31mthis\nnow" in lines[1]
+    assert (
+        r"/a/* for 40 paths; unchanged objects with it not counted  AccessDenied: Grant \x1b[31mthis\nnow" in lines[1]
+    )
     assert lines[2] == "  and 3 more distributions"
 
 

@@ -23,8 +23,8 @@ from tests.unit.test_plan_is_optimal import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-Cost = tuple[int, int, int]
-"""Unchanged paths that are evicted, paths of the cover, wildcards among these: the order in which covers compare."""
+Cost = tuple[int, int, int, int]
+"""Unchanged paths that are evicted, new wildcards in the root directory, paths, wildcards: how covers compare."""
 
 some_paths = st.lists(st.one_of(paths, paths, paths, wildcards), min_size=1, max_size=9)
 other_paths = st.lists(paths, max_size=30)
@@ -40,9 +40,10 @@ def sent_of(cover: Cover) -> list[str]:
     return sorted([*(prefix + "*" for prefix in cover.introduced), *cover.unchanged])
 
 
-def cost_of(sent: Collection[str], unchanged: Collection[str]) -> Cost:
+def cost_of(sent: Collection[str], asked: Collection[str], unchanged: Collection[str]) -> Cost:
     evicted = sum(any(matches(each, path) for each in sent) for path in unchanged)
-    return evicted, len(sent), sum(path.endswith("*") for path in sent)
+    wide = sum(each.endswith("*") and each.count("/") == 1 for each in set(sent) - set(asked))
+    return evicted, wide, len(sent), sum(path.endswith("*") for path in sent)
 
 
 def covered(asked: list[str], unchanged: list[str], paths: int, wildcards: int) -> Cover:
@@ -57,8 +58,8 @@ def test_no_cover_of_a_small_set_evicts_less(asked: list[str], site: list[str], 
     needed = sorted(needed_of(asked))
     unchanged = others_of(site, needed)
     every = every_cover(needed, "/*", wildcards)
-    best = min(cost_of(each.paths, unchanged) for each in every if each.keeps(paths, wildcards))
-    assert cost_of(sent_of(covered(needed, unchanged, paths, wildcards)), unchanged) == best
+    best = min(cost_of(each.paths, needed, unchanged) for each in every if each.keeps(paths, wildcards))
+    assert cost_of(sent_of(covered(needed, unchanged, paths, wildcards)), needed, unchanged) == best
 
 
 @given(st.lists(st.one_of(paths, wildcards), min_size=2, max_size=80), other_paths, max_paths, max_wildcards)
@@ -85,7 +86,7 @@ def test_it_never_evicts_more_than_the_narrowest_cover(
     unchanged = others_of(site, needed)
     narrowest = narrowest_cover(needed, max_paths=paths, max_wildcards=wildcards)
     least = covered(needed, unchanged, paths, wildcards)
-    assert cost_of(sent_of(least), unchanged)[0] <= cost_of(sent_of(narrowest), unchanged)[0]
+    assert cost_of(sent_of(least), needed, unchanged)[0] <= cost_of(sent_of(narrowest), needed, unchanged)[0]
 
 
 def test_a_deep_folder_with_unchanged_neighbours_is_spared_for_a_shallow_one_without() -> None:
@@ -97,17 +98,18 @@ def test_a_deep_folder_with_unchanged_neighbours_is_spared_for_a_shallow_one_wit
     assert narrowest_cover(asked, max_paths=21, max_wildcards=1).introduced == ["/docs/deep/down/"]
 
 
-def test_of_covers_that_evict_alike_the_one_with_fewest_paths_is_taken() -> None:
-    changed = sorted(f"/{folder}/{at}.html" for folder in "ab" for at in range(5))
-    assert sent_of(covered(changed, ["/c/1.html"], 10, 4)) == ["/a/*", "/b/*"]
-    assert sent_of(covered(changed, [], 10, 4)) == ["/*"]
+def test_of_covers_that_evict_alike_the_one_with_fewest_paths_is_taken_but_none_in_the_root_directory() -> None:
+    changed = sorted(f"/docs/{folder}/{at}.html" for folder in "ab" for at in range(5))
+    assert sent_of(covered(changed, ["/docs/c/1.html"], 10, 4)) == ["/docs/a/*", "/docs/b/*"]
+    assert sent_of(covered(changed, [], 10, 4)) == ["/docs/*"]
+    assert sent_of(covered([*changed, "/index.html"], [], 10, 4)) == ["/docs/*", "/index.html"]
 
 
 def test_larger_budgets_evict_less_until_nothing_is_left_to_evict() -> None:
     site = [f"/{one}/{two}/{three}.html" for one, two, three in combinations("abcdefghij", 3)]
     changed, unchanged = site[::3], sorted({*site} - {*site[::3]})
     evicted = [
-        cost_of(sent_of(covered(sorted(changed), unchanged, budget, 4)), unchanged)[0]
+        cost_of(sent_of(covered(sorted(changed), unchanged, budget, 4)), changed, unchanged)[0]
         for budget in range(1, len(changed) + 1)
     ]
     assert evicted == sorted(evicted, reverse=True)

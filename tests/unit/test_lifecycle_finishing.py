@@ -24,6 +24,7 @@ from invalidation.batches.targets import (
     record_plan,
     targets_of,
 )
+from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.plan import Budget, plan_paths
 from invalidation.errors import BatchContended, BatchNotFound
 from invalidation.outcome import LONGEST_TARGETS, report_of_finish
@@ -374,11 +375,11 @@ def test_who_is_always_overtaken_says_so(clock: Clock) -> None:
 def test_a_dry_run_ends_with_its_plan(table: MemoryTable, clock: Clock, steps: BatchSteps) -> None:
     joined = open_own_batch(table, BUCKET, [change("a")], execution("p"), clock, "attempt", dry_run=True)
     freeze_targets(table, Batch.read(table, joined.batch_id), {"E1": {}})
-    record_plan(table, joined.batch_id, "E1", PlanSummary(1, 1, 1, (("/a*", 40),)))
+    record_plan(table, joined.batch_id, "E1", PlanSummary(1, 1, 1, (Widening("/a*", 40, 0),)))
     finished = steps.finish(joined.batch_id, "p", skipped("E1"))
     assert (finished.outcome, finished.dry_run, finished.batch.by_hand) == (Outcome.DRY_RUN, True, True)
-    assert finished.targets[0].plan == PlanSummary(1, 1, 1, (("/a*", 40),))
-    assert finished.to_report()["targets"][0]["widened"] == [{"path": "/a*", "asked": 40}]
+    assert finished.targets[0].plan == PlanSummary(1, 1, 1, (Widening("/a*", 40, 0),))
+    assert finished.to_report()["targets"][0]["widened"] == [{"path": "/a*", "asked": 40, "unchanged": 0}]
 
 
 def test_a_dry_run_that_fails_is_not_tried_again(table: MemoryTable, clock: Clock, steps: BatchSteps) -> None:

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # js
 from invalidation.batches.finish import Failure
 from invalidation.batches.model import Outcome
 from invalidation.batches.targets import PlanSummary, TargetState
+from invalidation.cloudfront.cover import Widening
 from invalidation.errors import MAX_MESSAGE
 from invalidation.outcome import (
     COMPLETED_EVENT,
@@ -43,7 +44,7 @@ PARTS: dict[str, Any] = {
     "sample": ("\x1b[31m", "ü"),
     "requesters": ({"requester": "123456789012", "sourceIp": "192.0.2.1", "changes": 41},),
 }
-WIDENED = replace(DONE, plan=PlanSummary(3, 1, 1, (("/a/*", 40),), ("/b", "/a/*")))
+WIDENED = replace(DONE, plan=PlanSummary(3, 1, 1, (Widening("/a/*", 40, 12),), ("/b", "/a/*")))
 SKIPPED = replace(WIDENED, distribution_id="E2", state=TargetState.SKIPPED, seconds=None)
 FULL = with_batch(replace(COMPLETED, targets=(WIDENED, SKIPPED)), **PARTS)
 GIVEN_UP: dict[str, Any] = {"outcome": Outcome.ABANDONED, "finished": NOW, "next_try_at": None}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from invalidation.cloudfront.cover import narrowest_cover
+from invalidation.cloudfront.cover import Widening, narrowest_cover
 from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND
-from invalidation.cloudfront.plan import Budget, Plan, Widening, plan_paths
+from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 from invalidation.errors import InvalidRequest
 
 

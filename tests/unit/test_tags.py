@@ -17,10 +17,12 @@ from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.model import Batch
 from invalidation.batches.targets import Target, freeze_targets
+from invalidation.cloudfront.listing import BucketLister
 from invalidation.cloudfront.plan import Budget, plan_paths
 from invalidation.cloudfront.routing import InvalidateBy
 from invalidation.cloudfront.tags import TagReader
 from invalidation.events import Change
+from tests.fakes.bucket import Bucket
 from tests.fakes.memory_table import MemoryTable
 from tests.statemachine.functions import Functions, parameters
 
@@ -138,7 +140,11 @@ class Site:
         self.looked_up: list[str] = []
         patch.setattr(app, "TABLE", self.table)
         patch.setattr(app, "CLOUDFRONT", self.cloudfront)
-        patch.setattr(app, "S3", self)
+        patch.setattr(app, "s3", lambda: self)
+        patch.setattr(app, "LISTER", BucketLister(self._bucket, lambda _reason: None))
+
+    def _bucket(self) -> Any:
+        return Bucket(self.tags)
 
     def head_object(self, **asked: str) -> Any:
         assert asked["Bucket"] == BUCKET

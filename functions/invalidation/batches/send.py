@@ -27,15 +27,17 @@ from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
 from invalidation.cloudfront.plan import Budget, Plan, plan_keys, plan_paths
 from invalidation.cloudfront.progress import Pending, Progress, Status
+from invalidation.cloudfront.routing import InvalidateBy
 from invalidation.cloudfront.tags import TagReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
     from mypy_boto3_s3 import S3Client
 
     from invalidation.batches.table import BatchTable
+    from invalidation.cloudfront.listing import BucketLister
     from invalidation.cloudfront.routing import PathRules
 
 MAX_TAG_LOOKUPS: Final = 100
@@ -44,11 +46,12 @@ MAX_TAG_LOOKUPS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends what batches owe, with the settings of the stack."""
+    """Sends what batches owe, with the settings of the stack. ``s3`` is called where it is needed."""
 
     table: BatchTable
     cloudfront: CloudFront
-    s3: S3Client
+    s3: Callable[[], S3Client]
+    lister: BucketLister
     now: Clock
     rules: PathRules
     budget: Budget
@@ -77,11 +80,25 @@ class Sender:
         if batch.kind is Kind.PATHS:
             by_hand = (MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND)
             return plan_paths(frozen_paths(self.table, batch), Budget(*by_hand, self.budget.widest_path))
+        reads_tags = distribution.tag_metadata_key and self.rules.invalidate_by is not InvalidateBy.PATHS
         few = batch.changes <= MAX_TAG_LOOKUPS
-        tags_of = TagReader(self.s3, batch.bucket, distribution.tag_metadata_key) if few else None
-        keys = partial(self._keys, batch)
-        max_age_of = MaxAgeReader(self.s3, batch.bucket)
-        return plan_keys(distribution, keys, self.rules, self.budget, tags_of, max_age_of)
+        tags_of = TagReader(self.s3(), batch.bucket, distribution.tag_metadata_key) if reads_tags and few else None
+        return plan_keys(
+            distribution,
+            partial(self._keys, batch),
+            self.rules,
+            self.budget,
+            tags_of=tags_of,
+            max_age_of=partial(self._max_age, batch.bucket),
+            listed=partial(self._listed, batch),
+        )
+
+    def _max_age(self, bucket: str, key: str) -> int | None:
+        return MaxAgeReader(self.s3(), bucket)(key)
+
+    def _listed(self, batch: Batch) -> Sequence[str] | None:
+        """The keys around those that changed, None where nobody knows."""
+        return self.lister.around(batch.batch_id, batch.bucket, self._keys(batch)).keys
 
     def _keys(self, batch: Batch) -> Iterator[str]:
         return (change.key for change in frozen_changes(self.table, batch))

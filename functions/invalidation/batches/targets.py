@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from invalidation.batches.head import Execution, Joined, Role
 from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, readable, to_text
 from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
+from invalidation.cloudfront.cover import Widening
 from invalidation.errors import BatchContended, BatchNotFound
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class TargetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """What was decided to send; ``widened`` pairs each wildcard that the plan introduced with how many it replaces.
+    """What was decided to send; ``widened`` are the wildcards that nobody asked for.
 
     ``sample`` are the first of the paths, as many as fit. ``copies`` is how often they go out: once, or once for each
     tenant of a multi-tenant distribution.
@@ -56,7 +57,7 @@ class PlanSummary:
     paths: int
     wildcards: int
     requests: int
-    widened: tuple[tuple[str, int], ...] = ()
+    widened: tuple[Widening, ...] = ()
     sample: tuple[str, ...] = ()
     copies: int = 1
 
@@ -70,15 +71,14 @@ class PlanSummary:
             "paths": self.paths,
             "wildcards": self.wildcards,
             "requests": self.requests,
-            "widened": [{"path": path, "asked": asked} for path, asked in self.widened],
+            "widened": [each.to_document() for each in self.widened],
             "sample": list(self.sample),
             "copies": self.copies,
         }
 
     @classmethod
     def of(cls, plan: Plan, copies: int = 1) -> PlanSummary:
-        widened = tuple((each.path, each.asked) for each in plan.widened)
-        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), widened, _sample(plan.paths), copies)
+        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), plan.widened, _sample(plan.paths), copies)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PlanSummary:
@@ -86,7 +86,7 @@ class PlanSummary:
             paths=document["paths"],
             wildcards=document["wildcards"],
             requests=document["requests"],
-            widened=tuple((each["path"], each["asked"]) for each in document["widened"]),
+            widened=tuple(map(Widening.from_document, document["widened"])),
             sample=tuple(document.get("sample", ())),
             copies=document.get("copies", 1),
         )

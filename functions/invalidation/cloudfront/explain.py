@@ -97,7 +97,9 @@ def explain(  # noqa: PLR0917 -- collaborators are arguments
     ``max_age_of`` reads the max-age of an error page.
     """
     found = served(distribution, key, rules, max_age_of)
-    sent = plan_keys(distribution, lambda: [key], rules, budget or Budget(), lambda _key: tags or "", max_age_of)
+    sent = plan_keys(
+        distribution, lambda: [key], rules, budget or Budget(), tags_of=lambda _key: tags or "", max_age_of=max_age_of
+    )
     sentences = [
         *_sentences(distribution, key, found),
         *(_of_paths(distribution, rules, found) if found else ()),

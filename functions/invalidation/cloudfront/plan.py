@@ -15,14 +15,23 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from invalidation.cloudfront.cover import begins_within_character, count, narrowest_cover, span
+from invalidation.cloudfront.cover import (
+    MOST_ASKED,
+    Cover,
+    Widening,
+    begins_within_character,
+    count,
+    least_evicting_cover,
+    narrowest_cover,
+    span,
+)
 from invalidation.cloudfront.limits import (
     MAX_PATH_LENGTH,
     MAX_PATHS_A_REQUEST,
     MAX_WILDCARDS_BY_HAND,
     MAX_WILDCARDS_IN_PROGRESS,
 )
-from invalidation.cloudfront.routing import InvalidateBy, PathRules, paths_for
+from invalidation.cloudfront.routing import InvalidateBy, PathRules, paths_for, viewer_paths
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -75,14 +84,6 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Widening:
-    """A wildcard that nobody asked for, and how many of the paths that were asked for it stands for."""
-
-    path: str
-    asked: int
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What to send.
 
@@ -104,35 +105,45 @@ class Plan:
         return tuple(_requests(self.paths, max_paths))
 
 
-def plan_keys(  # noqa: PLR0917 -- collaborators are arguments
+def plan_keys(
     distribution: Distribution,
     keys: Callable[[], Iterable[str]],
     rules: PathRules,
     budget: Budget,
-    tags_of: Callable[[str], str] | None,
+    *,
+    tags_of: Callable[[str], str] | None = None,
     max_age_of: ReadMaxAge | None = None,
+    listed: Callable[[], Sequence[str] | None] | None = None,
 ) -> Plan:
     """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
 
     ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count;
-    ``max_age_of`` that of an error page.
+    ``max_age_of`` that of an error page. ``listed`` gives the keys that the bucket holds around them, None where nobody
+    knows; only a storm asks for them.
     """
+
+    def others() -> list[str] | None:
+        found = listed() if listed else None
+        return None if found is None else sorted(set(viewer_paths(distribution, found, rules)))
+
     if tags_of:
         items = set(paths_for(distribution, keys(), rules, tags_of, max_age_of))
         if sum(item.startswith("#") for item in items) <= budget.max_exact_paths:
-            return plan_paths(items, budget)
+            return plan_paths(items, budget, others)
     by_paths = replace(rules, invalidate_by=InvalidateBy.PATHS)
-    return plan_paths(paths_for(distribution, keys(), by_paths, None, max_age_of), budget)
+    return plan_paths(paths_for(distribution, keys(), by_paths, None, max_age_of), budget, others)
 
 
-def plan_paths(items: Iterable[str], budget: Budget) -> Plan:
-    """The narrowest invalidation, within the budget, that matches all the paths.
+def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Sequence[str] | None] | None = None) -> Plan:
+    """The invalidation, within the budget, that matches all the paths and evicts least besides.
 
     Args:
         items: encoded paths in any order, repeated or not, and ``#tag`` items. Paths that end in ``*`` are wildcards
             that were asked for: they stay unless there are too many of them, or a wider one stands for them. Tags go
             as they are, each at the price of one path: no wildcard can cover them.
         budget: what the invalidation may cost, and how far it may reach.
+        others: gives the paths of all objects around, sorted and distinct, changed ones or not; None, or giving None,
+            where nobody knows: then the narrowest cover is the best guess. Only a storm asks.
 
     Raises:
         InvalidRequest: one of ``items`` is nothing that CloudFront can invalidate.
@@ -142,11 +153,11 @@ def plan_paths(items: Iterable[str], budget: Budget) -> Plan:
     for path in asked:
         if not _encoded_path.fullmatch(path) or len(path) > MAX_PATH_LENGTH:
             raise InvalidRequest(f"path {path[:100]!r} {_fault(path)}: CloudFront cannot invalidate it")
-    planned = _plan(asked, budget)
+    planned = _plan(asked, budget, others)
     return replace(planned, paths=(*(item for item in distinct if item.startswith("#")), *planned.paths))
 
 
-def _plan(asked: list[str], budget: Budget) -> Plan:
+def _plan(asked: list[str], budget: Budget, others: Callable[[], Sequence[str] | None] | None) -> Plan:
     """For sorted, distinct paths."""
     needed = _without_covered(asked)
     max_paths = budget.max_cover_paths
@@ -157,13 +168,39 @@ def _plan(asked: list[str], budget: Budget) -> Plan:
 
     low, high = span(budget.widest_path[:-1], needed)
     outside = needed[:low] + needed[high:]
-    cover = narrowest_cover(
+    cover, unchanged = _cover(
         needed[low:high],
+        others,
         max_paths=max(1, max_paths - len(outside)),
         max_wildcards=max(1, budget.max_wildcards - _count_wildcards(outside)),
     )
-    widened = tuple(Widening(prefix + "*", count(prefix, asked)) for prefix in cover.introduced)
+    widened = tuple(
+        Widening(prefix + "*", count(prefix, asked), None if unchanged is None else count(prefix, unchanged))
+        for prefix in cover.introduced
+    )
     return Plan(tuple(sorted([*outside, *cover.unchanged, *(each.path for each in widened)])), widened)
+
+
+def _cover(
+    needed: list[str], others: Callable[[], Sequence[str] | None] | None, max_paths: int, max_wildcards: int
+) -> tuple[Cover, list[str] | None]:
+    """The best cover that can be found, and the unchanged paths around, None where nobody knows them."""
+    known = others() if others and 1 < len(needed) <= MOST_ASKED else None
+    unchanged = None if known is None else _not_matched(known, needed)
+    least = None
+    if unchanged is not None:
+        least = least_evicting_cover(needed, unchanged, max_paths=max_paths, max_wildcards=max_wildcards)
+    return least or narrowest_cover(needed, max_paths=max_paths, max_wildcards=max_wildcards), unchanged
+
+
+def _not_matched(paths: Sequence[str], needed: Sequence[str]) -> list[str]:
+    """Those of the sorted ``paths`` that none of the needed ones purges anyway."""
+    purged = set(needed)
+    for path in needed:
+        if is_wildcard(path):
+            low, high = span(path[:-1], paths)
+            purged.update(paths[low:high])
+    return [path for path in paths if path not in purged]
 
 
 def is_wildcard(path: str) -> bool:

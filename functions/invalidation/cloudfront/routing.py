@@ -13,7 +13,7 @@ paths" (functions that change the URI, query strings, directories); S3 User Guid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -145,6 +145,20 @@ def paths_for(
             yield from tags
             if not tags or rules.invalidate_by is InvalidateBy.BOTH:
                 yield from found.paths
+
+
+def viewer_paths(distribution: Distribution, keys: Iterable[str], rules: PathRules) -> Iterator[str]:
+    """The path of each object that the distribution serves: its own, once, as it is documented to be spelled.
+
+    All other paths of an object but its other spellings are beginnings of this one: whichever wildcard matches one of
+    them matches this one as well, so that it stands for the object.
+    """
+    plain = replace(rules, spellings=False, error_pages=False, whole_behaviors=False, root_queries=False)
+    router = _Router(distribution, plain, None)
+    for key in keys:
+        paths = [path for route in router.served(key).routes for path in route.paths]
+        if paths:
+            yield max(paths, key=len).removesuffix("*")
 
 
 class _Router:

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
+from invalidation.batches.targets import Target
 from invalidation.cloudfront.tags import TagReader
 from invalidation.errors import (
     AccessDenied,
@@ -120,8 +121,34 @@ def test_an_objects_tags_are_read_and_one_that_is_gone_has_none(stack: Stack) ->
     s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="a.html", Metadata={"tags": "blog, front"})
     module = stack.functions.module("CreateInvalidationFunction")
-    tags = TagReader(module.S3, bucket, "tags")
+    tags = TagReader(module.s3(), bucket, "tags")
     assert (tags("a.html"), tags("gone.html")) == ("blog, front", "")
+
+
+def test_a_lone_change_needs_no_client_for_s3(site: Site, invoke: Invoke, joined: dict[str, Any]) -> None:
+    module = site.stack.functions.module("CreateInvalidationFunction")
+    module.s3.cache_clear()
+    invoke.create(joined, site.distribution)
+    assert module.s3.cache_info().currsize == 0
+
+
+def test_a_storm_is_planned_for_all_distributions_with_one_listing_of_the_bucket(site: Site, invoke: Invoke) -> None:
+    module = site.stack.functions.module("CreateInvalidationFunction")
+    s3, listings = module.s3(), list[str]()
+    s3.meta.events.register("before-call.s3.ListObjectsV2", lambda params, **_: listings.append(params["url_path"]))
+    s3.create_bucket(Bucket=site.bucket)
+    changed = [f"{folder}/{at:02}.html" for folder in ("docs", "new") for at in range(100)]
+    for key in (*changed[:150], "docs/old.html"):
+        s3.put_object(Bucket=site.bucket, Key=key)
+    distributions = [site.distribution, site.stack.distribution(site.bucket)]
+    joined = invoke.join({"bucket": site.bucket, "keys": changed})
+    invoke.resolve(joined)
+    for distribution in distributions:
+        invoke.create(joined, distribution)
+        plan = Target.read(site.stack.table, joined["batchId"], distribution).plan
+        assert plan is not None
+        assert {each.path: each.unchanged for each in plan.widened} == {"/docs/*": 1, "/new/*": 0}
+    assert len(listings) == 1
 
 
 def test_a_poll_tells_whether_the_edge_is_fresh(site: Site, invoke: Invoke, joined: dict[str, Any]) -> None:

@@ -1,0 +1,176 @@
+"""Listing a bucket around what changed: one look for a batch, a few pages, and never an error."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from invalidation.cloudfront.distribution import Distribution
+from invalidation.cloudfront.listing import MAX_PAGES, MAX_SECONDS, BucketLister
+from invalidation.cloudfront.paths import covers
+from invalidation.cloudfront.plan import Budget, Plan, plan_keys
+from invalidation.cloudfront.routing import PathRules, paths_for, viewer_paths
+from tests.fakes.bucket import PAGE, Bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SITE = "my-site"
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "ListObjectsV2")
+STORM = Budget(max_exact_paths=1, max_cover_paths=3, max_wildcards=2)
+
+
+def lister(bucket: Bucket, **others: Any) -> BucketLister:
+    client: Any = bucket
+    return BucketLister(lambda: client, lambda _reason: None, **others)
+
+
+def served_by(behaviors: Sequence[dict[str, Any]] = (), origin_path: str = "", **others: Any) -> Distribution:
+    origins = [{"id": "bucket", "domainName": f"{SITE}.s3.amazonaws.com", "path": origin_path}]
+    every = [*behaviors, {"pattern": "*", "originIds": ["bucket"]}]
+    return Distribution.from_document({"id": "E1", "bucket": SITE, "origins": origins, "behaviors": every, **others})
+
+
+def planned(distribution: Distribution, changed: Sequence[str], listed: Sequence[str] | None) -> Plan:
+    return plan_keys(distribution, lambda: changed, PathRules(), STORM, listed=lambda: listed)
+
+
+# ---------------------------------------------------------------- what is listed
+
+
+def test_a_listing_has_all_keys_below_what_the_changed_ones_have_in_common() -> None:
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=SITE)
+        for key in ("docs/a b+ü.html", "docs/v1/b.html", "docs/v2/c.html", "img/a.png"):
+            client.put_object(Bucket=SITE, Key=key)
+        found = BucketLister(lambda: client, pytest.fail).around("batch", SITE, ["docs/v1/b.html", "docs/a b+ü.html"])
+        assert found.keys == ("docs/a b+ü.html", "docs/v1/b.html", "docs/v2/c.html")
+
+
+@pytest.mark.parametrize(
+    ("changed", "prefix"),
+    [
+        (["docs/a", "docs/b"], "docs/"),
+        (["a", "b"], ""),
+        (["docs/a"], "docs/a"),
+        (["docs/ü\ud800x", "docs/ü\ud800y"], "docs/ü"),
+        ([], ""),
+    ],
+)
+def test_the_prefix_is_the_longest_common_one_that_s3_can_be_asked_for(changed: list[str], prefix: str) -> None:
+    bucket = Bucket([])
+    lister(bucket).around("batch", SITE, changed)
+    assert bucket.prefixes == [prefix]
+
+
+def test_all_distributions_of_a_batch_are_planned_with_one_listing_and_the_next_batch_with_a_new_one() -> None:
+    bucket = Bucket(["docs/a", "docs/b"])
+    listing = lister(bucket)
+    first = listing.around("batch-1", SITE, ["docs/a"])
+    bucket.keys.append("docs/a2")
+    assert listing.around("batch-1", SITE, ["docs/a"]) is first
+    assert listing.around("batch-2", SITE, ["docs/a"]).keys == ("docs/a", "docs/a2")
+    assert bucket.pages == 2
+
+
+def test_fifty_pages_are_listed_and_no_more() -> None:
+    just = Bucket(f"{at:05}" for at in range(MAX_PAGES * PAGE))
+    assert len(lister(just).around("batch", SITE, ["0", "1"]).keys or ()) == MAX_PAGES * PAGE
+    more = Bucket(f"{at:05}" for at in range(MAX_PAGES * PAGE + 1))
+    found = lister(more).around("batch", SITE, ["0", "1"])
+    assert (found.keys, found.unknown) == (None, "more than 50,000 keys begin with ''")
+    assert more.pages == MAX_PAGES
+
+
+def test_a_bucket_that_answers_slowly_is_given_up() -> None:
+    slow = Bucket(f"{at:05}" for at in range(10 * PAGE))
+    clock = count(0.0, MAX_SECONDS / 2)
+    found = lister(slow, clock=lambda: next(clock)).around("batch", SITE, ["0", "1"])
+    assert (found.keys, found.unknown) == (None, "3 pages took more than 30 s")
+
+
+@pytest.mark.parametrize("error", [DENIED, EndpointConnectionError(endpoint_url="https://s3.example")])
+def test_what_cannot_be_listed_is_unknown_told_once_and_not_asked_again_for_the_batch(error: Exception) -> None:
+    bucket: Any = Bucket((f"{at:05}" for at in range(2 * PAGE)), error)
+    told: list[str] = []
+    listing = BucketLister(lambda: bucket, told.append)
+    for _ in range(2):
+        found = listing.around("batch", SITE, ["0", "1"])
+        assert (found.keys, found.unknown) == (None, str(error))
+    assert told == [f"{SITE} is not listed: {error}"]
+    assert bucket.pages == 2
+
+
+# ---------------------------------------------------------------- what is planned with it
+
+CHANGED = [f"new/{at}.html" for at in range(9)] + [f"docs/{at}.html" for at in range(9)]
+NEIGHBOURS = [f"docs/old-{at}.html" for at in range(12)]
+
+
+def test_a_plan_tells_what_each_wildcard_evicts_besides() -> None:
+    found = planned(served_by(), CHANGED, [*CHANGED, *NEIGHBOURS])
+    assert [each.told for each in found.widened] == [
+        "/docs/* for 9 paths; 12 unchanged objects with it",
+        "/new/* for 9 paths; 0 unchanged objects with it",
+    ]
+
+
+def test_without_a_listing_the_plan_is_the_narrowest_and_says_that_it_does_not_know() -> None:
+    found = planned(served_by(), CHANGED, None)
+    assert found.paths == plan_keys(served_by(), lambda: CHANGED, PathRules(), STORM).paths
+    assert [each.unchanged for each in found.widened] == [None, None]
+    assert found.widened[0].told == ("/docs/* for 9 paths; unchanged objects with it not counted")
+
+
+def test_deleted_keys_are_changed_ones_and_count_nowhere_else() -> None:
+    left = [key for key in CHANGED if "1" not in key]
+    assert planned(served_by(), CHANGED, [*left, *NEIGHBOURS]) == planned(served_by(), CHANGED, [*CHANGED, *NEIGHBOURS])
+
+
+def test_few_changes_ask_for_no_listing() -> None:
+    plan_keys(served_by(), lambda: ["a.html"], PathRules(), Budget(), listed=lambda: pytest.fail("listed"))
+
+
+def test_objects_that_another_origin_serves_are_not_evicted() -> None:
+    elsewhere = {"pattern": "docs/old-*", "originIds": ["api"]}
+    found = planned(served_by([elsewhere]), CHANGED, [*CHANGED, *NEIGHBOURS])
+    assert [each.unchanged for each in found.widened] == [0, 0]
+
+
+def test_objects_outside_the_origin_path_are_not_evicted_and_inside_it_is_left_out() -> None:
+    inside = [f"site/{key}" for key in CHANGED]
+    found = planned(served_by(origin_path="/site"), inside, [*inside, *NEIGHBOURS, "site/docs/old.html"])
+    assert [(each.path, each.unchanged) for each in found.widened] == [("/docs/*", 1), ("/new/*", 0)]
+
+
+def test_what_an_asked_for_wildcard_purges_is_nobody_elses() -> None:
+    changed = [*CHANGED, "docs/a~1.html"]
+    found = planned(served_by(), changed, [*changed, "docs/a2.html", "docs/b.html"])
+    assert [(each.path, each.unchanged) for each in found.widened] == [("/docs/*", 1), ("/new/*", 0)]
+
+
+keys = st.text("ab/+~ ü", min_size=1, max_size=6)
+
+
+@given(keys, st.booleans(), st.booleans())
+def test_a_wildcard_that_purges_any_path_of_an_object_matches_the_one_that_stands_for_it(
+    key: str, query_strings: bool, website: bool
+) -> None:
+    host = "s3-website.us-east-1" if website else "s3"
+    origins = [{"id": "bucket", "domainName": f"{SITE}.{host}.amazonaws.com", "website": website}]
+    behaviors = [{"pattern": "*", "originIds": ["bucket"], "queryStrings": query_strings}]
+    document = {"id": "E1", "bucket": SITE, "origins": origins, "behaviors": behaviors, "defaultRootObject": "a"}
+    distribution = Distribution.from_document(document)
+    rules = PathRules(directory_index="b", spellings=False)
+    (standing,) = viewer_paths(distribution, [key], rules)
+    for path in paths_for(distribution, [key], rules):
+        plain = path.removesuffix("*")
+        assert all(covers(plain[:length] + "*", standing) for length in range(1, len(plain) + 1))
