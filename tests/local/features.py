@@ -62,7 +62,9 @@ class Everything:
         self.ended(2)
         self.start([event(SITE, "a.html"), event(OTHER_SITE, "a.html")])
         self.start({"bucket": SITE, "keys": ["b.html"]})
-        self.ended(5)  # one more for the bucket that the list's own execution does not lead
+        for bucket in (SITE, OTHER_SITE):  # so many changes that the bucket is listed
+            self.start({"bucket": bucket, "keys": [f"storm/{at}.html" for at in range(200)]})
+        self.ended(7)  # one more for the bucket that the list's own execution does not lead
         self.fail_and_retry()
         self.be_stopped_and_swept()
 
