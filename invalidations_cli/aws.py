@@ -11,9 +11,10 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +43,8 @@ from invalidations_cli.local.settings import REGION as LOCAL_REGION
 from invalidations_cli.output import escape
 
 DEFAULT_STACK = "cloudfront-auto-invalidation"
+NOT_NEEDED = "nobody needs it any more"
+"""The reason in the commands that are printed to give up a batch."""
 OUTPUTS = ("StateMachineArn", "BatchTableName", "NotificationTopicArn", "DeadLetterQueueUrl", "IntakeQueueUrl")
 CONFIG = Config(connect_timeout=5, retries={"mode": "standard", "total_max_attempts": 5})
 
@@ -59,6 +62,7 @@ EXPIRED_SIGN_IN = (
     boto.LoginTokenLoadError,
 )
 UNASKED = (AccessDenied, BatchTableUnavailable, CloudFrontThrottled, CloudFrontUnavailable)
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:.]+")
 NO_STACK = re.compile(r"stack.*does not exist", re.IGNORECASE)
 
 Clients = Callable[[str], Any]
@@ -95,12 +99,14 @@ class Stack:
         client: `client("stepfunctions")` is a boto3 client in the stack's account and region.
         outputs: CloudFormation's outputs of the stack, by key.
         parameters: The values of the template's parameters, defaults included.
+        options: What was given on the command line to name it, for the commands that are printed as advice.
     """
 
     name: str
     client: Clients
     outputs: Mapping[str, str]
     parameters: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
     @property
     def state_machine_arn(self) -> str:
@@ -134,6 +140,10 @@ class Stack:
     def executions(self) -> Executions:
         """Starts executions of the state machine, and asks what became of them."""
         return Executions(self.client("stepfunctions"), self.state_machine_arn)
+
+    def command(self, *words: str) -> str:
+        """A command of this program about this stack, as it can be pasted into a shell."""
+        return escape(shlex.join(("invalidations", *words, *self.options)), LONGEST)
 
     def execution_arn(self, name: str) -> str:
         """The ARN of the execution of this name: `…:execution:<state machine>:<name>`."""
@@ -187,6 +197,8 @@ def configured_endpoint() -> str | None:
     if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
     endpoint_url = os.environ.get("AWS_ENDPOINT_URL", "")
+    if endpoint_url and not is_url(endpoint_url):
+        raise click.UsageError(f"AWS_ENDPOINT_URL is {endpoint_url!r}, no address such as http://127.0.0.1:4566")
     return endpoint_url if is_local(endpoint_url) else None
 
 
@@ -205,6 +217,28 @@ def knock(endpoint_url: str) -> None:
         raise EndpointConnectionError(endpoint_url=endpoint_url, error=error) from None
 
 
+class EndpointUrl(click.ParamType[str]):
+    """An address of AWS or of an emulator: http or https, a host, perhaps a port and a path."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_url(str(value)):
+            self.fail(f"{str(value)!r} is no address such as http://127.0.0.1:4566", param, ctx)
+        return str(value)
+
+
+def is_url(text: str) -> bool:
+    """Whether a client can be made for it."""
+    try:
+        where = urlsplit(text)
+        port = where.port
+    except ValueError:
+        return False
+    written = text.isascii() and text.isprintable() and " " not in text
+    return written and where.scheme in {"http", "https"} and bool(HOST.fullmatch(where.hostname or "")) and port != 0
+
+
 @dataclass(frozen=True, slots=True)
 class AwsOptions:
     """Where AWS is, as the options of a command say."""
@@ -215,7 +249,12 @@ class AwsOptions:
 
     def clients(self, region: str | None = None) -> Clients:
         """Clients for what the options name; `region` is taken where they name none. Raises what `clients_for` does."""
-        return clients_for(self.endpoint_url or configured_endpoint(), self.region or region, self.profile)
+        endpoint_url = self.endpoint_url or configured_endpoint()
+        local = endpoint_url is not None and is_local(endpoint_url)
+        clients = clients_for(endpoint_url, self.region or (None if local else region), self.profile)
+        if endpoint_url and local:
+            knock(endpoint_url)
+        return clients
 
     def open_stack(self, name: str) -> Stack:
         """The stack of this name, or the click context's object, if it is one: a test can bring its own.
@@ -226,17 +265,26 @@ class AwsOptions:
         given = click.get_current_context().find_object(Stack)
         if given:
             return given
-        clients = self.clients()
-        endpoint_url = self.endpoint_url or configured_endpoint()
-        if endpoint_url and is_local(endpoint_url):
-            knock(endpoint_url)
-        return find_stack(name, clients)
+        return replace(find_stack(name, self.clients()), options=self.written(name))
+
+    def written(self, stack: str) -> tuple[str, ...]:
+        """The options that name the stack again; what the environment says need not be repeated."""
+        usual = os.environ.get("INVALIDATIONS_STACK") or DEFAULT_STACK
+        given = {
+            "--stack": stack if stack != usual else None,
+            "--endpoint-url": self.endpoint_url,
+            "--region": self.region,
+            "--profile": self.profile,
+        }
+        return tuple(word for option, value in given.items() if value for word in (option, value))
 
 
 def with_aws(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say where AWS is; it is called with `aws`, an `AwsOptions`, and its others."""
 
-    @click.option("--endpoint-url", metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints.")
+    @click.option(
+        "--endpoint-url", type=EndpointUrl(), metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints."
+    )
     @click.option("--region", metavar="REGION", help="Which region.  [default: that of your AWS set-up]")
     @click.option("--profile", metavar="NAME", help="A profile of your AWS set-up.")
     @functools.wraps(command)

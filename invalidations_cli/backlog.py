@@ -7,7 +7,7 @@ batch record. It is looked for in that order, so that a change which moves on me
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -20,19 +20,22 @@ from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidation.outcome import BatchReport
-from invalidations_cli.aws import Stack, window_of
+from invalidations_cli.aws import NOT_NEEDED, Stack, window_of
 from invalidations_cli.output import count, escape
 
 MAX_PENDING_OF_SHARD = 100
 """Pending changes that are counted in each of the table's shards in a look at one bucket."""
 MAX_WAITING = 1_000
 """Waiting changes of one bucket that are counted in a look at the stack; more are "1,000 or more"."""
+NO_BUCKET = ""
+"""Under this name the audit keeps requests of paths, which are of a distribution and of no bucket."""
 LISTED = 50
 """Batches, and lost executions, that are listed of each kind."""
 FORGOTTEN = timedelta(days=1)
 """When a paused bucket in which changes wait may have been forgotten."""
 OVERDUE = timedelta(minutes=15)
 """When the sweep, which comes every five minutes, should long have found somebody to work on what waits."""
+MEND = "mend the cause and try again"
 SWEEP = "look at the logs of the stack's SweepFunction"
 DESCRIBED = 25
 """Executions whose input is read at one look; until it has been, an execution counts as one of the bucket."""
@@ -192,15 +195,16 @@ class BucketStatus:
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """Something that a person should see to: what it is, and the command that helps."""
+    """Something that a person should see to: what it is, what helps, and the commands for it, in their order."""
 
     what: str
     do: str
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StackStatus:
-    """One look at everything. Counts of queues are SQS's own, and approximate."""
+    """One look at everything. Counts of queues are SQS's own, and approximate; `command` is the stack's."""
 
     at: datetime
     buckets: tuple[BucketStatus, ...]
@@ -210,29 +214,33 @@ class StackStatus:
     running: int
     dead_letters: int
     intake: int
+    command: Callable[..., str]
 
     def needs(self) -> Iterator[ActionItem]:
         """What no sweep and no retry mends."""
         for batch in self.parked:
-            item = _retry(f"batch {batch.batch_id} is parked: {escape(batch.error)}", batch.batch_id)
-            yield replace(item, do=f"{item.do}; or give it up: invalidations abandon {batch.batch_id}")
+            abandon = self.command("abandon", batch.batch_id, "--reason", NOT_NEEDED)
+            what = f"batch {batch.batch_id} is parked: {escape(batch.error)}"
+            yield self._retry(what, batch.batch_id, f"{MEND}, or give it up for good", abandon)
         if self.dead_letters:
             what = f"{count(self.dead_letters, 'event')} never started an execution"
-            yield ActionItem(what, "invalidations dead-letters; mend the cause; invalidations dead-letters --replay")
+            yield ActionItem(what, MEND, (self.command("dead-letters"), self.command("dead-letters", "--replay")))
         for lost in self.unaccepted:
             if lost.replays >= MAX_REPLAYS:
                 what = f"the change of execution {escape(lost.name)} was not accepted, and the sweep has given up"
-                yield _retry(what, escape(lost.name))
+                yield self._retry(what, lost.name, MEND)
         yield from self._left_alone()
+
+    def _retry(self, what: str, name: str, do: str, *more: str) -> ActionItem:
+        return ActionItem(what, do, (self.command("show", name), self.command("retry", name), *more))
 
     def _left_alone(self) -> Iterator[ActionItem]:
         for bucket in self.buckets:
             name, waited = escape(bucket.name), self.at - bucket.oldest if bucket.oldest else timedelta()
             since = f"{bucket.oldest:%Y-%m-%d %H:%M} UTC" if bucket.oldest else ""
             if bucket.paused and waited > FORGOTTEN:
-                yield ActionItem(
-                    f"{name} is paused, and changes of it wait since {since}", f"invalidations resume {name}"
-                )
+                what = f"{name} is paused, and changes of it wait since {since}"
+                yield ActionItem(what, "let it go on", (self.command("resume", bucket.name),))
             elif bucket.leaderless and not bucket.paused and waited > OVERDUE:
                 yield ActionItem(f"changes of {name} wait since {since}: does the sweep run?", SWEEP)
         for batch in self.unfinished:
@@ -270,10 +278,6 @@ class StackStatus:
         }
 
 
-def _retry(what: str, name: str) -> ActionItem:
-    return ActionItem(what, f"invalidations show {name}; mend the cause; invalidations retry {name}")
-
-
 def stack_status(stack: Stack, at: datetime) -> StackStatus:
     """Ask the table, Step Functions and SQS."""
     table = stack.table()
@@ -288,6 +292,7 @@ def stack_status(stack: Stack, at: datetime) -> StackStatus:
         running=sum(1 for _ in running_executions(stack)),
         dead_letters=messages_in(stack, stack.dead_letter_queue_url),
         intake=messages_in(stack, stack.intake_queue_url),
+        command=stack.command,
     )
 
 

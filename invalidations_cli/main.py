@@ -18,6 +18,19 @@ LOCAL_EXTRA = {"ministack", "samtranslator", "cryptography", "hypercorn"}
 """Packages that only the extra ``local`` installs."""
 
 
+INTERRUPTED = 130
+EXIT_CODES = """\b
+Exit codes of all commands:
+  0    as asked
+  1    something failed, or needs a person
+  2    wrong usage: nothing was done
+  3    the chain from the bucket to CloudFront is cut: nothing can be awaited
+  4    AWS could not be asked: no credentials, permission, stack or answer
+  124  not within --timeout; it goes on
+  130  interrupted
+"""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is called, so that `--help` stays quick."""
 
@@ -42,6 +55,13 @@ class LazyGroup(click.Group):
                 "demo` installs what it needs; elsewhere: python -m pip install 'cloudfront-auto-invalidation[local]'"
             ) from None
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own
         with formatter.section("Commands"):
@@ -97,6 +117,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
+    epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="cloudfront-auto-invalidation", prog_name="invalidations")

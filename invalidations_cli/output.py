@@ -10,6 +10,7 @@ import csv
 import functools
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -28,8 +29,10 @@ LONGEST = 32_767
 """Characters in one cell (Excel, "Specifications and limits")."""
 WIDTH_OF_A_FILE = 160
 """Columns where the output is no terminal, and COLUMNS does not say."""
-FORMULA = tuple("=+-@\t\r＝＋－＠")  # noqa: RUF001 - the wide forms are meant
-"""What begins a formula in a spreadsheet (OWASP, "CSV Injection"), in some locales in its wide form."""
+FORMULA = re.compile("(^|[;,|])(?=[ \\n]*[=+@\t\r＝＋－＠-])")  # noqa: RUF001 - the wide forms are meant
+"""Before what begins a formula in a spreadsheet (OWASP, "CSV Injection"), in some locales in its wide form.
+
+That is the beginning of a cell, and what a spreadsheet may take for one that separates by semicolons, say."""
 
 
 class Form(Enum):
@@ -100,12 +103,10 @@ def csv_line(values: Iterable[object]) -> None:
 
 
 def csv_cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula: an apostrophe goes before what looks like one."""
+    """A cell in which no spreadsheet finds a formula: an apostrophe goes before what looks like one."""
     if value is None:
         return ""
-    written = plain(value)
-    looks_like_one = isinstance(value, str) and value.lstrip(" \n").startswith(FORMULA)
-    return f"'{written}" if looks_like_one else written
+    return plain(FORMULA.sub(r"\1'", value) if isinstance(value, str) else value)
 
 
 def with_forms(*, csv_too: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -138,6 +139,23 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class Duration(click.FloatRange):
+    """So many seconds, or minutes: a number that is one, from nought up to a year."""
+
+    def __init__(self, *, least: float = 0, longest: float = 366 * 86_400) -> None:
+        super().__init__(min=least, max=longest)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
+
+MOST = click.IntRange(0, 1_000_000)
+"""How many at most; 0 for all."""
+
+
 class Moment(click.ParamType[datetime]):
     """A date, a time, or how long ago. A day alone means its first moment, or its last where it is an end."""
 
@@ -154,6 +172,9 @@ class Moment(click.ParamType[datetime]):
             if span := SPAN.fullmatch(written):
                 return now() - timedelta(**{UNITS[span[2]]: int(span[1])})
             moment = datetime.fromisoformat(written)
+            if self.end and DAY.fullmatch(written):
+                moment = datetime.combine(moment, time.max)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail(
                 f"{written!r} is neither a date or time such as 2026-11-23 or 2026-11-23T06:30 (UTC), "
@@ -161,9 +182,11 @@ class Moment(click.ParamType[datetime]):
                 param,
                 ctx,
             )
-        if self.end and DAY.fullmatch(written):
-            moment = datetime.combine(moment, time.max)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment(milliseconds: float) -> datetime:
+    """A time of an execution's history, which has milliseconds since 1970."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def stamp(moment: datetime | None) -> str:

@@ -14,7 +14,7 @@ from invalidation.errors import MAX_MESSAGE
 from invalidation.outcome import BatchReport
 from invalidations_cli import output as tables
 from invalidations_cli.aws import ExitCode, Stack, with_stack
-from invalidations_cli.commands.show import batch_named, unknown
+from invalidations_cli.identify import batch_of, identify
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 
 LONGEST_REASON = MAX_MESSAGE // 2
@@ -32,7 +32,7 @@ Exit codes:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("what", metavar="BATCH")
+@click.argument("what", metavar="NAME")
 @click.option(
     "--reason", required=True, metavar="TEXT", help="Why. It stays in the record, with who you are, for the audit."
 )
@@ -42,14 +42,16 @@ Exit codes:
 def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> None:
     """Give up a parked batch: nothing is invalidated for it, and nothing waits for you any more.
 
-    For what nobody needs any more: the distribution is gone, or the site was taken down. Where viewers may still see
-    old content, mend the cause and retry it instead. The record ends as Abandoned, stays in the audit as long as any
-    other, and cannot be retried. --json prints it as `audit --json` does.
+    NAME is a batch id, an id of one of its invalidations, its execution's name or ARN, the beginning of any of these,
+    or `latest`. For what nobody needs any more: the distribution is gone, or the site was taken down. Where viewers may
+    still see old content, mend the cause and retry it instead. The record ends as Abandoned, stays in the audit as
+    long as any other, and cannot be retried. --json prints it as `audit --json` does.
     """
     reason = checked(reason)
-    batch = batch_named(stack.table(), what)
+    found = identify(stack, what)
+    batch = found.batch or (batch_of(stack, found.recording) if found.recording else None)
     if batch is None:
-        raise click.ClickException(unknown(stack, what))
+        raise click.ClickException(f"the change of {escape(what)} is in no batch: there is nothing to give up")
     if batch.state is BatchState.PARKED:
         if not yes:
             confirm(batch)
@@ -59,7 +61,7 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
     else:
         ended = batch
     if ended.outcome is not Outcome.ABANDONED:
-        raise click.ClickException(not_parked(ended))
+        raise click.ClickException(not_parked(stack, ended))
     if form is Form.JSON:
         tables.json_line(BatchReport.read(stack.table(), ended).to_document())
     elif batch.outcome is Outcome.ABANDONED:
@@ -100,7 +102,7 @@ def about(batch: Batch) -> str:
     return f"Batch {batch.batch_id} ({count(batch.changes, noun)} of {escape(batch.bucket or batch.distribution_id)})"
 
 
-def not_parked(batch: Batch) -> str:
+def not_parked(stack: Stack, batch: Batch) -> str:
     """What state it is in, and what to do instead."""
     name = batch.batch_id
     if batch.ended:
@@ -109,11 +111,11 @@ def not_parked(batch: Batch) -> str:
     if batch.next_try_at:
         return (
             f"{about(batch)} is not parked but owed, and tried again at {stamp(batch.next_try_at)} UTC. Only a "
-            f"batch that is parked can be abandoned. See what comes of it: invalidations show {name}"
+            f"batch that is parked can be abandoned. See what comes of it:\n  {stack.command('show', name)}"
         )
     return (
         f"{about(batch)} is not parked: {batch.owner.rpartition(':')[2]} works on it, or the sweep goes on with it "
-        f"within minutes. See what comes of it: invalidations show {name}"
+        f"within minutes. See what comes of it:\n  {stack.command('show', name)}"
     )
 
 

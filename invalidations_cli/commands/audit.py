@@ -23,8 +23,8 @@ from invalidation.errors import BatchNotFound
 from invalidation.outcome import IN_PROGRESS, BatchReport
 from invalidations_cli import output as tables
 from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.backlog import known_buckets
-from invalidations_cli.output import Form, Moment, count, stamp, took, with_forms
+from invalidations_cli.backlog import NO_BUCKET, known_buckets
+from invalidations_cli.output import MOST, Form, Moment, count, stamp, took, with_forms
 
 SHOWN = 3
 """Keys, requesters, distributions and widened paths that a cell of the table shows of each."""
@@ -64,8 +64,6 @@ COLUMNS = (
 """The columns of --csv."""
 OUTCOMES = (*(outcome.value for outcome in Outcome if outcome is not Outcome.REJECTED), IN_PROGRESS)
 """What a batch can show. A rejected request has none."""
-NO_BUCKET = ""
-"""Under this name the audit keeps requests of paths, which are of a distribution and of no bucket."""
 PAGE = 25
 EXAMPLES = """\b
 Examples:
@@ -91,7 +89,7 @@ Examples:
 )
 @click.option(
     "--limit",
-    type=click.IntRange(0),
+    type=MOST,
     metavar="NUMBER",
     default=50,
     show_default=True,

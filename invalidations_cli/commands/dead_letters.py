@@ -44,7 +44,7 @@ Exit codes:
 @click.option("--replay", is_flag=True, help="Start executions with them; each is deleted once its execution runs.")
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     metavar="NUMBER",
     help="Most messages that are looked at.  [default: 100; with --replay: all]",
 )
@@ -58,12 +58,12 @@ def dead_letters(stack: Stack, *, form: Form, replay: bool, limit: int | None) -
     """
     queue = DeadLetterQueue(stack.client("sqs"), stack.dead_letter_queue_url)
     with queue:
-        left = replay_all(stack, queue, limit, form) if replay else list_all(queue, limit or LISTED, form)
+        left = replay_all(stack, queue, limit, form) if replay else list_all(stack, queue, limit or LISTED, form)
     if left:
         sys.exit(ExitCode.FAILED)
 
 
-def list_all(queue: DeadLetterQueue, limit: int, form: Form) -> int:
+def list_all(stack: Stack, queue: DeadLetterQueue, limit: int, form: Form) -> int:
     """How many there are."""
     with tables.console(stderr=True).status("Reading the queue …"):
         there = queue.count()
@@ -73,7 +73,9 @@ def list_all(queue: DeadLetterQueue, limit: int, form: Form) -> int:
         out = tables.console()
         if there > len(letters) >= limit:
             out.print(f"Of about {there:,}; --limit shows more.", style="dim")
-        out.print("When the cause is mended: invalidations dead-letters --replay", style="dim")
+        out.print(
+            f"When the cause is mended:\n  {stack.command('dead-letters', '--replay')}", style="dim", soft_wrap=True
+        )
     elif form is Form.PEOPLE:
         click.echo("There are no dead letters.")
     return len(letters)

@@ -5,92 +5,109 @@ from __future__ import annotations
 import re
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import boto3
 import click
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from invalidations_cli.local.aws import LocalAws
-from invalidations_cli.local.loopback import is_loopback
+from invalidations_cli.aws import AwsOptions, stack_option, with_aws
+from invalidations_cli.identify import EXECUTION_ARN, EXECUTION_NAME, identify, recording_of
+from invalidations_cli.output import count, escape
 from invalidations_cli.recording import Recording, collect, load
 from invalidations_cli.report.page import render
 
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
-
-
-ARN = re.compile(r"arn:aws[\w-]*:states:(?P<region>[\w-]+):\d{12}:(?P<kind>execution|express):")
-
+EXPRESS_ARN = re.compile(r"arn:[^:]+:states:[^:]+:[0-9]+:express:")
 GONE = "Step Functions keeps histories for 90 days; a file that `invalidations show --save` wrote works for ever"
+EXAMPLES = """\b
+Examples:
+  invalidations graph latest --open
+  invalidations graph 20261123T062719Z-0123456789 --html batch.html
+  invalidations graph run.json
+
+\b
+Exit codes:
+  0    the page is written
+  1    there is no such execution, or it cannot be drawn
+  2    wrong usage, the beginning of several, or the page is there already
+  4    AWS could not be asked
+"""
 
 
-@click.command()
-@click.argument("execution")
+@click.command(epilog=EXAMPLES)
+@click.argument("what", metavar="NAME|FILE")
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the page.  [default: graph-NAME.html in this folder]",
 )
-@click.option("--endpoint-url", metavar="URL", help="Where Step Functions is, if not at AWS: what `local up` prints.")
+@click.option("--force", is_flag=True, help="Overwrite the page if it is there already.")
 @click.option("--open", "open_it", is_flag=True, help="Show the page in the browser.")
-def graph(execution: str, html: Path | None, endpoint_url: str | None, open_it: bool) -> None:
+@stack_option
+@with_aws
+def graph(aws: AwsOptions, *, stack_name: str, what: str, html: Path | None, force: bool, open_it: bool) -> None:
     """Draw an execution: the state machine coloured by what happened, its data, timeline and events.
 
-    EXECUTION is the ARN of an execution of a Standard state machine (any, not only this project's), or a file that
-    `invalidations show --save` wrote. The page is one file that loads nothing: keep it, attach it, send it.
+    NAME is an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these, or `latest`; an
+    ARN may be that of any Standard state machine. FILE is one that `invalidations show --save` wrote. The page is one
+    file that loads nothing: keep it, attach it, send it.
     """
-    recording = _recording(execution, endpoint_url)
+    recording = found(aws, stack_name, what)
     try:
         history = recording.history()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise click.ClickException(f"{execution} cannot be drawn: {error}") from None
-    path = html or Path(f"graph-{_file_name(history.name)}.html")
-    try:
-        path.write_text(render(history), encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
-    entered = f"{len(history.visits)} state{'' if len(history.visits) == 1 else 's'} entered"
-    click.echo(f"{path}: {history.name}, {history.status.lower()}, {entered}")
+        page = render(history)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else escape(error)
+        raise click.ClickException(f"{escape(what)} cannot be drawn: {why}") from None
+    path = html or Path(f"graph-{file_name(history.name)}.html")
+    write(path, page, force=force)
+    entered = count(len(history.visits), "state")
+    click.echo(f"{escape(path)}: {escape(history.name)}, {escape(history.status.lower())}, {entered} entered")
     if open_it:
         webbrowser.open(path.resolve().as_uri())
 
 
-def _recording(execution: str, endpoint_url: str | None) -> Recording:
-    arn = ARN.match(execution)
-    if arn and arn["kind"] == "express":
+def found(aws: AwsOptions, stack_name: str, what: str) -> Recording:
+    """A file, an execution of any state machine by its ARN, or what the stack knows by this name.
+
+    Raises:
+        click.ClickException: there is none.
+    """
+    if EXPRESS_ARN.match(what):
         raise click.ClickException("an Express execution has no history in Step Functions: look in its log group")
-    if arn:
-        return _collected(execution, arn["region"], endpoint_url)
-    if not Path(execution).is_file():
-        raise click.ClickException(f"{execution} is neither the ARN of an execution nor a saved file")
+    if Path(what).is_file():
+        try:
+            return load(Path(what))
+        except (OSError, ValueError) as error:
+            raise click.ClickException(escape(error, 1_000)) from None
+    if arn := EXECUTION_ARN.fullmatch(what):
+        client = aws.clients(arn["region"])("stepfunctions")
+        try:
+            return collect(client, what)
+        except client.exceptions.ExecutionDoesNotExist:
+            raise click.ClickException(f"there is no execution {escape(what)} ({GONE})") from None
+    if not EXECUTION_NAME.fullmatch(what) or Path(what).suffix == ".json" or Path(what).exists():
+        raise click.ClickException(f"{escape(what)} is neither an execution, batch or invalidation nor a saved file")
+    stack = aws.open_stack(stack_name)
+    named = identify(stack, what)
+    recording = named.recording or (recording_of(stack, named.batch.owner) if named.batch else None)
+    if recording is None:
+        raise click.ClickException(f"Step Functions has the execution of {escape(what)} no more ({GONE})")
+    return recording
+
+
+def write(path: Path, page: str, *, force: bool) -> None:
+    """Write the page; a file that is there already only with `force`.
+
+    Raises:
+        click.ClickException: it is there, or cannot be written.
+    """
     try:
-        return load(Path(execution))
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+        with path.open("w" if force else "x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(page)
+    except FileExistsError:
+        raise click.UsageError(f"{escape(path)} is there already: name another with --html, or add --force") from None
+    except OSError as error:
+        raise click.ClickException(f"{escape(path)} cannot be written: {error.strerror}") from None
 
 
-def _collected(arn: str, region: str, endpoint_url: str | None) -> Recording:
-    try:
-        return collect(_client(region, endpoint_url), arn)
-    except ClientError as error:
-        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-        hint = f" ({GONE})" if code == "ExecutionDoesNotExist" else ""
-        raise click.ClickException(f"{code}: {message}{hint}") from None
-    except NoCredentialsError:
-        raise click.ClickException("no AWS credentials: sign in, or set AWS_PROFILE") from None
-    except (BotoCoreError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _client(region: str, endpoint_url: str | None) -> SFNClient:
-    """A local endpoint is asked as the local tools ask it; nobody's real credentials go there."""
-    if endpoint_url and is_loopback(urlsplit(endpoint_url).hostname):
-        local: SFNClient = LocalAws(endpoint_url).client("stepfunctions")
-        return local
-    return boto3.client("stepfunctions", region_name=region, endpoint_url=endpoint_url)
-
-
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """The name as one of a file that no shell and no file system takes amiss."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or "execution"

@@ -35,7 +35,7 @@ def pause(stack: Stack, *, bucket: str) -> None:
     already = Head.read(table, bucket).paused
     pausing.pause(table, bucket)
     click.echo(f"{escape(bucket)} was paused already." if already else f"{escape(bucket)} is paused: its changes wait.")
-    click.echo(f"Go on with: invalidations resume {escape(bucket)}")
+    click.echo(f"Go on with:\n  {stack.command('resume', bucket)}")
 
 
 @click.command(epilog=PAUSE_EXAMPLE)

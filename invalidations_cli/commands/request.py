@@ -19,7 +19,7 @@ from invalidation.errors import InvalidRequest
 from invalidation.events import parse
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import FollowedExecution, Follower, Step
-from invalidations_cli.output import count, escape
+from invalidations_cli.output import Duration, count, escape
 
 MAX_INPUT = 240_000
 """Characters of JSON in one request. An execution's input goes to 262,144 bytes (SFD, "Quotas"), to which the first
@@ -94,7 +94,7 @@ def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_IN
 @click.option("--wait", "follow", is_flag=True, help="Follow it state by state, until the edge is fresh.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Duration(),
     metavar="SECONDS",
     default=1800,
     show_default=True,
@@ -111,7 +111,8 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
     """
     arns = start(stack, requests)
     if not follow:
-        see = [f"Started {name}; see invalidations show {name}" for name in (arn.rpartition(":")[2] for arn in arns)]
+        names = [arn.rpartition(":")[2] for arn in arns]
+        see = [f"Started {name}. See what comes of it:\n  {stack.command('show', name)}" for name in names]
         click.echo(_json({"executions": arns}) if as_json else "\n".join(see))
         return
     follower = Follower(stack.client("stepfunctions"), arns)

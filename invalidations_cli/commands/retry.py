@@ -19,16 +19,16 @@ from invalidation.executions import Unaccepted
 from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.commands.request import watch as tell_steps
-from invalidations_cli.commands.show import answer_of_join, batch_named, execution_arn, recording_of, unknown
 from invalidations_cli.follow import FollowedExecution, Follower
-from invalidations_cli.output import count, escape, now, stamp
+from invalidations_cli.identify import answer_of_join, identify, recording_of, unknown
+from invalidations_cli.output import Duration, count, escape, now, stamp
 
 MAX_REPLAYS_LOOKED_AT = 100
 GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
 EXAMPLES = """\b
 Examples:
   invalidations retry 20261123T062719Z-0123456789 --wait
-  invalidations retry 41e5e52d-4762-47b0-a269-a8e3073810d0
+  invalidations retry 41e5e52d
   invalidations retry --parked
 
 \b
@@ -49,12 +49,12 @@ class RetryResult:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("what", nargs=-1, metavar="[BATCH|EXECUTION]...")
+@click.argument("what", nargs=-1, metavar="[NAME]...")
 @click.option("--parked", is_flag=True, help="All batches that are parked.")
 @click.option("--wait", "follow", is_flag=True, help="Follow it state by state to its end.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Duration(),
     metavar="SECONDS",
     default=1800,
     show_default=True,
@@ -64,6 +64,7 @@ class RetryResult:
 def retry(stack: Stack, *, what: tuple[str, ...], parked: bool, follow: bool, timeout: float) -> None:
     """Try a batch again that failed or was parked, or replay an execution that ended too early.
 
+    NAME is a batch id, an execution's name or ARN, an invalidation id, the beginning of any of these, or `latest`.
     Mend the cause first: `invalidations show` names it. A batch sends the very same requests as before, so nothing that
     was invalidated already is paid for twice. An execution is retried through its batch; if it ended before its changes
     were in one, its input is started again.
@@ -84,19 +85,18 @@ def retry(stack: Stack, *, what: tuple[str, ...], parked: bool, follow: bool, ti
 
 def again(stack: Stack, what: str) -> RetryResult:
     """Raises click.ClickException where nothing can be tried again."""
-    batch = batch_named(stack.table(), what)
-    if batch:
-        return retry_batch(stack, batch)
-    arn = execution_arn(stack, what)
-    recording = recording_of(stack, arn)
-    if recording is None:
+    found = identify(stack, what)
+    if found.batch:
+        return retry_batch(stack, found.batch)
+    if found.recording is None:
         raise click.ClickException(unknown(stack, what))
-    if recording.execution["status"] == "RUNNING":
-        return RetryResult(f"{escape(what)} is still running: there is nothing to try again yet.", arn)
-    joined = answer_of_join(recording.events)
+    name, arn = found.recording.execution["name"], found.recording.execution["executionArn"]
+    if found.recording.execution["status"] == "RUNNING":
+        return RetryResult(f"{escape(name)} is still running: there is nothing to try again yet.", arn)
+    joined = answer_of_join(found.recording)
     if joined is None:
-        return replay(stack, recording.execution)
-    return retry_joined(stack, what, joined)
+        return replay(stack, found.recording.execution)
+    return retry_joined(stack, name, joined)
 
 
 def retry_batch(stack: Stack, batch: Batch) -> RetryResult:
@@ -168,7 +168,7 @@ def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
             return RetryResult(
                 f"{escape(described['name'])} was replayed already, as {name}.", stack.execution_arn(name)
             )
-        if joined := answer_of_join(earlier.events):
+        if joined := answer_of_join(earlier):
             return retry_joined(stack, name, joined)
         lost = replace(lost, name=name)
     raise click.ClickException(f"{escape(described['name'])} was replayed {MAX_REPLAYS_LOOKED_AT} times, in vain")
@@ -206,5 +206,5 @@ def leader_of(stack: Stack, execution: FollowedExecution) -> str:
     if not execution.succeeded or execution.outcome:
         return ""
     recording = recording_of(stack, execution.arn)
-    joined = answer_of_join(recording.events) if recording else None
+    joined = answer_of_join(recording) if recording else None
     return str(joined.get("leader", "")) if joined and joined["role"] == "follower" else ""

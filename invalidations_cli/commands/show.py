@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,22 +16,20 @@ from rich.console import Console
 from rich.text import Text
 
 from invalidation.batches.model import Batch, BatchState, Kind, Outcome
-from invalidation.batches.queries import batch_of_invalidation
 from invalidation.batches.snapshot import frozen_changes, frozen_paths
 from invalidation.batches.table import BatchTable
 from invalidation.batches.targets import InvalidationRecord, Target
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
-from invalidation.executions import ACCEPTING_STATE
 from invalidation.outcome import BatchReport, failure_in
 from invalidations_cli import output as tables
-from invalidations_cli.aws import Stack, with_stack
-from invalidations_cli.commands.watch import moment
+from invalidations_cli.aws import NOT_NEEDED, Stack, with_stack
 from invalidations_cli.follow import COLOURS, subject_of
 from invalidations_cli.history import ExecutionHistory, Visit
-from invalidations_cli.output import Form, clock, count, escape, stamp, took, with_forms
-from invalidations_cli.recording import Recording, collect, dump
+from invalidations_cli.identify import answer_of_join, batch_of, identify, recording_of
+from invalidations_cli.output import MOST, Form, clock, count, escape, moment, stamp, took, with_forms
+from invalidations_cli.recording import Recording, dump
 
 PATHS_SHOWN = 10
 LONGEST_WHY = 150
@@ -40,16 +37,24 @@ EXAMPLES = """\b
 Examples:
   invalidations show 20261123T062719Z-0123456789
   invalidations show I2J0I21PCUYOIK --json
-  invalidations show 41e5e52d-4762-47b0-a269-a8e3073810d0 --save run.json
+  invalidations show 41e5e52d --save run.json
+  invalidations show latest
+
+\b
+Exit codes:
+  0    shown
+  1    there is no such thing
+  2    wrong usage, or the beginning of several
+  4    AWS could not be asked
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("what", metavar="EXECUTION|BATCH|INVALIDATION-ID")
+@click.argument("what", metavar="NAME")
 @click.option(
     "--changes",
     "most",
-    type=click.IntRange(0),
+    type=MOST,
     metavar="NUMBER",
     default=20,
     show_default=True,
@@ -64,7 +69,9 @@ Examples:
 @with_forms(csv_too=False)
 @with_stack
 def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> None:
-    """Tell the whole story of one execution (its ARN or name), batch, or invalidation.
+    """Tell the whole story of one execution, batch, or invalidation.
+
+    NAME is an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these, or `latest`.
 
     What changed and who changed it; the batch's life; each distribution with its invalidations, paths, tries and
     errors; and the execution's states with their durations, as long as Step Functions has them (90 days).
@@ -73,10 +80,11 @@ def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> N
         details = find(stack, what, most)
     if save:
         keep(details.recording, save)
+        click.echo(f"{save}: draw it with:\n  {shlex.join(('invalidations', 'graph', str(save)))}", err=True)
     if form is Form.JSON:
         tables.json_line(document(details))
     else:
-        tell(details, tables.console())
+        tell(stack, details, tables.console())
 
 
 def keep(recording: Recording | None, path: Path) -> None:
@@ -86,7 +94,6 @@ def keep(recording: Recording | None, path: Path) -> None:
         path.write_text(dump(recording), encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
-    click.echo(f"{path}: draw it with `invalidations graph {path}`", err=True)
 
 
 def document(details: BatchDetails) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def execution(history: ExecutionHistory, recording: Recording) -> dict[str, Any]
     }
 
 
-def tell(details: BatchDetails, out: Console) -> None:
+def tell(stack: Stack, details: BatchDetails, out: Console) -> None:
     if details.entry:
         tell_batch(details.entry, out)
         tell_changes(details, details.entry, out)
@@ -136,8 +143,8 @@ def tell(details: BatchDetails, out: Console) -> None:
         tell_execution(details, history, details.recording, out)
     else:
         out.print("Step Functions has the execution no more: it keeps them for 90 days.", style="dim")
-    for hint in hints(details):
-        out.print(hint, style="dim", soft_wrap=True)
+    for hint, command in hints(stack, details):
+        out.print(f"{hint}:\n  {command}", style="dim", soft_wrap=True)
 
 
 def tell_batch(entry: BatchReport, out: Console) -> None:
@@ -276,16 +283,17 @@ def leader_of(details: BatchDetails, history: ExecutionHistory) -> str:
     return leader.rpartition(":")[2] if leader and leader != history.arn else ""
 
 
-def hints(details: BatchDetails) -> Iterator[str]:
+def hints(stack: Stack, details: BatchDetails) -> Iterator[tuple[str, str]]:
+    """What to do next, and the command that does it."""
     if details.entry and details.entry.batch.state is BatchState.PARKED:
         batch_id = details.entry.batch.batch_id
-        yield f"It is not tried again by itself. When the cause is mended: invalidations retry {escape(batch_id)}"
-        yield f"If nobody needs it any more: invalidations abandon {escape(batch_id)} --reason TEXT"
+        yield "It is not tried again by itself. When the cause is mended", stack.command("retry", batch_id)
+        yield "If nobody needs it any more", stack.command("abandon", batch_id, "--reason", NOT_NEEDED)
     history = details.history()
     if history and not details.joined and history.status not in ("RUNNING", "SUCCEEDED"):
-        yield f"Its change was not accepted. Replay it: invalidations retry {escape(history.name)}"
+        yield "Its change was not accepted. Replay it", stack.command("retry", history.name)
     if history:
-        yield f"As a picture: invalidations graph {escape(history.arn)}"
+        yield "As a picture", stack.command("graph", history.name)
 
 
 def in_words(error: str, cause: str) -> str:
@@ -295,14 +303,6 @@ def in_words(error: str, cause: str) -> str:
 
 def at(when: datetime | None) -> str:
     return f"{stamp(when)} UTC" if when else ""
-
-
-EXECUTION_ARN = re.compile(r"arn:[^:]+:states:[^:]+:[0-9]+:execution:[^:]+:[^:]+")
-BATCH_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}")
-INVALIDATION_ID = re.compile(r"I[A-Z0-9]{5,63}")
-EXECUTION_NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
-"""Step Functions API Reference, StartExecution."""
-GONE = {"ExecutionDoesNotExist", "InvalidArn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,75 +326,18 @@ class BatchDetails:
 
 
 def find(stack: Stack, what: str, most: int) -> BatchDetails:
-    """The details of an execution (ARN or name), a batch or an invalidation, with at most so many changes.
+    """What is known of an execution, a batch or an invalidation, with at most so many changes.
 
     Raises:
-        click.ClickException: there is none.
+        click.ClickException: there is none, or there are several.
     """
-    table = stack.table()
-    batch = batch_named(table, what)
-    recording = None if batch else recording_of(stack, execution_arn(stack, what))
-    if batch is None and recording is None:
-        raise click.ClickException(unknown(stack, what))
-    if recording is None and batch is not None:
-        recording = recording_of(stack, batch.owner)
-    joined = (answer_of_join(recording.events) if recording else None) or {}
-    if batch is None:
-        batch = Batch.find(table, str(joined.get("batchId", "")))
-    found = BatchReport.read(table, batch) if batch else None
-    changes = tuple(islice(owned(table, batch), most or None)) if batch else ()
-    return BatchDetails(found, changes, paths_of(stack, found) if found else {}, recording, joined)
-
-
-def unknown(stack: Stack, what: str) -> str:
-    days = stack.parameters.get("AuditRetentionDays", "some")
-    return (
-        f"{escape(what)} is no execution, batch or invalidation that the stack {stack.name} knows. "
-        f"Step Functions keeps executions for 90 days, the stack its records for {days} days; "
-        "`invalidations audit` lists them"
-    )
-
-
-def batch_named(table: BatchTable, what: str) -> Batch | None:
-    """The batch of this id, or the one for which an invalidation of this id was created."""
-    if BATCH_ID.fullmatch(what):
-        return Batch.find(table, what)
-    return batch_of_invalidation(table, what) if INVALIDATION_ID.fullmatch(what) else None
-
-
-def execution_arn(stack: Stack, what: str) -> str:
-    """The ARN that is meant by an ARN or a name; nothing where it can be neither."""
-    if EXECUTION_ARN.fullmatch(what):
-        return what
-    return stack.execution_arn(what) if EXECUTION_NAME.fullmatch(what) else ""
-
-
-def recording_of(stack: Stack, arn: str) -> Recording | None:
-    """Definition, description and history; None where Step Functions does not know the execution (any more)."""
-    if not arn:
-        return None
-    try:
-        return collect(stack.client("stepfunctions"), arn)
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in GONE:
-            return None
-        raise
-
-
-def answer_of_join(events: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """What Join Batch answered: `{"role", "bucket", "batchId", "leader", …}`; None if it failed, or was not reached.
-
-    A failure that was caught leaves the state as well, and is told from an answer by having no role.
-    """
-    for event in events:
-        details = event.get("stateExitedEventDetails", {})
-        if details.get("name") == ACCEPTING_STATE:
-            try:
-                answer = json.loads(details.get("output", ""))
-            except ValueError:
-                return None
-            return answer if isinstance(answer, dict) and "role" in answer else None
-    return None
+    found = identify(stack, what)
+    recording = found.recording or (recording_of(stack, found.batch.owner) if found.batch else None)
+    joined = (answer_of_join(recording) if recording else None) or {}
+    batch = found.batch or (batch_of(stack, recording) if recording else None)
+    audited = BatchReport.read(stack.table(), batch) if batch else None
+    changes = tuple(islice(owned(stack.table(), batch), most or None)) if batch else ()
+    return BatchDetails(audited, changes, paths_of(stack, audited) if audited else {}, recording, joined)
 
 
 def owned(table: BatchTable, batch: Batch) -> Iterator[Change | str]:

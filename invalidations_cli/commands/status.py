@@ -73,7 +73,9 @@ def tell(name: str, found: StackStatus, needs: Sequence[ActionItem], out: Consol
         out.print("Nothing needs a person.", style="green")
     for need in needs[:SHOWN]:
         out.print(Text(f"Needs you: {need.what}", "red"), soft_wrap=True)
-        out.print(Text(f"    {need.do}"), soft_wrap=True)
+        out.print(Text(f"    {need.do}{':' if need.commands else ''}"), soft_wrap=True)
+        for command in need.commands:
+            out.print(Text(f"      {command}"), soft_wrap=True)
     if len(needs) > SHOWN:
         out.print(f"and {len(needs) - SHOWN} more: --json lists them", style="red")
 

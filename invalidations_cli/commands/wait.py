@@ -20,7 +20,7 @@ import click
 from invalidation.batches.model import LONG_AGO, Batch
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
-from invalidations_cli.output import count, escape
+from invalidations_cli.output import Duration, count, escape
 
 POLL_SECONDS = 2.0
 BUFFERED_QUIET = 60.0
@@ -46,7 +46,7 @@ Exit codes:
 @click.option("--bucket", required=True, metavar="BUCKET", help="Whose changes.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=Duration(),
     metavar="SECONDS",
     default=900,
     show_default=True,
@@ -54,13 +54,13 @@ Exit codes:
 )
 @click.option(
     "--quiet",
-    type=click.FloatRange(min=1),
+    type=Duration(least=1),
     metavar="SECONDS",
     help="How long nothing new may arrive.  [default: 10, or 60 with buffered intake]",
 )
 @click.option(
     "--since",
-    type=click.FloatRange(min=0),
+    type=Duration(),
     metavar="MINUTES",
     help="Older batches that are parked only get a mention.  [default: each makes it fail]",
 )

@@ -21,7 +21,7 @@ from invalidations_cli import output as tables
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import COLOURS, FollowedExecution, Step, Watcher
 from invalidations_cli.history import CONTAINERS, ExecutionHistory, Visit
-from invalidations_cli.output import Form, clock, count, escape, took, with_forms
+from invalidations_cli.output import Duration, Form, clock, count, escape, moment, took, with_forms
 
 POLL_SECONDS = 1.0
 KEPT = timedelta(seconds=10)
@@ -61,11 +61,11 @@ Exit codes:
 @click.option("--once", is_flag=True, help="Show what runs now, and end.")
 @click.option(
     "--until-idle",
-    type=click.FloatRange(min=0),
+    type=Duration(),
     metavar="SECONDS",
     help="End when nothing has run for so long.",
 )
-@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="When to end in any case.")
+@click.option("--timeout", type=Duration(), metavar="SECONDS", help="When to end in any case.")
 @with_forms(csv_too=False)
 @with_stack
 def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, timeout: float | None) -> None:
@@ -269,7 +269,3 @@ def short_name(name: str) -> str:
 
 def began(execution: FollowedExecution) -> datetime:
     return execution.started or datetime.now(UTC)
-
-
-def moment(milliseconds: float) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

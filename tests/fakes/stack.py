@@ -34,6 +34,7 @@ from invalidation.events import Change
 from invalidations_cli.aws import Stack
 from tests.fakes.memory_table import MemoryTable
 
+CALLER = "arn:aws:sts::123456789012:assumed-role/operator/somebody"
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:site-invalidation"
 EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:site-invalidation:"
 OUTPUTS = {
@@ -188,6 +189,13 @@ class FakeCloudFront:
         return {"Invalidation": {"InvalidationBatch": {"Paths": {"Items": list(self.paths[request["Id"]])}}}}
 
 
+class FakeCaller:
+    """STS as far as GetCallerIdentity goes."""
+
+    def get_caller_identity(self) -> Any:
+        return {"Arn": CALLER}
+
+
 class FakeStack(Stack):
     """A stack whose table is in memory."""
 
@@ -218,7 +226,7 @@ class World:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def stack(self) -> FakeStack:
-        known = {"memory": self.table, "stepfunctions": self.states, "cloudfront": self.cloudfront}
+        known = {"memory": self.table, "stepfunctions": self.states, "cloudfront": self.cloudfront, "sts": FakeCaller()}
         return FakeStack("site", {**known, **self.clients}.__getitem__, self.outputs, self.parameters)
 
     def run(self, command: click.Command, *arguments: str) -> Result:

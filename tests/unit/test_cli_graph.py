@@ -57,21 +57,24 @@ def test_an_execution_that_is_gone_is_told_with_the_way_to_keep_one(monkeypatch:
     with moto_running_workers():
         result = run(ARN)
     assert result.exit_code == 1
-    assert result.output.startswith("Error: ExecutionDoesNotExist: ")
+    assert result.output.startswith(f"Error: there is no execution {ARN} ")
     assert "90 days" in result.output
     assert "show --save" in result.output
 
 
 def test_without_credentials_the_way_to_have_some_is_told() -> None:
     result = run(ARN)
-    assert (result.exit_code, result.output) == (1, "Error: no AWS credentials: sign in, or set AWS_PROFILE\n")
+    assert (result.exit_code, result.output.startswith("Error: no AWS credentials: sign in (aws sso login)")) == (
+        4,
+        True,
+    )
 
 
 def test_a_local_endpoint_that_does_not_answer_is_told() -> None:
     result = run(ARN, "--endpoint-url", "http://127.0.0.1:9")
     assert (result.exit_code, result.output) == (
-        1,
-        'Error: Could not connect to the endpoint URL: "http://127.0.0.1:9/"\n',
+        4,
+        "Error: http://127.0.0.1:9 does not answer; is --endpoint-url right, and is it running?\n",
     )
 
 
@@ -85,7 +88,7 @@ def test_what_is_neither_an_arn_nor_a_file_is_refused(execution: str) -> None:
     result = run(execution)
     assert (result.exit_code, result.output) == (
         1,
-        f"Error: {execution} is neither the ARN of an execution nor a saved file\n",
+        f"Error: {execution} is neither an execution, batch or invalidation nor a saved file\n",
     )
 
 

@@ -106,3 +106,18 @@ def test_json_and_csv_together_are_wrong_usage() -> None:
     result = CliRunner().invoke(forms, ["--json", "--csv"])
     assert result.exit_code == 2
     assert "exclude each other" in result.output
+
+
+@pytest.mark.parametrize("text", ["a;=1+1", "a,+1", "a|@x", "a | =1", "a;\n-1", "a; ＝1"])  # noqa: RUF001 - the wide form is meant
+def test_no_csv_cell_holds_a_formula_for_a_spreadsheet_that_separates_otherwise(text: str) -> None:
+    separator = next(each for each in ";,|" if each in text)
+    assert tables.csv_cell(text).split(separator)[1].startswith("'")
+
+
+def test_no_csv_cell_holds_a_tab() -> None:
+    assert tables.csv_cell("a\t=1+1") == r"a\t=1+1"
+
+
+@pytest.mark.parametrize("key", ["a-b.html", "mail@example.com", "x=1;y=2", "1 - 2 + 3", "a, b"])
+def test_what_holds_no_formula_stays_as_it_is(key: str) -> None:
+    assert tables.csv_cell(key) == key

@@ -84,7 +84,7 @@ def test_people_see_the_story(world: World, batch: str) -> None:
             "I0000000000001  12 paths (1 wildcard)",
         ),
         *("/00.html", "/09.html", "and 2 more; --json lists what is known"),
-        *("Execution run-1  SUCCEEDED", "Close Batch", "06:00:01", "10 s", f"invalidations graph {EXECUTION}run-1"),
+        *("Execution run-1  SUCCEEDED", "Close Batch", "06:00:01", "10 s", "invalidations graph run-1"),
     ):
         assert text in result.output
     assert "\x1b" not in result.output
@@ -132,7 +132,7 @@ def test_a_parked_batch_says_what_is_wrong_and_what_to_do(world: World) -> None:
     assert "E1AAAAAAAAAAAA  parked" in output
     assert "1 try failed" in output
     assert "AccessDenied: CloudFront refused it: allow cloudfront:CreateInvalidation" in output
-    assert f"When the cause is mended: invalidations retry {identity}" in output
+    assert f"When the cause is mended:\n  invalidations retry {identity}\n" in output
 
 
 def test_what_a_function_raised_is_told_without_its_trace_and_an_accepted_change_is_not_called_lost(
@@ -175,7 +175,7 @@ def test_an_execution_whose_batch_is_not_frozen_yet_is_told_alone(world: World) 
 
 def test_an_execution_whose_change_was_not_accepted_says_how_to_replay_it(world: World) -> None:
     world.states.add("lost", event("a.html")).end("ABORTED", START, cause="by hand")
-    assert "Its change was not accepted. Replay it: invalidations retry lost" in world.run(show, "lost").output
+    assert "Its change was not accepted. Replay it:\n  invalidations retry lost\n" in world.run(show, "lost").output
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_an_execution_whose_change_was_not_accepted_says_how_to_replay_it(world:
 def test_what_nobody_knows_is_a_failure_that_says_where_to_look(world: World, what: str) -> None:
     result = world.run(show, what)
     assert result.exit_code == 1
-    assert "`invalidations audit` lists them" in result.output
+    assert "To list them:\n  invalidations audit\n" in result.output
     assert "400 days" in result.output
     assert "\x1b" not in result.output
 
