@@ -15,10 +15,10 @@ from typing import Any
 from invalidation.batches.head import Head, Window
 from invalidation.batches.model import Batch, BatchState, PendingChange
 from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
+from invalidation.batches.replay import MAX_REPLAYS, Ended
 from invalidation.batches.table import BUCKETS, BatchTable, items
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
-from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidation.outcome import BatchReport
 from invalidations_cli.aws import NOT_NEEDED, Stack, window_of
 from invalidations_cli.output import count, escape
@@ -210,7 +210,7 @@ class StackStatus:
     buckets: tuple[BucketStatus, ...]
     unfinished: tuple[Batch, ...]
     parked: tuple[Batch, ...]
-    unaccepted: tuple[Unaccepted, ...]
+    unaccepted: tuple[Ended, ...]
     running: int
     dead_letters: int
     intake: int
@@ -330,7 +330,7 @@ def running_executions(stack: Stack) -> Iterator[str]:
         yield from (execution["executionArn"] for execution in page["executions"])
 
 
-def lost_executions(stack: Stack, since: datetime) -> Iterator[Unaccepted]:
+def lost_executions(stack: Stack, since: datetime) -> Iterator[Ended]:
     """Executions that ended before their changes were accepted, and that no replay has followed yet."""
     client = stack.client("stepfunctions")
     for lost in stack.executions().unaccepted(since):

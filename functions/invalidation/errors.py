@@ -50,6 +50,12 @@ class BatchContended(InvalidationError):
     transient = True
 
 
+class SweepIncomplete(InvalidationError):
+    """Some calls of the sweep failed. It has seen to all else, and makes them again the next time."""
+
+    transient = True
+
+
 class AccessDenied(InvalidationError):
     """CloudFront refused the call for lack of a permission."""
 

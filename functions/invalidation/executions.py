@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from invalidation.batches.replay import Ended
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 ENDED_BADLY: tuple[Literal["FAILED", "ABORTED", "TIMED_OUT"], ...] = ("FAILED", "ABORTED", "TIMED_OUT")
 ACCEPTING_STATE = "Join Batch"
-MAX_REPLAYS = 5
-_REPLAY_NAME = re.compile(r"replay-([0-9]+)-([0-9a-f]{32})")
+_FIRST_EVENTS = 1_000
+"""Of a history, in one answer; each attempt of Join Batch has three."""
 
-
-@dataclass(frozen=True, slots=True)
-class Unaccepted:
-    """An execution that ended before its changes were in the batch table: its input is all that is left of them."""
-
-    arn: str
-    name: str
-    stopped: datetime
-
-    @property
-    def replays(self) -> int:
-        """How many replays led to this execution; 0 for an original."""
-        match = _REPLAY_NAME.fullmatch(self.name)
-        return int(match[1]) if match else 0
-
-    @property
-    def replay_name(self) -> str:
-        """The name of the next replay: always the same, so that two sweeps start one."""
-        match = _REPLAY_NAME.fullmatch(self.name)
-        origin = match[2] if match else hashlib.sha256(self.arn.encode()).hexdigest()[:32]
-        return f"replay-{self.replays + 1}-{origin}"
-
-    def is_due(self, now: datetime) -> bool:
-        """Replays come after 5, 15, 45, 135 and 405 minutes: what is broken for all must not become a storm."""
-        return self.replays < MAX_REPLAYS and now >= self.stopped + timedelta(minutes=5 * 3**self.replays - 5)
+STEP_FUNCTIONS_CONFIG: dict[str, Any] = {
+    "connect_timeout": 2,
+    "read_timeout": 8,
+    "retries": {"mode": "adaptive", "total_max_attempts": 4},
+}
+"""For botocore's ``Config``: once throttled, the SDK keeps to the rate that Step Functions allows the account."""
 
 
 class Executions:
@@ -71,6 +51,13 @@ class Executions:
             return False
         return True
 
+    def running(self) -> frozenset[str]:
+        """The ARNs of the executions that run, as ListExecutions has them: a little late."""
+        pages = self._client.get_paginator("list_executions").paginate(
+            stateMachineArn=self._state_machine_arn, statusFilter="RUNNING", PaginationConfig={"PageSize": 1_000}
+        )
+        return frozenset(execution["executionArn"] for page in pages for execution in page["executions"])
+
     def is_running(self, arn: str) -> bool:
         """Whether the execution goes on; False as well for one that is not known any more."""
         try:
@@ -78,31 +65,40 @@ class Executions:
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
 
-    def unaccepted(self, since: datetime) -> Iterator[Unaccepted]:
-        """The executions begun after ``since`` that ended before Join Batch ended well."""
-        for status in ENDED_BADLY:
-            pages = self._client.get_paginator("list_executions").paginate(
-                stateMachineArn=self._state_machine_arn, statusFilter=status
-            )
-            for execution in (each for page in pages for each in page["executions"]):
-                if execution["startDate"] < since:
-                    break  # newest first (Step Functions API Reference, ListExecutions)
-                arn = execution["executionArn"]
-                if arn not in self._accepted and not self._was_accepted(arn):
-                    yield Unaccepted(arn, execution["name"], execution["stopDate"])
+    def ended_badly(self, started_since: datetime) -> list[Ended]:
+        """The executions begun since then that failed, were aborted or timed out, newest first of each."""
+        return list(self._ended_badly(started_since))
 
-    def input_of(self, arn: str) -> Any:
-        """The JSON document that an execution was started with."""
-        return json.loads(self._client.describe_execution(executionArn=arn)["input"])
+    def unaccepted(self, since: datetime) -> Iterator[Ended]:
+        """The executions begun since then that ended before Join Batch ended well; asks for the history of each."""
+        return (each for each in self._ended_badly(since) if not self.was_accepted(each.arn))
 
-    def _was_accepted(self, arn: str) -> bool:
-        """Whether the execution left Join Batch. Its first events say so: no retry comes near a hundred events."""
-        history = self._client.get_execution_history(executionArn=arn, maxResults=100, includeExecutionData=False)
+    def was_accepted(self, arn: str) -> bool:
+        """Whether the execution left Join Batch with its change in the batch table, as its first events say."""
+        if arn in self._accepted:
+            return True
+        history = self._client.get_execution_history(
+            executionArn=arn, maxResults=_FIRST_EVENTS, includeExecutionData=False
+        )
         exited = (event.get("stateExitedEventDetails", {}).get("name") for event in history["events"])
         if ACCEPTING_STATE not in exited or self._join_was_caught(history["events"]):
             return False
         self._accepted.add(arn)
         return True
+
+    def input_of(self, arn: str) -> Any:
+        """The JSON document that an execution was started with."""
+        return json.loads(self._client.describe_execution(executionArn=arn)["input"])
+
+    def _ended_badly(self, since: datetime) -> Iterator[Ended]:
+        for status in ENDED_BADLY:
+            pages = self._client.get_paginator("list_executions").paginate(
+                stateMachineArn=self._state_machine_arn, statusFilter=status, PaginationConfig={"PageSize": 1_000}
+            )
+            for execution in (each for page in pages for each in page["executions"]):
+                if execution["startDate"] < since:
+                    break  # newest first (Step Functions API Reference, ListExecutions)
+                yield Ended(execution["executionArn"], execution["name"], execution["stopDate"])
 
     @staticmethod
     def _join_was_caught(events: Any) -> bool:

@@ -15,7 +15,7 @@ import click
 from invalidation.batches.head import Execution, has_pending, lead_name, needs_leader
 from invalidation.batches.model import Batch, Outcome, compact
 from invalidation.batches.queries import parked_batches
-from invalidation.executions import Unaccepted
+from invalidation.batches.replay import Ended
 from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.commands.request import watch as tell_steps
@@ -156,7 +156,7 @@ def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
     A replay that failed in the same way is followed by the next one.
     """
     executions = stack.executions()
-    lost = Unaccepted(described["executionArn"], described["name"], described.get("stopDate") or now())
+    lost = Ended(described["executionArn"], described["name"], described.get("stopDate") or now())
     document = json.loads(described["input"])
     for _ in range(MAX_REPLAYS_LOOKED_AT):
         name = lost.replay_name

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from invalidation.batches.model import Batch, BatchState
-from invalidation.executions import MAX_REPLAYS, Unaccepted
+from invalidation.batches.replay import MAX_REPLAYS, Ended
 from invalidations_cli import output as tables
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.backlog import MAX_WAITING, ActionItem, BucketStatus, StackStatus, stack_status
@@ -107,7 +107,7 @@ def batches(found: Sequence[Batch]) -> object:
     return made
 
 
-def lost(found: Sequence[Unaccepted]) -> Iterator[str]:
+def lost(found: Sequence[Ended]) -> Iterator[str]:
     """Executions whose changes were not accepted, and whether the sweep will start them again."""
     for each in found[:SHOWN]:
         yield f"{each.name}: {'the sweep has given up' if each.replays >= MAX_REPLAYS else 'the sweep replays it'}"

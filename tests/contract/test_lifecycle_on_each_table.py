@@ -34,6 +34,7 @@ from invalidation.batches.targets import (
 from invalidation.cloudfront.cover import Widening
 from tests.fakes.batch_steps import (
     RETENTION,
+    RETRY,
     START,
     WINDOW,
     BatchSteps,
@@ -45,6 +46,7 @@ from tests.fakes.batch_steps import (
     report,
     skipped,
 )
+from tests.fakes.state_machine import FakeStateMachine
 
 
 @pytest.fixture
@@ -61,20 +63,6 @@ def bucket() -> str:
 def name() -> str:
     """Of an execution, and so of its batch, that no other test has."""
     return uuid.uuid4().hex
-
-
-class NobodyRuns:
-    def __init__(self) -> None:
-        self.started: list[dict[str, str]] = []
-
-    def is_running(self, arn: str) -> bool:
-        del arn
-        return False
-
-    def start(self, name: str, document: dict[str, str]) -> bool:
-        del name
-        self.started.append(document)
-        return True
 
 
 def test_a_batch_lives_from_its_first_change_to_its_end(
@@ -162,7 +150,12 @@ def test_the_sweep_finds_what_a_dead_leader_and_a_dead_batch_left(
     BatchSteps(table, clock).join(name, change("a", bucket=bucket), bucket=bucket)
     own = open_paths_batch(table, "E1", ["/a"], execution(f"{name}-2"), clock, "attempt")
     clock.seconds = 1_000
-    executions = NobodyRuns()
-    sweep(table, executions, WINDOW, clock, clock())
-    assert {"lead": bucket} in executions.started
-    assert {"retryBatch": own.batch_id} in executions.started
+    machine = FakeStateMachine()
+    ended = machine.end(f"{name}-3", clock(), {"changes": "of somebody"})
+    assert sweep(table, machine, WINDOW, clock, clock(), RETRY, lambda: 300).failed == ()
+    started = machine.started.values()
+    assert all(order in started for order in ({"lead": bucket}, {"retryBatch": own.batch_id}))
+    assert machine.started[ended.replay_name] == {"changes": "of somebody"}
+    again = len(machine.started)
+    assert sweep(table, machine, WINDOW, clock, clock(), RETRY, lambda: 300).failed == ()
+    assert (len(machine.started), machine.count("was_accepted")) == (again, 1)

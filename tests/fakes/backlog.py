@@ -10,8 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from invalidation.batches.model import Batch
+from invalidation.batches.replay import Ended
 from invalidation.batches.table import BatchTable
-from invalidation.executions import Unaccepted
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 PREFIX = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"
@@ -29,7 +29,7 @@ class FakeAws:
     batch_table: BatchTable
     running: list[str] = field(default_factory=list)
     inputs: dict[str, Any] = field(default_factory=dict)
-    failed: list[Unaccepted] = field(default_factory=list)
+    failed: list[Ended] = field(default_factory=list)
     replayed: set[str] = field(default_factory=set)
     messages: dict[str, dict[str, str]] = field(default_factory=dict)
     described: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class FakeAws:
         self.described.append(arn)
         return self.inputs[arn]
 
-    def unaccepted(self, since: datetime) -> Iterator[Unaccepted]:
+    def unaccepted(self, since: datetime) -> Iterator[Ended]:
         return (each for each in self.failed if each.stopped >= since)
 
     def get_queue_attributes(self, *, QueueUrl: str, **_options: Any) -> Any:  # noqa: N803 # boto3's name

@@ -25,6 +25,7 @@ class Fault(StrEnum):
     CLOCK_JUMPS = "clock moves on by minutes"
     INDEX_STALE = "index answers with what it held before"
     EVENT_TWICE = "event delivered twice"
+    STEP_FUNCTIONS_LAGS = "Step Functions answers as it would have before"
     DENIED = "CloudFront denies"
     PAUSED = "bucket paused for a while"
 
@@ -40,6 +41,7 @@ AT_A_REQUEST = (
     Fault.STOPPED,
     Fault.CLOCK_JUMPS,
 )
+AT_STEP_FUNCTIONS = AT_A_REQUEST
 AT_CLOUDFRONT = (*AT_A_REQUEST, Fault.DENIED)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
 
 from greenlet import getcurrent
 
@@ -22,17 +22,24 @@ from invalidation.batches import targets as resolving
 from invalidation.batches.close import ClosedStatus
 from invalidation.batches.finish import Failure, RetryPolicy, Settled, TargetResult
 from invalidation.batches.head import Execution, Joined, Role, Window
+from invalidation.batches.replay import Ended
 from invalidation.batches.targets import InvalidationRecord, PlanSummary
-from invalidation.errors import CloudFrontUnavailable, InvalidationError, is_transient
+from invalidation.errors import InvalidationError, is_transient
 from invalidation.events import Change
-from tests.simulation.faults import AT_A_REQUEST, Fault
+from tests.simulation.faults import AT_STEP_FUNCTIONS, Fault
 from tests.simulation.scheduler import Call, Task
 from tests.simulation.world import START, HandlerFailed, World
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 """Of a Task state, its retries included."""
 RETRY = RetryPolicy(max_tries=3, first_minutes=5)
 RETENTION = timedelta(days=90)
+
+
+class StepFunctionsRefused(Exception):
+    """Step Functions throttled a call, or denied it: no error of the application's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +63,50 @@ class StateMachine:
         self.window = window
         self._protocol = protocol
         self._executions: dict[str, Task] = {}
+        self._started: dict[str, datetime] = {}
+        self._documents: dict[str, Mapping[str, Any]] = {}
+        self._accepted: set[str] = set()
+        self._succeeded: set[str] = set()
+        self._answers: dict[tuple[str, str], Any] = {}
         self._attempts = 0
         self.swept: list[sweeping.Swept] = []
 
-    # --- The port ---
+    # --- The port: Step Functions, whose lists are late, and which throttles and denies ---
+
+    def running(self) -> frozenset[str]:
+        def effect() -> frozenset[str]:
+            return frozenset(arn for arn in self._executions if self._goes_on(arn))
+
+        return self._asked("list running", "running", effect)
 
     def is_running(self, arn: str) -> bool:
+        return self._asked("describe", arn, lambda: self._goes_on(arn))
+
+    def ended_badly(self, started_since: datetime) -> list[Ended]:
+        def effect() -> list[Ended]:
+            return [
+                Ended(arn, task.name, START + timedelta(seconds=task.until))
+                for arn, task in self._executions.items()
+                if self._started[arn] >= started_since and not self._goes_on(arn) and arn not in self._succeeded
+            ]
+
+        return self._asked("list ended", "ended", effect)
+
+    def was_accepted(self, arn: str) -> bool:
+        return self._asked("history", arn, lambda: arn in self._accepted, lags=False)
+
+    def input_of(self, arn: str) -> Any:
+        return self._asked("input", arn, lambda: self._documents[arn], lags=False)
+
+    def _goes_on(self, arn: str) -> bool:
         return not self._executions[arn].dead and self._executions[arn] in self._world.scheduler.tasks
+
+    def _asked(self, what: str, about: str, effect: Callable[[], T], *, lags: bool = True) -> T:
+        """What Step Functions answers now, or what it would have answered the last time that somebody asked."""
+        answer = self._world.request((what, about), AT_STEP_FUNCTIONS, StepFunctionsRefused, effect)
+        before = self._answers.setdefault((what, about), answer)
+        self._answers[what, about] = answer
+        return cast("T", before) if lags and self._world.faults.strike((Fault.STEP_FUNCTIONS_LAGS,)) else answer
 
     def start(self, name: str, document: Mapping[str, Any]) -> bool:
         def effect() -> bool:
@@ -71,22 +115,26 @@ class StateMachine:
             self.begin(name, document, at=self._world.scheduler.clock)
             return True
 
-        return self._world.request(("start", name), AT_A_REQUEST, CloudFrontUnavailable, effect)
+        return self._world.request(("start", name), AT_STEP_FUNCTIONS, StepFunctionsRefused, effect)
 
     def begin(self, name: str, document: Mapping[str, Any], *, at: float) -> None:
         arn = self._arn(name)
         execution = Execution(arn, START + timedelta(seconds=at))
+        self._started[arn], self._documents[arn] = execution.started, document
         self._executions[arn] = self._world.scheduler.spawn(name, lambda: self._run(execution, document), at=at)
 
-    def sweep_once(self, *, at: float) -> None:
-        """What the schedule does: one invocation of the sweep."""
+    def sweep_once(self, *, at: float, calls: int = 1_000_000) -> None:
+        """What the schedule does: one invocation of the sweep, whose time is over after so many turns of all."""
         tick = START + timedelta(seconds=at)
 
         def body() -> None:
-            try:
-                self.swept.append(self._protocol.sweep(self._world.table, self, self.window, self._world.now, tick))
-            except InvalidationError as error:
-                self._world.note(f"the sweep fails: {error}")
+            ends = self._world.scheduler.steps + calls
+            world = self._world
+            swept = self._protocol.sweep(
+                world.table, self, self.window, world.now, tick, RETRY, lambda: ends - world.scheduler.steps
+            )
+            self.swept.append(swept)
+            world.note(f"swept: {swept}")
 
         self._world.scheduler.spawn(f"sweep at {at:.0f}", body, at=at)
 
@@ -112,7 +160,9 @@ class StateMachine:
             joined = self._task("Join", lambda: self._join(execution, document))
         except HandlerFailed:
             return
+        self._accepted.add(execution.arn)
         if joined.role is not Role.LEADER:
+            self._succeeded.add(execution.arn)
             return
         self._world.scheduler.sleep((joined.closes_at - START).total_seconds())
         results: list[TargetResult] = []
@@ -150,7 +200,7 @@ class StateMachine:
         def body() -> None:
             try:
                 result = handler()
-            except InvalidationError as error:
+            except (InvalidationError, StepFunctionsRefused) as error:
                 scheduler.answer(call, error=type(error).__name__)
             except Exception as error:  # noqa: BLE001 -- a handler that crashes is a finding, not an end
                 self._world.observed.crashes.append(f"{name}: {error!r}")

@@ -235,5 +235,5 @@ MUTANTS = (
     Mutant("what failed is never due", (settling.RetryPolicy, "wait_after"), never_try_again),
     Mutant("the sweep trusts every closed head", (sweeping, "_leaderless"), trust_every_closed_head),
     Mutant("the sweep trusts every gathering head", (sweeping, "_leaderless"), trust_every_gathering_head),
-    Mutant("the sweep does not ask who is still running", (sweeping, "_reason"), only_what_is_scheduled),
+    Mutant("the sweep does not ask who is still running", (sweeping._Visit, "_due"), only_what_is_scheduled),
 )

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from invalidation.batches import close as closing
 from invalidation.batches import join as joining
-from invalidation.batches.head import Execution, Executions, Role, Window
+from invalidation.batches.finish import RetryPolicy
+from invalidation.batches.head import Execution, Role, Window
 from invalidation.batches.sweep import sweep
 from invalidation.events import Change
+from tests.fakes.state_machine import FakeStateMachine
 from tests.simulation.exhaustive import BUCKET, START, Stage
 
 WINDOW = Window(seconds=10, max_seconds=60)
@@ -94,26 +96,10 @@ def frozen_after_sweeps(stage: Stage) -> list[str]:
     """In the end, when somebody may have died: so it is when the sweep has run after a while, and again."""
     for _ in range(2):
         stage.scheduler.clock += 1_000
-        started = SweptExecutions()
-        sweep(stage.table, started, WINDOW, stage.now, stage.now())
-        for name in started.names:
+        machine = FakeStateMachine()
+        sweep(stage.table, machine, WINDOW, stage.now, stage.now(), RetryPolicy(), lambda: 300)
+        for name in (name for name, document in machine.started.items() if "lead" in document):
             joiner(stage, name, ())
             while moves := stage.moves():
                 stage.make((moves[0], "goes"))
     return [*frozen(stage), *(f"{event} is still pending" for event in stage.table.pending())]
-
-
-class SweptExecutions(Executions):
-    """Nobody lives any more; and what a batch owns already is none of this search's business."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def is_running(self, arn: str) -> bool:
-        del arn
-        return False
-
-    def start(self, name: str, document: dict[str, str]) -> bool:
-        if "lead" in document:
-            self.names.append(name)
-        return True

@@ -68,6 +68,7 @@ class Scheduler:
     def kill(self, task: Task) -> None:
         """The task never goes on: no handler of its own runs, as in a machine that loses its power."""
         if task in self.tasks:
+            task.until = self.clock
             self.tasks.remove(task)
             self.killed.append(task)
 

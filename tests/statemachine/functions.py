@@ -206,7 +206,9 @@ class Functions:
     def _answer(self, logical_id: str, event: Any) -> Any:
         if failures := self._failures.get(logical_id):
             raise failures.pop(0)
-        context = SimpleNamespace(aws_request_id=str(uuid.uuid4()), function_name=logical_id)
+        context = SimpleNamespace(
+            aws_request_id=str(uuid.uuid4()), function_name=logical_id, get_remaining_time_in_millis=lambda: 300_000
+        )
         answer = json.loads(json.dumps(self.module(logical_id).handler(event, context)))
         if lost := self._lost.get(logical_id):
             raise lost.pop(0)

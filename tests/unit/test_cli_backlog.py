@@ -10,7 +10,7 @@ import pytest
 
 from invalidation.batches.head import pause
 from invalidation.batches.model import BatchState, Outcome
-from invalidation.executions import Unaccepted
+from invalidation.batches.replay import Ended
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from tests.fakes.backlog import NOW, PREFIX, FakeAws, batch, event
@@ -74,7 +74,7 @@ def test_messages_that_are_in_flight_or_delayed_count_as_well() -> None:
 
 
 def test_an_execution_that_failed_before_its_change_was_accepted_is_owed_until_its_replay_has_started() -> None:
-    lost = Unaccepted("1", "original", NOW)
+    lost = Ended("1", "original", NOW)
     aws = FakeAws(MemoryTable(), inputs={"1": event("my-site")}, failed=[lost])
     assert looked(aws).lost == ("original",)
     aws.replayed.add(PREFIX + lost.replay_name)
@@ -82,7 +82,7 @@ def test_an_execution_that_failed_before_its_change_was_accepted_is_owed_until_i
 
 
 def test_failures_of_other_buckets_and_of_long_ago_are_not_this_bucket_s() -> None:
-    other, old = Unaccepted("1", "other", NOW), Unaccepted("2", "old", NOW - timedelta(days=2))
+    other, old = Ended("1", "other", NOW), Ended("2", "old", NOW - timedelta(days=2))
     inputs = {"1": event("other"), "2": event("my-site")}
     assert looked(FakeAws(MemoryTable(), inputs=inputs, failed=[other, old])).lost == ()
 

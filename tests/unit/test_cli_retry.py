@@ -9,14 +9,14 @@ import pytest
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution, Window, pause
 from invalidation.batches.join import join
+from invalidation.batches.replay import Ended
 from invalidation.events import Change
-from invalidation.executions import Unaccepted
 from invalidations_cli.commands import request
 from invalidations_cli.commands.retry import retry
 from tests.fakes.stack import EXECUTION, START, FakeStates, World, event
 
 DENIED = Failure("AccessDenied", "CloudFront refused it")
-REPLAY = Unaccepted(f"{EXECUTION}lost", "lost", START).replay_name
+REPLAY = Ended(f"{EXECUTION}lost", "lost", START).replay_name
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_replay_that_failed_as_well_is_followed_by_the_next(world: World) -> N
     world.states.add("lost", event("a.html")).end("ABORTED", START)
     world.states.add(REPLAY, event("a.html")).end("FAILED", START, error="ChangesNotAccepted")
     world.run(retry, "lost")
-    second = Unaccepted("", REPLAY, START).replay_name
+    second = Ended("", REPLAY, START).replay_name
     assert new(world, ("lost", REPLAY)) == [(second, event("a.html"))]
     assert second.startswith("replay-2-")
 

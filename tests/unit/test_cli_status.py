@@ -9,8 +9,8 @@ import pytest
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution, Head, Window
 from invalidation.batches.join import accept, join
+from invalidation.batches.replay import MAX_REPLAYS, Ended
 from invalidation.events import Change
-from invalidation.executions import MAX_REPLAYS, Unaccepted
 from invalidations_cli.backlog import stack_status
 from invalidations_cli.commands.pause import pause, resume
 from invalidations_cli.commands.status import status
@@ -140,14 +140,14 @@ def test_a_lost_execution_needs_a_person_only_when_the_sweep_has_given_up(world:
     assert "lost: the sweep replays it" in world.run(status).output
     name = "lost"
     for _ in range(MAX_REPLAYS):
-        name = Unaccepted(EXECUTION + "lost", name, now()).replay_name
+        name = Ended(EXECUTION + "lost", name, now()).replay_name
         world.states.add(name, event("a.html"), now()).end("FAILED", now())
     assert needs(world) == [f"the change of execution {name} was not accepted, and the sweep has given up"]
 
 
 def test_a_replayed_execution_is_not_lost(world: World) -> None:
     world.states.add("lost", event("a.html"), now()).end("ABORTED", now())
-    world.states.add(Unaccepted(EXECUTION + "lost", "lost", now()).replay_name, event("a.html"), now())
+    world.states.add(Ended(EXECUTION + "lost", "lost", now()).replay_name, event("a.html"), now())
     assert told(world)["unaccepted"] == []
     assert told(world)["running"] == 1
 

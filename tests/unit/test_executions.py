@@ -9,7 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from invalidation.executions import MAX_REPLAYS, Executions, Unaccepted
+from invalidation.batches.replay import Ended
+from invalidation.executions import Executions
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:m"
 NOW = datetime(2026, 11, 12, 12, 0, tzinfo=UTC)
@@ -38,6 +39,7 @@ class FakeStepFunctions:
         return self
 
     def paginate(self, **asked: Any) -> list[dict[str, Any]]:
+        assert asked["PaginationConfig"] == {"PageSize": 1_000}
         assert asked["stateMachineArn"] == MACHINE
         listed: list[dict[str, Any]] = [
             {"executionArn": _arn(name), "name": name, "startDate": started, "stopDate": started + timedelta(minutes=1)}
@@ -108,25 +110,22 @@ def test_what_was_accepted_is_asked_for_once() -> None:
 
 def test_the_replays_of_an_execution_are_counted_in_their_names_and_keep_its_origin() -> None:
     names = []
-    lost = Unaccepted(_arn("original"), "original", NOW)
+    lost = Ended(_arn("original"), "original", NOW)
     for _ in range(3):
         names.append(lost.replay_name)
-        lost = Unaccepted(_arn(lost.replay_name), lost.replay_name, NOW)
+        lost = Ended(_arn(lost.replay_name), lost.replay_name, NOW)
     assert [name.split("-")[:2] for name in names] == [["replay", "1"], ["replay", "2"], ["replay", "3"]]
     assert len({name.split("-")[2] for name in names}) == 1
     assert all(len(name) <= 80 for name in names)
-    assert Unaccepted(_arn("another"), "another", NOW).replay_name not in names
+    assert Ended(_arn("another"), "another", NOW).replay_name not in names
 
 
 def test_replays_come_after_growing_times_and_then_no_more() -> None:
     stopped = NOW
     for replays, minutes in enumerate((0, 10, 40, 130, 400)):
         name = f"replay-{replays}-{'0' * 32}" if replays else "original"
-        lost = Unaccepted(_arn(name), name, stopped)
-        assert lost.is_due(stopped + timedelta(minutes=minutes))
-        assert not lost.is_due(stopped + timedelta(minutes=minutes, seconds=-1))
-    last = f"replay-{MAX_REPLAYS}-{'0' * 32}"
-    assert not Unaccepted(_arn(last), last, stopped).is_due(stopped + timedelta(days=365))
+        lost = Ended(_arn(name), name, stopped)
+        assert lost.due == stopped + timedelta(minutes=minutes)
 
 
 def test_an_execution_of_a_name_is_started_once() -> None:

@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
 from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.replay import Ended
 from invalidation.batches.table import Item, Key
 from invalidation.cloudfront.client import Invalidation, InvalidationTarget
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
@@ -21,6 +22,7 @@ from tests.fakes.memory_table import MemoryTable
 from tests.security.handlers import loaded
 
 T = TypeVar("T")
+LAMBDA = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:site-invalidation"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:site-invalidation:"
 DISTRIBUTIONS = ("E1AAAAAAAAAAAA", "E2BBBBBBBBBBBB")
@@ -123,7 +125,7 @@ class World:
     def sweep(self) -> Any:
         """One visit, and all executions that it has started; ``failed`` are the errors of those that failed."""
         self.now += timedelta(minutes=10)
-        answer = self._modules["sweep"].handler({"time": self.now.isoformat()}, None)
+        answer = self._modules["sweep"].handler({"time": self.now.isoformat()}, LAMBDA)
         while self.to_start:
             name, document = self.to_start.popitem()
             try:
@@ -163,11 +165,13 @@ class World:
         self.to_start[name] = document
         return True
 
+    def running(self) -> frozenset[str]:
+        return frozenset()
+
     def is_running(self, _arn: str) -> bool:
         return False
 
-    def unaccepted(self, since: datetime) -> list[Any]:
-        del since
+    def ended_badly(self, _since: datetime) -> list[Ended]:
         return []
 
 

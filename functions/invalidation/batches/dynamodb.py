@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from invalidation.batches.table import VERSION, Index, Item, Key, Page
+from invalidation.batches.table import VERSION, Index, Item, Key, Page, slices
 from invalidation.errors import BatchTableUnavailable
 
 if TYPE_CHECKING:
@@ -46,8 +45,6 @@ _THROTTLED = {
     "LimitExceededException",
 }
 
-T = TypeVar("T")
-
 
 class DynamoBatchTable:
     """A ``BatchTable`` in DynamoDB. Safe to share between threads.
@@ -73,7 +70,7 @@ class DynamoBatchTable:
         return _item(answer["Item"]) if "Item" in answer else None
 
     def get_all(self, keys: Iterable[Key]) -> list[Item]:
-        return [item for some in _slices(dict.fromkeys(keys), BATCH_GET) for item in self._get_batch(some)]
+        return [item for some in slices(dict.fromkeys(keys), BATCH_GET) for item in self._get_batch(some)]
 
     def ensure(self, key: Key) -> None:
         if key not in self._ensured:
@@ -186,14 +183,14 @@ class DynamoBatchTable:
 
     def _write_all(self, requests: Iterable[dict[str, Any]], key_of: Callable[[dict[str, Any]], Key]) -> None:
         """BatchWriteItem takes each key once: the last write of a key stands, as it would if they came in turn."""
-        for some in _slices(requests, _AT_ONCE):
+        for some in slices(requests, _AT_ONCE):
             distinct = list({key_of(request): request for request in some}.values())
             if len(distinct) <= BATCH_WRITE:
                 self._write_batch(distinct)
                 continue
             with ThreadPoolExecutor(_THREADS) as pool:
                 # list() raises what a thread has raised.
-                list(pool.map(self._write_batch, _slices(distinct, BATCH_WRITE)))
+                list(pool.map(self._write_batch, slices(distinct, BATCH_WRITE)))
 
     def _write_batch(self, requests: Sequence[dict[str, Any]]) -> None:
         """What DynamoDB leaves unprocessed is sent again, as long as it processes any."""
@@ -254,12 +251,6 @@ def _expressions(assign: Mapping[str, Any], expect: Mapping[str, Any]) -> dict[s
     if conditions:
         expressions["ConditionExpression"] = " AND ".join(conditions)
     return expressions
-
-
-def _slices(many: Iterable[T], length: int) -> Iterator[list[T]]:
-    iterator = iter(many)
-    while some := list(islice(iterator, length)):
-        yield some
 
 
 def _key(key: Key) -> dict[str, Any]:

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from invalidation.batches.model import LONG_AGO, Clock, PendingChange, compact, digest, readable, to_text
+from invalidation.batches.model import LONG_AGO, OPEN, Clock, PendingChange, compact, digest, readable, to_text
 from invalidation.batches.table import VERSION, BatchTable, Item, Key, items
 from invalidation.errors import BatchContended
 
@@ -112,6 +112,7 @@ class Head:
             "closedAt": None,
             "window": self.window,
             "waited": self.waited,
+            "unfinished": OPEN,
         }
         found = {"batchId": before.batch_id or None, "state": before.state.value if before.batch_id else None}
         return table.update(self.key_of(self.bucket), opened, found) is not None
@@ -198,16 +199,6 @@ class Execution:
         return self.name.startswith(SWEEP_PREFIX)
 
 
-class Executions(Protocol):
-    """The state machine, as the sweep sees it."""
-
-    def is_running(self, arn: str) -> bool:
-        """False as well for an execution that Step Functions does not know any more."""
-
-    def start(self, name: str, document: dict[str, str]) -> bool:
-        """Start an execution with this input; False if the name has been used before."""
-
-
 def batch_id(execution: Execution, follows: str = "") -> str:
     """``<start of the execution>-<10 hex digits>``, such as ``20261123T062719Z-0123456789``.
 
@@ -245,7 +236,7 @@ def pause(table: BatchTable, bucket: str) -> None:
 
     What a batch owns already is finished by the execution that works on it.
     """
-    table.update(Head.key_of(bucket), {"paused": True}, {})
+    table.update(Head.key_of(bucket), {"paused": True, "unfinished": OPEN}, {})
 
 
 def resume(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
@@ -253,7 +244,7 @@ def resume(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
 
     The flag goes first: a joiner that still reads it has written its change before, so that it is found here.
     """
-    table.update(Head.key_of(bucket), {"paused": None}, {})
+    table.update(Head.key_of(bucket), {"paused": None, "unfinished": OPEN}, {})
     return needs_leader(table, bucket, window, now) and has_pending(table, bucket)
 
 

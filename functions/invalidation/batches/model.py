@@ -25,7 +25,9 @@ LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 UNFINISHED: Final = "UNFINISHED"
 PARKED: Final = "PARKED"
-"""Values of the sparse index attribute ``unfinished``; a batch that has ended has none."""
+OPEN: Final = "OPEN"
+"""Values of the sparse index attribute ``unfinished``: two of batches, of which one that has ended has none, and one of
+heads, from when a batch is opened until the sweep finds it closed and nothing pending."""
 
 
 def to_text(moment: datetime) -> str:
@@ -161,6 +163,8 @@ class Batch:
     next_try_at: datetime | None = None
     error: str = ""
     message: str = ""
+    starts: int = 0
+    """Executions that the sweep has started to try it again since it was claimed last."""
 
     @staticmethod
     def key_of(batch_id: str) -> Key:
@@ -259,6 +263,7 @@ class Batch:
             next_try_at=datetime.fromisoformat(item["nextTryAt"]) if "nextTryAt" in item else None,
             error=item.get("error", ""),
             message=item.get("message", ""),
+            starts=item.get("starts", 0),
         )
 
 

@@ -28,7 +28,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol
+from itertools import islice
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+
+T = TypeVar("T")
 
 Item = dict[str, Any]
 
@@ -159,3 +162,10 @@ def indexed(
         after = page.after
         if after is None:
             return
+
+
+def slices(many: Iterable[T], length: int) -> Iterator[list[T]]:
+    """The same in lists of this length; the last may be shorter."""
+    iterator = iter(many)
+    while some := list(islice(iterator, length)):
+        yield some

@@ -334,6 +334,7 @@ def _take_over(table: BatchTable, batch: Batch, execution: Execution) -> bool:
         "state": BatchState.FROZEN.value,
         "unfinished": UNFINISHED,
         "nextTryAt": None,
+        "starts": None,
     }
     if not execution.started_by_sweep:
         for target in targets_of(table, batch):

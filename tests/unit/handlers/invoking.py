@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from tests.definition import ACCOUNT, REGION
@@ -20,7 +21,9 @@ class Invoke:
     functions: Functions
 
     def handler(self, function: str, event: dict[str, Any]) -> Any:
-        return self.functions.module(function).handler(event, None)
+        return self.functions.module(function).handler(
+            event, SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
+        )
 
     def join(self, document: object, execution: str = "") -> Any:
         event = {**self.run(execution), "stateMachine": ARN, "input": document}

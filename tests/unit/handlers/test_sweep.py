@@ -33,7 +33,7 @@ def _metrics(text: str) -> dict[str, Any]:
 def test_an_idle_sweep_starts_nothing_and_costs_no_metric(
     stack: Stack, invoke: Invoke, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert invoke.handler("SweepFunction", TICK) == {"started": [], "unfinished": 0, "parked": 0}
+    assert invoke.handler("SweepFunction", TICK) == {"started": [], "unfinished": 0, "parked": 0, "complete": True}
     assert _metrics(capsys.readouterr().out) == {}
     assert stack.machine.executions() == []
 
