@@ -30,18 +30,26 @@ class Reading(Enum):
 
 @dataclass(frozen=True)
 class S3Origin:
+    """``host`` is a host that is not S3's, in front of the bucket; ``stage``: its path is no folder of the bucket."""
+
     id: str
     bucket: str
     path: str = ""
     website_index: str = ""
+    host: str = ""
+    stage: bool = False
 
 
 @dataclass(frozen=True)
 class CacheBehavior:
+    """``function`` rewrites the URI at ``function_at``; ``never_caches``: all three times to live are 0."""
+
     pattern: str
     target: str
     query_strings: bool = False
     function: Callable[[str], str] | None = None
+    function_at: str = "viewer-request"
+    never_caches: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Edge:
 
     Two things that the documentation leaves open: whether a request for ``/`` is routed by the default root object's
     path or by ``/`` (``root_object_chooses``), and whether a wildcard at a pattern's start may stand for the leading
-    slash (``patterns_see_slash``).
+    slash (``patterns_see_slash``). ``error_page`` is the path of a custom error page, kept for ``error_seconds``.
     """
 
     origins: tuple[S3Origin, ...]
@@ -59,6 +67,8 @@ class Edge:
     default_root_object: str = ""
     root_object_chooses: bool = False
     patterns_see_slash: bool = False
+    error_page: str = ""
+    error_seconds: int = 10
 
 
 @dataclass(frozen=True)
@@ -73,21 +83,27 @@ class Answer:
 def answers(edge: Edge, uri: str, query: str = "") -> list[Answer]:
     """What a GET of ``uri`` (percent-encoded by the viewer) depends on; any member of an origin group may answer.
 
-    Where a function changes the URI, the answer is kept under both (CFD, "Changing the URI by using a function").
+    Where a viewer-request function changes the URI, the answer is kept under both (CFD, "Changing the URI by using a
+    function"); an origin-request function runs after the cache was asked. For the root it is kept as ``/`` or under its
+    object's path. Where nothing is cached, errors are, for a while that is no longer than an invalidation takes unless
+    the distribution says so (CFD, "Control how long CloudFront caches errors").
     """
-    asked = "/" + edge.default_root_object if uri == "/" and edge.default_root_object else uri
+    asked = _documented_spelling("/" + edge.default_root_object) if uri == "/" and edge.default_root_object else uri
     routed = for_matching(asked if edge.root_object_chooses else uri)
     behavior = next(each for each in edge.behaviors if matches(each.pattern, routed, edge.patterns_see_slash))
-    kept = {uri}
+    if behavior.never_caches and edge.error_seconds <= 10:
+        return []
+    kept = {uri, asked}
     if behavior.function:
         asked = behavior.function(asked)
-        kept.add(asked)
+        if behavior.function_at == "viewer-request":
+            kept.add(asked)
     if query and behavior.query_strings:
         kept = {f"{each}?{query}" for each in kept}
     found = []
     for origin in edge.origins:
         if origin.id in edge.groups.get(behavior.target, (behavior.target,)):
-            for key in _keys(origin, origin.path + asked):
+            for key in _keys(origin, asked if origin.stage else origin.path + asked):
                 found += [Answer(origin.bucket, key, each) for each in sorted(kept)]
     return found
 
@@ -134,7 +150,8 @@ def api_document(edge: Edge, domain_of: Callable[[S3Origin], str]) -> dict[str, 
             "PathPattern": each.pattern,
             "TargetOriginId": each.target,
             "ForwardedValues": {"QueryString": each.query_strings},
-            "FunctionAssociations": _listed([{"EventType": "viewer-request"}] if each.function else []),
+            "FunctionAssociations": _listed([{"EventType": each.function_at}] if each.function else []),
+            **({"MinTTL": 0, "DefaultTTL": 0, "MaxTTL": 0} if each.never_caches else {}),
         }
         for each in edge.behaviors
     ]
@@ -149,6 +166,11 @@ def api_document(edge: Edge, domain_of: Callable[[S3Origin], str]) -> dict[str, 
             ]
         ),
         "CacheBehaviors": _listed(behaviors[:-1]),
+        "CustomErrorResponses": _listed(
+            [{"ErrorCode": 404, "ResponsePagePath": edge.error_page, "ErrorCachingMinTTL": edge.error_seconds}]
+            if edge.error_page
+            else [{"ErrorCode": 404, "ErrorCachingMinTTL": edge.error_seconds}]
+        ),
         "DefaultCacheBehavior": {name: value for name, value in behaviors[-1].items() if name != "PathPattern"},
     }
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.distribution import UNREADABLE_POLICY, Distribution, read_distribution
+from invalidation.cloudfront.distribution import UNREADABLE_POLICY, Distribution, Website, read_distribution
 from invalidation.cloudfront.routing import PathRules, served
 from tests.cloudfront_model import (
     Answer,
@@ -66,29 +66,46 @@ def add_index(uri: str) -> str:
     return uri if "." in uri.rsplit("/", 1)[-1] else f"{uri}/{INDEX}"
 
 
+def add_html(uri: str) -> str:
+    return uri if uri.endswith("/") or "." in uri.rsplit("/", 1)[-1] else f"{uri}.html"
+
+
 @st.composite
-def edges(draw: st.DrawFn, functions: bool = False, query_strings: bool = True) -> Edge:
-    origins = tuple(
-        S3Origin(
+def edges(
+    draw: st.DrawFn,
+    functions: tuple[Callable[[str], str], ...] = (),
+    query_strings: bool = True,
+    websites: tuple[str, ...] = ("", "", INDEX),
+    hosts: tuple[str, ...] = ("",),
+) -> Edge:
+    def origin(number: int) -> S3Origin:
+        host = draw(st.sampled_from(hosts))
+        return S3Origin(
             id=f"o{number}",
-            bucket=draw(st.sampled_from([BUCKET, BUCKET, ELSEWHERE])),
+            bucket=BUCKET if host else draw(st.sampled_from([BUCKET, BUCKET, ELSEWHERE])),
             path=draw(st.sampled_from(PATHS)),
-            website_index="" if functions else draw(st.sampled_from(["", "", INDEX])),
+            website_index="" if functions else draw(st.sampled_from(websites)),
+            host=host,
+            stage=bool(host) and draw(st.booleans()),
         )
-        for number in range(draw(st.integers(1, 3)))
-    )
+
+    origins = tuple(map(origin, range(draw(st.integers(1, 3)))))
     ids = [origin.id for origin in origins]
     targets = st.sampled_from([*ids, "group"])
     members = tuple(draw(st.lists(st.sampled_from(ids), min_size=2, max_size=2)))
-    function = st.sampled_from([None, add_index]) if functions else st.none()
+    function = st.sampled_from([None, *functions])
+    at = st.sampled_from(["viewer-request", "origin-request"])
+    never = st.sampled_from([False, False, True])
     queries_in_key = st.booleans() if query_strings else st.just(False)
     listed = [
-        CacheBehavior(draw(patterns), draw(targets), draw(queries_in_key), draw(function))
+        CacheBehavior(draw(patterns), draw(targets), draw(queries_in_key), draw(function), draw(at), draw(never))
         for _ in range(draw(st.integers(0, 4)))
     ]
-    default = CacheBehavior("*", draw(targets), draw(queries_in_key), draw(function))
+    default = CacheBehavior("*", draw(targets), draw(queries_in_key), draw(function), draw(at), draw(never))
     root = draw(st.sampled_from(["", INDEX, "a/b", "ü.html"]))
-    return Edge(origins, (*listed, default), {"group": members}, root, draw(st.booleans()), draw(st.booleans()))
+    kept = draw(st.sampled_from([1, 10, 300]))
+    open_to_both = (draw(st.booleans()), draw(st.booleans()))
+    return Edge(origins, (*listed, default), {"group": members}, root, *open_to_both, error_seconds=kept)
 
 
 def as_browsers_do(location: str) -> str:
@@ -114,7 +131,7 @@ def any_spelling(draw: st.DrawFn, location: str) -> str:
 
 
 def domain_of(origin: S3Origin) -> str:
-    return (
+    return origin.host or (
         f"{origin.bucket}.s3-website-eu-west-1.amazonaws.com"
         if origin.website_index
         else f"{origin.bucket}.s3.amazonaws.com"
@@ -122,7 +139,11 @@ def domain_of(origin: S3Origin) -> str:
 
 
 def as_planned_for(edge: Edge) -> Distribution:
-    return read_distribution("E1", BUCKET, api_document(edge, domain_of), lambda _policy: UNREADABLE_POLICY)
+    indexes = {each.website_index for each in edge.origins if each.bucket == BUCKET} - {""}
+    website = Website(min(indexes)) if indexes else None
+    named = any(each.host for each in edge.origins)
+    document = api_document(edge, domain_of)
+    return read_distribution("E1", BUCKET, document, lambda _policy: UNREADABLE_POLICY, lambda: website, named=named)
 
 
 def mixes_plus_and_triplet(uri: str) -> bool:
@@ -175,13 +196,56 @@ def test_it_is_purged_even_if_an_invalidation_only_finds_the_viewers_own_spellin
 
 
 @settings(max_examples=400, deadline=None)
-@given(edge=edges(functions=True), location=locations, query=queries)
+@given(edge=edges(functions=(add_index,)), location=locations, query=queries)
 def test_with_a_directory_index_what_an_index_function_serves_is_purged_under_both_uris(
     edge: Edge, location: str, query: str
 ) -> None:
     assume(not mixes_plus_and_triplet(as_browsers_do(location)))
     found = answers(edge, as_browsers_do(location), query)
     assert not_purged(edge, found, PathRules(directory_index=INDEX), Reading.ONE_SPELLING) == []
+
+
+@settings(max_examples=400, deadline=None)
+@given(edge=edges(functions=(add_index, add_html)), location=locations, query=queries)
+def test_what_the_usual_functions_serve_is_purged_without_a_parameter(edge: Edge, location: str, query: str) -> None:
+    uri = as_browsers_do(location)
+    assume(not mixes_plus_and_triplet(uri))
+    assert not_purged(edge, answers(edge, uri, query), PathRules(), Reading.ONE_SPELLING) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(edge=edges(websites=("", "default.html")), location=locations)
+def test_a_websites_own_index_document_is_purged_with_its_folder(edge: Edge, location: str) -> None:
+    uri = as_browsers_do(location)
+    assume(not mixes_plus_and_triplet(uri))
+    assert not_purged(edge, answers(edge, uri), PathRules(), Reading.ONE_SPELLING) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(edge=edges(websites=("",), hosts=("", "abc.execute-api.eu-west-1.amazonaws.com")), location=locations)
+def test_a_host_that_is_not_s3_is_purged_whatever_it_makes_of_its_path(edge: Edge, location: str) -> None:
+    uri = as_browsers_do(location)
+    assume(not mixes_plus_and_triplet(uri))
+    assert not_purged(edge, answers(edge, uri), PathRules(), Reading.ONE_SPELLING) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    kept=st.integers(0, 20),
+    max_age=st.one_of(st.none(), st.integers(0, 20)),
+    page=st.sampled_from(["/404.html", "404.html"]),
+    failing=locations,
+)
+def test_an_error_page_is_purged_under_every_path_exactly_where_it_is_kept_for_longer_than_ten_seconds(
+    kept: int, max_age: int | None, page: str, failing: str
+) -> None:
+    edge = Edge((S3Origin("o", BUCKET),), (CacheBehavior("*", "o"),), error_page=page, error_seconds=kept)
+    planned = served(as_planned_for(edge), "404.html", PathRules(), lambda _key: max_age).paths
+    uri = as_browsers_do(failing)
+    assume(uri != "/404.html")
+    assert any(purged(path, uri, Reading.ONE_SPELLING) for path in planned) is (
+        max(kept, 99 if max_age is None else max_age) > 10
+    )
 
 
 def in_english(uri: str) -> str:
@@ -194,8 +258,7 @@ def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
     edge: Edge, location: str, which: int
 ) -> None:
     behaviors = [
-        CacheBehavior(each.pattern, each.target, each.query_strings, in_english if number == which else None)
-        for number, each in enumerate(edge.behaviors)
+        replace(each, function=in_english if number == which else None) for number, each in enumerate(edge.behaviors)
     ]
     rewriting = replace(edge, behaviors=tuple(behaviors))
     assume(not mixes_plus_and_triplet(as_browsers_do(location)))
