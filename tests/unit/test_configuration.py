@@ -186,6 +186,7 @@ def test_a_function_on_requests_may_rewrite_and_one_on_responses_does_not(
 ) -> None:
     distribution = read(DefaultCacheBehavior=DEFAULT | {kind: items({"EventType": event})})
     assert distribution.behaviors[0].rewrites is rewrites
+    assert distribution.behaviors[0].rewrites_late is (event == "origin-request")
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,15 @@ class Behavior:
 
     ``pattern`` is its path pattern, ``*`` for the default. ``origin_ids`` are those of its targets, origin groups
     expanded, that are the bucket: none means that it goes elsewhere. ``rewrites``: an edge function runs on the request
-    and may change its URI. ``query_strings``: they are part of the cache key. ``never_caches``: nothing but errors is
-    kept there.
+    and may change its URI; ``rewrites_late``: only after the cache was asked (origin-request), so that the answer is
+    kept under the viewer's URI alone. ``query_strings``: they are part of the cache key. ``never_caches``: nothing but
+    errors is kept there.
     """
 
     pattern: str
     origin_ids: tuple[str, ...] = ()
     rewrites: bool = False
+    rewrites_late: bool = False
     query_strings: bool = False
     never_caches: bool = False
 
@@ -277,7 +279,10 @@ def _with_targets(document: Document, ours: set[str], policies: list[CachePolicy
         target = each["TargetOriginId"]
         members = [member["OriginId"] for member in groups[target]] if target in groups else [target]
         targets = tuple(member for member in members if member in ours)
-        found.append(Behavior(each["PathPattern"], targets, _rewrites(each), policy.query_strings, policy.never_caches))
+        events = _request_events(each)
+        late = events == {"origin-request"}
+        pattern = each["PathPattern"]
+        found.append(Behavior(pattern, targets, bool(events), late, policy.query_strings, policy.never_caches))
     return tuple(found)
 
 
@@ -345,9 +350,10 @@ def _origin_path(origin: Document) -> str:
     return f"/{path}" if path else ""
 
 
-def _rewrites(behavior: Document) -> bool:
+def _request_events(behavior: Document) -> set[str]:
+    """Events at which a function of the behaviour may change the request."""
     functions = _items(behavior, "FunctionAssociations") + _items(behavior, "LambdaFunctionAssociations")
-    return any(each["EventType"] in _REQUEST_EVENTS for each in functions)
+    return {each["EventType"] for each in functions} & _REQUEST_EVENTS
 
 
 def _policy(behavior: Document, cache_policy: ReadCachePolicy) -> CachePolicy:

@@ -229,7 +229,7 @@ class _Router:
         possible = self._possible_behaviors(forms)
         direct = [b for b in possible if origin.id in b.origin_ids]
         # A function elsewhere that has the bucket may turn its requests into this URI, and they are cached under it.
-        rewritten = self._rewriting[origin.id]
+        rewritten = [b for b in self._rewriting[origin.id] if not b.rewrites_late]
         if way is Way.EDGE_FUNCTION:
             direct, rewritten = [b for b in direct if b.rewrites], []
             if not direct:
