@@ -21,6 +21,7 @@ NOT_RETRIED = {
     "InvalidationTimedOut": "likewise",
     "TooManyInvalidationsInProgress": "waits for room, through a Catch",
     "ConcurrentBucketChange": "of the custom resource, which is no part of the state machine",
+    "SweepIncomplete": "of the sweep, which Lambda runs again",
 }
 
 

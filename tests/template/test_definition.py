@@ -94,7 +94,7 @@ def test_each_retry_is_bounded_and_spread(name: str, state: State) -> None:
     for retrier in state["Retry"]:
         assert 1 <= retrier["MaxAttempts"] <= (60 if retrier["ErrorEquals"] == [THROTTLED] else 10), name
         assert retrier["JitterStrategy"] == "FULL"
-        assert retrier["MaxDelaySeconds"] <= 60
+        assert retrier["MaxDelaySeconds"] <= (120 if retrier["ErrorEquals"] == [THROTTLED] else 60)
 
 
 @task
