@@ -19,8 +19,10 @@ class Settings:
 
     batch_table_name: str = ""
     notification_topic_arn: str = ""
+    email_topic_arn: str = ""
     chat_topic_arn: str = ""
-    notify_on: str = "All"
+    notify_on: str = "Failures"
+    runbook_url: str = "docs/runbook.md"
     state_machine_arn: str = ""
     distribution_ids: tuple[str, ...] = ()
     distribution_role_arn: str = ""
@@ -64,7 +66,9 @@ class Settings:
         return cls(
             batch_table_name=environment.get("BATCH_TABLE_NAME", ""),
             notification_topic_arn=environment.get("NOTIFICATION_TOPIC_ARN", ""),
+            email_topic_arn=environment.get("EMAIL_TOPIC_ARN", ""),
             chat_topic_arn=environment.get("CHAT_TOPIC_ARN", ""),
+            runbook_url=environment.get("RUNBOOK_URL", default.runbook_url),
             notify_on=environment.get("NOTIFY_ON", default.notify_on),
             state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
             distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),

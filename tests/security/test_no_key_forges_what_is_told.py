@@ -79,7 +79,7 @@ def test_no_key_is_in_a_subject_an_attribute_or_a_chat_message(
 
 def _chat_without_keys(failure: Failure | None) -> str:
     """The chat message of a batch that is alike, but for its keys."""
-    return json.dumps(chat_message(outcome("a", "b", failure=failure)))
+    return json.dumps(chat_message(outcome("a", "b", failure=failure), "docs/runbook.md"))
 
 
 @each_key
