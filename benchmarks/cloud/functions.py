@@ -33,7 +33,8 @@ from tests.definition import ROOT, template
 from tests.statemachine.functions import environment, folder_of, parameters
 
 TABLE = "batches"
-REFS = {"BatchTable": TABLE, "NotificationTopic": "arn:aws:sns:us-east-1:123456789012:notifications"}
+TOPIC = "arn:aws:sns:us-east-1:123456789012:notifications"
+REFS = {"BatchTable": TABLE, "NotificationTopic": TOPIC, "EmailTopic": TOPIC}
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:invalidation"
 
 

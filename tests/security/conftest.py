@@ -26,5 +26,7 @@ def join_batch() -> Iterator[ModuleType]:
 
 @pytest.fixture
 def notify() -> Iterator[ModuleType]:
-    with loaded("notify.app", NOTIFICATION_TOPIC_ARN="topic", CHAT_TOPIC_ARN="chat") as module:
+    with loaded(
+        "notify.app", NOTIFICATION_TOPIC_ARN="topic", EMAIL_TOPIC_ARN="email", CHAT_TOPIC_ARN="chat", NOTIFY_ON="All"
+    ) as module:
         yield module

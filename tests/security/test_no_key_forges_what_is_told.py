@@ -63,17 +63,19 @@ def test_no_key_is_in_a_subject_an_attribute_or_a_chat_message(
     document = outcome(key, MARK, failure=failure)
     state = {"completed": not failure, "error": "", "cause": "", "detailType": "", "outcome": document}
     notify.handler({"execution": EXECUTION + "run-1", "startedAt": START.isoformat(), "state": state}, None)
-    mail, chat = notify.client.sent
+    machines, mail, chat = notify.client.sent
     failed = "CloudFront invalidation FAILED: site, 2 changes (AccessDenied)"
     assert mail["Subject"] == (failed if failure else "CloudFront is fresh: site, 2 changes")
-    assert {name: each["StringValue"] for name, each in mail["MessageAttributes"].items()} == {
+    assert {name: each["StringValue"] for name, each in machines["MessageAttributes"].items()} == {
         "outcome": "Failed" if failure else "Completed",
         "bucket": "site",
     }
-    assert mail["Message"].isascii()
-    assert json.loads(mail["Message"]) == document
+    assert machines["Message"].isascii()
+    assert json.loads(machines["Message"]) == document
+    assert harmless(mail["Message"])
+    assert [line for line in mail["Message"].splitlines() if MARK in line and not line.startswith("  ")] == []
     assert document["sample"] == [key, MARK]
-    assert MARK not in chat["Message"]
+    assert (MARK in chat["Message"]) == bool(failure), "only the error's message quotes it"
     assert chat["Message"] == _chat_without_keys(failure)
 
 

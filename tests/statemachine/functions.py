@@ -69,6 +69,8 @@ def _resolved(value: Any, refs: Mapping[str, Any]) -> Any:
             return refs[name]
         case {"Fn::GetAtt": [name, attribute]}:
             return refs[f"{name}.{attribute}"]
+        case {"Fn::FindInMap": [name, first, second]}:
+            return _template()["Mappings"][name][first][second]
         case {"Fn::Join": [separator, items]}:
             return separator.join(_resolved(items, refs))
         case {"Fn::If": [condition, yes, no]}:

@@ -113,6 +113,7 @@ def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Stack]:
             **parameters(),
             "BatchTable": TABLE,
             "NotificationTopic": topic,
+            "EmailTopic": topic,
             "InvalidationStateMachine": machine.ARN,
         }
         functions = Functions(refs, deployed_machine.clock.datetime)

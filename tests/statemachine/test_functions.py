@@ -6,7 +6,13 @@ import pytest
 
 from tests.statemachine.functions import allowed_actions, environment, not_allowed, parameters
 
-REFS = {**parameters(), "BatchTable": "batches", "NotificationTopic": "topic", "InvalidationStateMachine": "machine"}
+REFS = {
+    **parameters(),
+    "BatchTable": "batches",
+    "NotificationTopic": "topic",
+    "EmailTopic": "email",
+    "InvalidationStateMachine": "machine",
+}
 
 
 def test_a_functions_environment_is_the_templates_with_the_parameters_defaults() -> None:

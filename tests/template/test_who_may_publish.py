@@ -16,9 +16,25 @@ def _statements(kind: str, attribute: str) -> Iterator[dict[str, Any]]:
                 yield statement
 
 
-def test_the_topics_policy_asks_eventbridge_for_nothing_that_it_does_not_say() -> None:
-    (statement,) = _statements("AWS::SNS::TopicPolicy", "PolicyDocument")
-    assert "Condition" not in statement
+def test_the_policy_of_no_topic_asks_eventbridge_for_nothing_that_it_does_not_say() -> None:
+    statements = list(_statements("AWS::SNS::TopicPolicy", "PolicyDocument"))
+    assert len(statements) == 2
+    assert all("Condition" not in statement for statement in statements)
+
+
+def test_people_are_told_by_e_mail_of_each_alarm_and_of_executions_that_cannot_tell_of_themselves() -> None:
+    for name, alarm in resources("AWS::CloudWatch::Alarm").items():
+        assert {"Ref": "EmailTopic"} in alarm["AlarmActions"], name
+        text, known = alarm["AlarmDescription"]["Fn::Sub"]
+        assert text.endswith(f"${{Runbook}}#{name.lower()}"), "the entry in the runbook"
+        assert known == {"Runbook": {"Fn::FindInMap": ["Messages", "Runbook", "Address"]}}
+    (rule,) = (
+        each for each in resources("AWS::Events::Rule").values() if each["EventPattern"]["source"] == ["aws.states"]
+    )
+    (target,) = (each for each in rule["Targets"] if each["Arn"] == {"Ref": "EmailTopic"})
+    text = target["InputTransformer"]["InputTemplate"]["Fn::Sub"][0]
+    assert text[0] == text[-1] == '"', "plain text, no object"
+    assert "${Runbook}#aborted" in text
 
 
 def test_the_keys_policy_asks_eventbridge_only_for_the_topic_that_is_published_to() -> None:

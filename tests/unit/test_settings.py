@@ -68,6 +68,8 @@ def _parameter(value: Any) -> str | None:
     return None
 
 
+TAKING_SETTINGS = ("config", "messages")
+"""Modules of the domain with functions that take all settings."""
 VARIABLES = {
     (function, name): value for function in FUNCTIONS for name, value in {**COMMON, **_own_variables(function)}.items()
 }
@@ -102,11 +104,12 @@ def test_a_settings_default_is_the_parameters(variable: str, parameter: str) -> 
 
 
 def _read_by(app: Path) -> set[str]:
-    """The settings that an app reads: the attributes of its ``SETTINGS``, by itself or through ``config.py``."""
+    """The settings that an app reads: attributes of its ``SETTINGS``, itself or through a function that takes them."""
     tree = ast.parse(app.read_text())
     called = {each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
-    rules = ast.parse((ROOT / "functions" / "invalidation" / "config.py").read_text())
-    helpers = [each for each in rules.body if isinstance(each, ast.FunctionDef) and each.name in called]
+    domain = [ast.parse((ROOT / "functions" / "invalidation" / f"{name}.py").read_text()) for name in TAKING_SETTINGS]
+    functions = [each for module in domain for each in module.body if isinstance(each, ast.FunctionDef)]
+    helpers = [each for each in functions if each.name in called]
     return _attributes(tree, "SETTINGS").union(*(_attributes(each, "settings") for each in helpers))
 
 

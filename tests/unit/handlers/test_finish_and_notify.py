@@ -128,13 +128,20 @@ def test_what_sns_does_not_take_is_a_notification_failed(
     assert raised.value.__suppress_context__
 
 
-def test_a_chat_topic_is_told_in_its_own_schema(stack: Stack, invoke: Invoke, report: dict[str, Any]) -> None:
-    topic = boto3.client("sns", region_name=REGION).create_topic(Name="chat")["TopicArn"]
+def test_people_are_told_of_failures_each_topic_in_its_own_form(
+    stack: Stack, invoke: Invoke, state: dict[str, Any], report: dict[str, Any]
+) -> None:
+    sns = boto3.client("sns", region_name=REGION)
+    email, chat = (sns.create_topic(Name=name)["TopicArn"] for name in ("email", "chat"))
     published: list[dict[str, Any]] = []
-    with stack.functions.with_environment("NotifyFunction", CHAT_TOPIC_ARN=topic):
+    with stack.functions.with_environment("NotifyFunction", EMAIL_TOPIC_ARN=email, CHAT_TOPIC_ARN=chat):
         client = stack.functions.module("NotifyFunction").SNS
         client.meta.events.register("provide-client-params.sns.Publish", lambda params, **_: published.append(params))
         invoke.notify(report)
-    told = [json.loads(each["Message"]) for each in published if each["TopicArn"] == topic]
-    assert [(each["version"], each["source"]) for each in told] == [("1.0", "custom")]
-    assert len(published) == 2
+        assert [each["TopicArn"] for each in published if each["TopicArn"] in {email, chat}] == []
+        told = invoke.notify({**state, "failure": DENIED})
+    machines, by_mail, in_chat = published[1:]
+    assert json.loads(machines["Message"]) == told["outcome"]
+    assert by_mail["TopicArn"] == email
+    assert by_mail["Message"].startswith(by_mail["Subject"])
+    assert (in_chat["TopicArn"], json.loads(in_chat["Message"])["source"]) == (chat, "custom")
