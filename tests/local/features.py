@@ -26,6 +26,7 @@ PARAMETERS = {
     "BucketNames": f"{SITE},{OTHER_SITE}",
     "BatchWindowSeconds": "1",
     "ChatTopic": "true",
+    "NotifyOn": "All",
     "DisableEventsOnDelete": "true",
     "InvalidateBy": "Both",
     "SkipUnchanged": "true",

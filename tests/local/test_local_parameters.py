@@ -27,6 +27,7 @@ PARAMETERS = {
     "InvalidateBy": "Tags",
     "DryRun": "true",
     "ChatTopic": "true",
+    "NotifyOn": "All",
 }
 
 

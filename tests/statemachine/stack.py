@@ -113,7 +113,8 @@ def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Stack]:
             **parameters(),
             "BatchTable": TABLE,
             "NotificationTopic": topic,
-            "EmailTopic": topic,
+            "EmailTopic": _client("sns").create_topic(Name="email")["TopicArn"],
+            "ChatNotificationTopic": _client("sns").create_topic(Name="chat")["TopicArn"],
             "InvalidationStateMachine": machine.ARN,
         }
         functions = Functions(refs, deployed_machine.clock.datetime)

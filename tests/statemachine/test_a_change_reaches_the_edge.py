@@ -203,11 +203,3 @@ def test_a_stack_in_dry_run_sends_nothing_for_changes_either(site: Site) -> None
         execution = site.put("a.html")
     assert (execution.status, execution.output["outcome"]["outcome"]) == ("SUCCEEDED", "DryRun")
     assert (site.invalidated, site.stack.batch(execution).state) == ([], "ENDED")
-
-
-def test_with_notifications_of_failures_only_a_success_is_not_told(site: Site) -> None:
-    with site.stack.functions.with_environment("NotifyFunction", NOTIFY_ON="Failures"):
-        execution = site.put("a.html")
-        assert (execution.status, site.stack.notifications(execution)) == ("SUCCEEDED", [])
-        failed = site.stack.run({"nonsense": 1})
-        assert len(site.stack.notifications(failed)) == 1
