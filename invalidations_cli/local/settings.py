@@ -35,6 +35,8 @@ ALL_PATCHES = (
     "cloudformation_custom_resources",
     "cloudfront_invalidations",
     "cloudfront_listing",
+    "cloudfront_configurations",
+    "cloudfront_origins",
     "cloudfront_edge_cache",
     "cloudfront_viewers",
     "cloudfront_resources",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
-from tests.local import tools
+from tests.local import distributions, tools
 
 TOPIC = {"Type": "AWS::SNS::Topic", "Properties": {}}
 
@@ -138,6 +138,42 @@ def cloudfront_edge_cache(aws: LocalAws) -> bool:
     invalidate(aws, distribution.distribution_id, "/a%20b.html")
     fresh = tools.eventually(lambda: viewed()[0] == "two", tools.timeout(aws, 3))
     return bool(fresh) and views == [("one", "Miss"), ("one", "Hit"), ("one", "Hit"), ("", "Hit")]
+
+
+def cloudfront_origins(aws: LocalAws) -> bool:
+    """A website endpoint answers for a directory with its index document."""
+    bucket = tools.new_name()
+    website(aws, bucket, "default.html")
+    aws.client("s3").put_object(Bucket=bucket, Key="docs/default.html", Body=b"a directory")
+    created = aws.client("cloudfront").create_distribution(DistributionConfig=distributions.of_its_website(bucket))
+    return view(aws, created["Distribution"]["DomainName"], "/docs/")[0] == "a directory"
+
+
+def cloudfront_configurations(aws: LocalAws) -> bool:
+    """Braces in a path pattern are refused."""
+    cloudfront, document = aws.client("cloudfront"), distributions.on_a_pattern_only("a-bucket", "*.{css,js}")
+    try:
+        cloudfront.create_distribution(DistributionConfig=document)
+    except cloudfront.exceptions.InvalidArgument:
+        return True
+    return False
+
+
+def website(aws: LocalAws, bucket: str, index: str, error: str = "") -> None:
+    """A new bucket that anybody may read, hosted as a website."""
+    site.create_bucket(aws, bucket)
+    let_anybody_read(aws, bucket)
+    documents = {"IndexDocument": {"Suffix": index}} | ({"ErrorDocument": {"Key": error}} if error else {})
+    aws.client("s3").put_bucket_website(Bucket=bucket, WebsiteConfiguration=documents)
+
+
+def let_anybody_read(aws: LocalAws, bucket: str) -> None:
+    """Get objects of a bucket, and list it, as a website's owner allows."""
+    s3 = aws.client("s3")
+    s3.delete_public_access_block(Bucket=bucket)
+    read = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    listing = {**read, "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [read, listing]}))
 
 
 def cloudfront_viewers(aws: LocalAws) -> bool:
