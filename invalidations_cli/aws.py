@@ -62,6 +62,8 @@ EXPIRED_SIGN_IN = (
     boto.LoginTokenLoadError,
 )
 UNASKED = (AccessDenied, BatchTableUnavailable, CloudFrontThrottled, CloudFrontUnavailable)
+STILL_EXPIRED = "refreshed credentials are still expired"
+"""In the RuntimeError that botocore raises where a credential process gives what has expired."""
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-f:.]+")
 NO_STACK = re.compile(r"stack.*does not exist", re.IGNORECASE)
 
@@ -187,7 +189,10 @@ def clients_for(endpoint_url: str | None, region: str | None, profile: str | Non
     @functools.cache
     def client(service: str) -> Any:
         config = CONFIG.merge(Config(**DYNAMODB_CONFIG)) if service == "dynamodb" else CONFIG
-        return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload] # any service
+        try:
+            return session.client(service, endpoint_url=endpoint_url, config=config)  # type: ignore[call-overload] # any service
+        except ValueError as error:  # an address in the caller's AWS set-up that is none
+            raise click.UsageError(escape(error)) from None
 
     return client
 
@@ -341,21 +346,49 @@ def friendly_error(stack: str) -> Iterator[None]:
     """Turn what boto3 and the domain raise into a `click.ClickException`, which ends the command."""
     try:
         yield
-    except boto.ClientError as error:
-        raise NotAsked(escape(refusal(error, stack), LONGEST)) from None
-    except (boto.NoCredentialsError, boto.PartialCredentialsError):
-        raise NotAsked(SIGN_IN) from None
-    except EXPIRED_SIGN_IN:
-        raise NotAsked(SESSION_EXPIRED) from None
-    except boto.NoRegionError:
-        raise NotAsked("no AWS region: name one with --region, or set AWS_REGION") from None
-    except boto.EndpointConnectionError as error:
-        endpoint = error.kwargs.get("endpoint_url", "the endpoint")
-        raise NotAsked(f"{escape(endpoint)} does not answer; is --endpoint-url right, and is it running?") from None
-    except (boto.BotoCoreError, *UNASKED) as error:
-        raise NotAsked(escape(error, LONGEST)) from None
-    except InvalidationError as error:
-        raise click.ClickException(escape(error, LONGEST)) from None
+    except UnicodeEncodeError as error:
+        raise click.UsageError(f"{escape(error.object)} is not UTF-8") from None
+    except (boto.ClientError, boto.BotoCoreError, InvalidationError, RuntimeError) as error:
+        told = told_of(error, stack)
+        if told is None:
+            raise
+        raise told from None
+
+
+def told_of(error: Exception, stack: str) -> click.ClickException | None:
+    """What is said of an error to a person; None for one that is a mistake of this program."""
+    message = sign_in_problem(error)
+    if not message and isinstance(error, InvalidationError) and not isinstance(error, UNASKED):
+        return click.ClickException(escape(error, LONGEST))
+    match error:
+        case _ if message:
+            pass
+        case boto.ClientError():
+            message = refusal(error, stack)
+        case boto.NoRegionError():
+            message = "no AWS region: name one with --region, or set AWS_REGION"
+        case boto.EndpointConnectionError():
+            endpoint = error.kwargs.get("endpoint_url", "the endpoint")
+            message = f"{endpoint} does not answer; is --endpoint-url right, and is it running?"
+        case boto.BotoCoreError() | InvalidationError():
+            message = str(error)
+        case _:
+            return None
+    return NotAsked(escape(message, LONGEST))
+
+
+def sign_in_problem(error: BaseException | None) -> str:
+    """What is wrong with the caller's credentials, if that is the cause, or the cause of the cause; else nothing."""
+    while error is not None:
+        code = error.response.get("Error", {}).get("Code", "") if isinstance(error, boto.ClientError) else ""
+        if code in EXPIRED or isinstance(error, EXPIRED_SIGN_IN) or STILL_EXPIRED in str(error):
+            return SESSION_EXPIRED
+        if code in UNKNOWN_KEYS:
+            return f"AWS does not know these credentials ({code}): sign in, or name another --profile"
+        if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
+            return SIGN_IN
+        error = error.__context__
+    return ""
 
 
 def refusal(error: boto.ClientError, stack: str) -> str:
@@ -366,10 +399,8 @@ def refusal(error: boto.ClientError, stack: str) -> str:
         return (
             f"there is no stack {stack} in this account and region; name it with --stack, and see --region, --profile"
         )
-    if code in EXPIRED:
-        return SESSION_EXPIRED
-    if code in UNKNOWN_KEYS:
-        return f"AWS does not know these credentials ({code}): sign in, or name another --profile"
+    if problem := sign_in_problem(error):
+        return problem
     if code in DENIED:
         return f"you may not do this ({error.operation_name}): {message}"
     if code in THROTTLED:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import click
@@ -88,6 +89,23 @@ def facts(pairs: Iterable[tuple[str, object]], *, indent: int = 2) -> Table:
         if value not in (None, ""):
             grid.add_row(" " * indent + name, value if isinstance(value, Text) else text(value))
     return grid
+
+
+def write_file(path: Path, content: str, *, force: bool) -> None:
+    """Write a file; one that is there already only with `force`.
+
+    Raises:
+        click.UsageError: it is there.
+        click.ClickException: it cannot be written.
+    """
+    try:
+        with path.open("w" if force else "x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(content)
+    except FileExistsError:
+        raise click.UsageError(f"{escape(path)} is there already: name another file, or add --force") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"{escape(path)} cannot be written: {escape(why)}") from None
 
 
 def json_line(document: Mapping[str, Any]) -> None:

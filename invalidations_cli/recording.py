@@ -61,7 +61,9 @@ def load(path: Path) -> Recording:
     """
     try:
         parts = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except RecursionError:
+        raise ValueError(f"{path} is no saved execution: it is nested too deeply") from None
+    except ValueError as error:
         raise ValueError(f"{path} is no saved execution: it is not JSON ({error})") from None
     missing = [
         name for name, kind in PARTS.items() if not isinstance(parts, dict) or not isinstance(parts.get(name), kind)

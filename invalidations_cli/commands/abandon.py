@@ -28,6 +28,7 @@ Exit codes:
   0    the batch is abandoned, or was already
   1    there is no such batch, or it is not parked: nothing was changed
   2    wrong usage, or it was not confirmed: nothing was changed
+  4    AWS could not be asked
 """
 
 

@@ -28,8 +28,8 @@ from invalidations_cli.output import MOST, Form, Moment, count, stamp, took, wit
 
 SHOWN = 3
 """Keys, requesters, distributions and widened paths that a cell of the table shows of each."""
-ROOMY = 100
-"""Columns of a terminal from which on a batch's id need not be folded."""
+ROOMY = 120
+"""Columns of a terminal from which on a table has room for ids that are not folded."""
 LONGEST = 60
 """Characters of a key that the table shows; JSON has all of them."""
 CHUNK = 50
@@ -70,6 +70,12 @@ Examples:
   invalidations audit --bucket my-site --since 7d --outcome Failed
   invalidations audit --bucket my-site --key index.html --since 2026-11-01 --until 2026-11-07
   invalidations audit --since 30d --limit 0 --csv > november.csv
+
+\b
+Exit codes:
+  0    shown, also where nothing matches
+  2    wrong usage
+  4    AWS could not be asked
 """
 
 
@@ -159,15 +165,19 @@ class ReadingProgress:
 
 
 def show(chunks: Iterator[list[BatchReport]], limit: int) -> None:
-    """A table for each chunk, and a line that sums up."""
+    """A table for each chunk, or a block for each batch where it is narrow, and a line that sums up."""
     out = tables.console()
     batches = paths = 0
     last: BatchReport | None = None
     for chunk in chunks:
-        made = tables.table(*HEADINGS, whole=HEADINGS[:1] if out.width >= ROOMY else (), leading=1)
-        for entry in chunk:
-            made.add_row(*row(entry))
-        out.print(made)
+        if out.width >= ROOMY:
+            made = tables.table(*HEADINGS, whole=(HEADINGS[0], HEADINGS[3]), leading=1)
+            for entry in chunk:
+                made.add_row(*row(entry))
+            out.print(made)
+        else:
+            for entry in chunk:
+                out.print(block(entry), soft_wrap=True)
         batches += len(chunk)
         paths += sum(entry.paths for entry in chunk)
         last = chunk[-1]
@@ -192,6 +202,15 @@ def row(entry: BatchReport) -> tuple[Text, ...]:
         where(entry),
         what_became(entry),
     )
+
+
+def block(entry: BatchReport) -> Text:
+    """A batch below each other: each id is whole, however narrow the terminal is."""
+    batch = entry.batch
+    head = Text.assemble((tables.plain(batch.batch_id), "bold"), f"  {stamp(batch.opened)} UTC")
+    cells = (what_changed(batch), by_whom(batch), where(entry), what_became(entry))
+    lines = [line for cell in cells for line in cell.split("\n")]
+    return Text("\n").join([head, *(Text("  ") + line for line in lines), Text()])
 
 
 def what_changed(batch: Batch) -> Text:

@@ -13,7 +13,7 @@ from botocore.exceptions import ParamValidationError
 
 from invalidation.bucket_events import EVENT_BRIDGE, BucketEvents, Configuration, Switched, sends_events
 from invalidation.errors import InvalidationError
-from invalidations_cli.aws import Clients, ExitCode, with_account
+from invalidations_cli.aws import Clients, ExitCode, sign_in_problem, with_account
 from invalidations_cli.output import count, escape
 
 KINDS = {
@@ -94,6 +94,8 @@ def status(clients: Clients, *, names: Sequence[str], as_json: bool) -> None:
         try:
             found = events.read(name)
         except (InvalidationError, ParamValidationError) as error:
+            if sign_in_problem(error):
+                raise
             documents.append(_failure(name, error, as_json=as_json))
             continue
         documents.append({"bucket": name, "sendsEvents": sends_events(found), "configuration": found})
@@ -115,6 +117,8 @@ def switch(clients: Clients, names: Sequence[str], change: Switch, *, as_json: b
         try:
             switched = change(events, name)
         except (InvalidationError, ParamValidationError) as error:
+            if sign_in_problem(error):
+                raise
             documents.append(_failure(name, error, as_json=as_json))
             continue
         documents.append(

@@ -37,6 +37,7 @@ Examples:
 Exit codes:
   0    the queue is empty, or all of it was replayed
   1    there are dead letters
+  4    AWS could not be asked
 """
 
 

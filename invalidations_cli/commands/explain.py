@@ -44,8 +44,9 @@ Examples:
 \b
 Exit codes:
   0    a change of the key invalidates something
-  1    it invalidates nothing, or starts nothing in this stack, or AWS could not be asked
+  1    it invalidates nothing, or starts nothing in this stack
   2    wrong usage
+  4    AWS could not be asked
 
 If the right paths are named here and content is stale all the same, see whether the bucket sends its events
 (invalidations bucket status), and how its last batches ended.

@@ -10,7 +10,7 @@ import click
 
 from invalidations_cli.aws import AwsOptions, stack_option, with_aws
 from invalidations_cli.identify import EXECUTION_ARN, EXECUTION_NAME, identify, recording_of
-from invalidations_cli.output import count, escape
+from invalidations_cli.output import count, escape, write_file
 from invalidations_cli.recording import Recording, collect, load
 from invalidations_cli.report.page import render
 
@@ -53,11 +53,11 @@ def graph(aws: AwsOptions, *, stack_name: str, what: str, html: Path | None, for
     try:
         history = recording.history()
         page = render(history)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else escape(error)
         raise click.ClickException(f"{escape(what)} cannot be drawn: {why}") from None
     path = html or Path(f"graph-{file_name(history.name)}.html")
-    write(path, page, force=force)
+    write_file(path, page, force=force)
     entered = count(len(history.visits), "state")
     click.echo(f"{escape(path)}: {escape(history.name)}, {escape(history.status.lower())}, {entered} entered")
     if open_it:
@@ -72,7 +72,7 @@ def found(aws: AwsOptions, stack_name: str, what: str) -> Recording:
     """
     if EXPRESS_ARN.match(what):
         raise click.ClickException("an Express execution has no history in Step Functions: look in its log group")
-    if Path(what).is_file():
+    if is_file(what):
         try:
             return load(Path(what))
         except (OSError, ValueError) as error:
@@ -83,7 +83,7 @@ def found(aws: AwsOptions, stack_name: str, what: str) -> Recording:
             return collect(client, what)
         except client.exceptions.ExecutionDoesNotExist:
             raise click.ClickException(f"there is no execution {escape(what)} ({GONE})") from None
-    if not EXECUTION_NAME.fullmatch(what) or Path(what).suffix == ".json" or Path(what).exists():
+    if not EXECUTION_NAME.fullmatch(what) or Path(what).suffix == ".json" or Path(what).is_dir():
         raise click.ClickException(f"{escape(what)} is neither an execution, batch or invalidation nor a saved file")
     stack = aws.open_stack(stack_name)
     named = identify(stack, what)
@@ -93,19 +93,12 @@ def found(aws: AwsOptions, stack_name: str, what: str) -> Recording:
     return recording
 
 
-def write(path: Path, page: str, *, force: bool) -> None:
-    """Write the page; a file that is there already only with `force`.
-
-    Raises:
-        click.ClickException: it is there, or cannot be written.
-    """
+def is_file(what: str) -> bool:
+    """Whether there is a file of this name; what is too long for a name is none."""
     try:
-        with path.open("w" if force else "x", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(page)
-    except FileExistsError:
-        raise click.UsageError(f"{escape(path)} is there already: name another with --html, or add --force") from None
-    except OSError as error:
-        raise click.ClickException(f"{escape(path)} cannot be written: {error.strerror}") from None
+        return Path(what).is_file()
+    except OSError:
+        return False
 
 
 def file_name(name: str) -> str:

@@ -36,6 +36,7 @@ Exit codes:
   0    started; with --wait: the edge is fresh
   1    failed
   2    refused before anything was sent
+  4    AWS could not be asked
   124  not within --timeout; it goes on
 """
 
@@ -70,11 +71,11 @@ def validated(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_INPUT) -> Iterator[Request]:
     """One request for all, or several of at most `longest` characters of JSON."""
-    empty = len(_json({**head, field: []}))
+    empty = len(as_line({**head, field: []}))
     some: list[str] = []
     room = longest - empty
     for name in names:
-        length = len(_json(name)) + 1
+        length = len(as_line(name)) + 1
         if some and length > room:
             yield {**head, field: some}
             some, room = [], longest - empty
@@ -113,24 +114,30 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
     if not follow:
         names = [arn.rpartition(":")[2] for arn in arns]
         see = [f"Started {name}. See what comes of it:\n  {stack.command('show', name)}" for name in names]
-        click.echo(_json({"executions": arns}) if as_json else "\n".join(see))
+        click.echo(as_line({"executions": arns}) if as_json else "\n".join(see))
         return
     follower = Follower(stack.client("stepfunctions"), arns)
     try:
         watch(follower, arns, time.monotonic() + timeout)
     except KeyboardInterrupt:
-        click.echo("Not waiting any more; the request goes on.", err=True)
+        tell_of_running(stack, follower, "Not waiting any more")
         sys.exit(ExitCode.INTERRUPTED)
     if as_json:
-        click.echo(_json({"executions": [_document(follower.executions[arn]) for arn in arns]}))
+        click.echo(as_line({"executions": [document_of(follower.executions[arn]) for arn in arns]}))
     else:
         for line in lines_of(follower.ended):
             click.echo(line)
     if any(not each.succeeded for each in follower.ended):
         sys.exit(ExitCode.FAILED)
     if follower.running:
-        click.echo(f"Not within {timeout:g} s: {count(len(follower.running), 'request')} still running.", err=True)
+        tell_of_running(stack, follower, f"Not within {timeout:g} s")
         sys.exit(ExitCode.TIMED_OUT)
+
+
+def tell_of_running(stack: Stack, follower: Follower, why: str) -> None:
+    """Name the executions that go on, and how to see what comes of them."""
+    for each in follower.running:
+        click.echo(f"{why}: {each.name} goes on. See what comes of it:\n  {stack.command('show', each.name)}", err=True)
 
 
 def start(stack: Stack, requests: Sequence[Request]) -> list[str]:
@@ -169,7 +176,7 @@ def _colour(step: Step) -> str | None:
     return "bright_black" if step.kind in {"Choice", "Pass"} else None
 
 
-def _document(followed: FollowedExecution) -> dict[str, Any]:
+def document_of(followed: FollowedExecution) -> dict[str, Any]:
     document = {"execution": followed.arn, "status": followed.status}
     if not followed.ended:
         return document
@@ -195,7 +202,7 @@ def _from_standard_input(*, null: bool) -> Iterator[str]:
     yield from (part for part in parts if part)
 
 
-def _json(document: object) -> str:
+def as_line(document: object) -> str:
     """In ASCII: what a terminal would obey is escaped, and lone surrogates have a spelling."""
     return json.dumps(document, separators=(",", ":"))
 

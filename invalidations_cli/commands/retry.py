@@ -17,11 +17,11 @@ from invalidation.batches.model import Batch, Outcome, compact
 from invalidation.batches.queries import parked_batches
 from invalidation.batches.replay import Ended
 from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
-from invalidations_cli.commands.request import lines_of
+from invalidations_cli.commands.request import document_of, lines_of, tell_of_running
 from invalidations_cli.commands.request import watch as tell_steps
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.identify import answer_of_join, identify, recording_of, unknown
-from invalidations_cli.output import Duration, count, escape, now, stamp
+from invalidations_cli.output import Duration, Form, count, escape, json_line, now, stamp, with_forms
 
 MAX_REPLAYS_LOOKED_AT = 100
 GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
@@ -29,13 +29,19 @@ EXAMPLES = """\b
 Examples:
   invalidations retry 20261123T062719Z-0123456789 --wait
   invalidations retry 41e5e52d
-  invalidations retry --parked
+  invalidations retry --parked --json
+
+\b
+With --json, one object a line: for each name what was done, and with --wait how each execution ended:
+  name, execution, said
+  execution, status, error, cause, outcome
 
 \b
 Exit codes:
   0    started, or nothing was left to do; with --wait: all of it succeeded
   1    failed, or it cannot be tried again
   2    wrong usage
+  4    AWS could not be asked
   124  not within --timeout; it goes on
 """
 
@@ -46,6 +52,10 @@ class RetryResult:
 
     said: str
     execution: str = ""
+
+    def to_document(self, name: str) -> dict[str, Any]:
+        """For machines; `name` is what was asked for."""
+        return {"name": name, "execution": self.execution or None, "said": self.said}
 
 
 @click.command(epilog=EXAMPLES)
@@ -60,8 +70,9 @@ class RetryResult:
     show_default=True,
     help="How long --wait follows it.",
 )
+@with_forms(csv_too=False)
 @with_stack
-def retry(stack: Stack, *, what: tuple[str, ...], parked: bool, follow: bool, timeout: float) -> None:
+def retry(stack: Stack, *, form: Form, what: tuple[str, ...], parked: bool, follow: bool, timeout: float) -> None:
     """Try a batch again that failed or was parked, or replay an execution that ended too early.
 
     NAME is a batch id, an execution's name or ARN, an invalidation id, the beginning of any of these, or `latest`.
@@ -72,15 +83,18 @@ def retry(stack: Stack, *, what: tuple[str, ...], parked: bool, follow: bool, ti
     if bool(what) == parked:
         raise click.UsageError("name a batch or an execution, or --parked for all batches that are")
     names = what or tuple(batch.batch_id for batch in parked_batches(stack.table()))
-    if not names:
+    if not names and form is Form.PEOPLE:
         click.echo("Nothing is parked.")
     results = []
     for each in names:
         results.append(again(stack, each))
-        click.echo(results[-1].said)
+        if form is Form.JSON:
+            json_line(results[-1].to_document(each))
+        else:
+            click.echo(results[-1].said)
     arns = list(dict.fromkeys(result.execution for result in results if result.execution))
     if follow and arns:
-        sys.exit(await_end(stack, arns, timeout))
+        sys.exit(await_end(stack, arns, timeout, form))
 
 
 def again(stack: Stack, what: str) -> RetryResult:
@@ -174,7 +188,7 @@ def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
     raise click.ClickException(f"{escape(described['name'])} was replayed {MAX_REPLAYS_LOOKED_AT} times, in vain")
 
 
-def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> ExitCode:
+def await_end(stack: Stack, arns: Sequence[str], timeout: float, form: Form) -> ExitCode:
     """Follow executions to their end, and those that lead the batches that they joined; the exit code."""
     client, deadline = stack.client("stepfunctions"), time.monotonic() + timeout
     followed: set[str] = set()
@@ -185,20 +199,27 @@ def await_end(stack: Stack, arns: Sequence[str], timeout: float) -> ExitCode:
         try:
             tell_steps(follower, arns, deadline)
         except KeyboardInterrupt:
+            tell_of_running(stack, follower, "Not waiting any more")
             return ExitCode.INTERRUPTED
         leaders = {each.arn: leader_of(stack, each) for each in follower.ended}
-        for line in lines_of([each for each in follower.ended if not leaders[each.arn]]):
-            click.echo(line)
+        tell([each for each in follower.ended if not leaders[each.arn]], form)
         failed = failed or any(not each.succeeded for each in follower.ended)
         if follower.running:
-            click.echo(
-                f"Not within {timeout:g} s: {count(len(follower.running), 'execution')} still running.", err=True
-            )
+            tell_of_running(stack, follower, f"Not within {timeout:g} s")
             return ExitCode.FAILED if failed else ExitCode.TIMED_OUT
         arns = [arn for arn in dict.fromkeys(leaders.values()) if arn and arn not in followed]
         for arn in arns:
             click.echo(f"It joined the batch that {escape(arn.rpartition(':')[2])} leads.", err=True)
     return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def tell(ended: Sequence[FollowedExecution], form: Form) -> None:
+    if form is Form.JSON:
+        for each in ended:
+            json_line(document_of(each))
+        return
+    for line in lines_of(ended):
+        click.echo(line)
 
 
 def leader_of(stack: Stack, execution: FollowedExecution) -> str:

@@ -28,7 +28,7 @@ from invalidations_cli.aws import NOT_NEEDED, Stack, with_stack
 from invalidations_cli.follow import COLOURS, subject_of
 from invalidations_cli.history import ExecutionHistory, Visit
 from invalidations_cli.identify import answer_of_join, batch_of, identify, recording_of
-from invalidations_cli.output import MOST, Form, clock, count, escape, moment, stamp, took, with_forms
+from invalidations_cli.output import MOST, Form, clock, count, escape, moment, stamp, took, with_forms, write_file
 from invalidations_cli.recording import Recording, dump
 
 PATHS_SHOWN = 10
@@ -66,9 +66,10 @@ Exit codes:
     metavar="FILE",
     help="Keep the execution's history in a file that `invalidations graph` draws, also after 90 days.",
 )
+@click.option("--force", is_flag=True, help="Overwrite FILE if it is there already.")
 @with_forms(csv_too=False)
 @with_stack
-def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> None:
+def show(stack: Stack, form: Form, *, what: str, most: int, save: Path | None, force: bool) -> None:
     """Tell the whole story of one execution, batch, or invalidation.
 
     NAME is an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these, or `latest`.
@@ -79,7 +80,7 @@ def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> N
     with tables.console(stderr=True).status("Reading …"):
         details = find(stack, what, most)
     if save:
-        keep(details.recording, save)
+        keep(details.recording, save, force=force)
         click.echo(f"{save}: draw it with:\n  {shlex.join(('invalidations', 'graph', str(save)))}", err=True)
     if form is Form.JSON:
         tables.json_line(document(details))
@@ -87,13 +88,10 @@ def show(stack: Stack, form: Form, what: str, most: int, save: Path | None) -> N
         tell(stack, details, tables.console())
 
 
-def keep(recording: Recording | None, path: Path) -> None:
+def keep(recording: Recording | None, path: Path, *, force: bool) -> None:
     if recording is None:
         raise click.ClickException("Step Functions has the execution no more (it keeps 90 days): nothing to save")
-    try:
-        path.write_text(dump(recording), encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+    write_file(path, dump(recording), force=force)
 
 
 def document(details: BatchDetails) -> dict[str, Any]:
@@ -166,9 +164,10 @@ def tell_batch(entry: BatchReport, out: Console) -> None:
         ("next try", at(batch.next_try_at)),
         ("given up", batch.message if abandoned else ""),
         ("error", batch.error if abandoned or not batch.error else f"{batch.error}: {batch.message}"),
-        ("executions", tables.lines(*(arn.rpartition(":")[2] for arn in batch.executions))),
     ]
     out.print(tables.facts(facts))
+    for arn in batch.executions:
+        out.print(Text.assemble(("  execution  ", "dim"), escape(arn.rpartition(":")[2])), soft_wrap=True)
 
 
 def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> None:

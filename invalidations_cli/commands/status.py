@@ -26,6 +26,7 @@ Examples:
 Exit codes:
   0    nothing needs a person
   1    something does
+  4    AWS could not be asked
 """
 
 

@@ -38,6 +38,7 @@ Exit codes:
   0    every change that was accepted has been invalidated, and the edge is fresh
   1    something failed, or the bucket is paused
   2    wrong usage
+  4    AWS could not be asked
   124  not within --timeout
 """
 

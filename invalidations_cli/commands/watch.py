@@ -53,6 +53,7 @@ With --json each change of state is one object on one line, in the order in whic
 Exit codes:
   0    ended as asked, or by Ctrl-C; with --until-idle: nothing failed
   1    with --until-idle: an execution failed meanwhile
+  4    AWS could not be asked
   124  not idle within --timeout
 """
 

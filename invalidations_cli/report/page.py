@@ -80,7 +80,7 @@ def _hash(content: str) -> str:
 def _data(history: ExecutionHistory) -> str:
     """The history as JSON in which no `<`, `>` or `&` is left, so that nothing in it can end the script element."""
     values = {**asdict(history), "unrecorded": sorted(history.unrecorded)}
-    text = json.dumps(values, separators=(",", ":"))
+    text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
