@@ -295,3 +295,24 @@ def test_what_cannot_have_cost_anything_has_no_price(world: World) -> None:
     assert "nothing sent" in output
     assert "≤" not in output
     assert "price" not in found(world.run(audit, "--json"))[0]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 119, 120, 200])
+def test_ids_are_whole_however_narrow_the_terminal_is(
+    world: World, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    identity = world.batch(keys=[f"{'long-folder/' * 9}{number}.html" for number in range(4)], distribution="E" * 14)
+    output = world.run(audit).output
+    for whole in (identity, "E" * 14, "I0000000000001", "111122223333"):
+        assert whole in output, whole
+    assert "and 1 more" in output
+
+
+def test_a_narrow_terminal_gets_a_block_for_each_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    identity = world.batch(keys=["a.html"])
+    block = world.run(audit, "--limit", "1").output.split("\n\n")[0].splitlines()
+    assert block[0].startswith(f"{identity}  2026-11-23 ")
+    assert [line.strip() for line in block[1:4]] == ["site", "a.html", "111122223333"]
+    assert all(line.startswith("  ") for line in block[1:])

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from invalidations_cli.commands.graph import graph
 from tests.recordings.record import REGION, moto_running_workers, ran
@@ -121,3 +123,82 @@ def test_a_name_that_is_no_file_name_becomes_one(folder: Path) -> None:
     (folder / "saved.json").write_text(json.dumps(recording))
     assert run("saved.json").exit_code == 0
     assert (folder / "graph-a-run-of-everything.html").exists()
+
+
+def test_a_page_that_is_there_already_is_kept_unless_force_is_said(folder: Path) -> None:
+    page = folder / "page.html"
+    page.write_text("mine")
+    recording = str(RECORDINGS / "moto.json")
+    refused = run(recording, "--html", "page.html")
+    assert (refused.exit_code, "page.html is there already" in refused.output) == (2, True)
+    assert page.read_text() == "mine"
+    assert run(recording, "--html", "page.html", "--force").exit_code == 0
+    assert "<title>" in page.read_text(encoding="utf-8")
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x1b[31m\u202e"
+"""A terminal's title, an empty screen, a colour, and text from right to left."""
+
+
+def saved(folder: Path, **parts: Any) -> str:
+    recording = json.loads((RECORDINGS / "moto.json").read_text()) | parts
+    (folder / "saved.json").write_text(json.dumps(recording))
+    return "saved.json"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"execution": {"name": STEERING, "status": STEERING}},
+        {"execution": {"startDate": STEERING}},
+        {"events": [{"type": STEERING, "timestamp": STEERING}]},
+        {"events": [{"type": "x", "timestamp": [STEERING]}]},
+        {"definition": {"StartAt": STEERING, "States": {STEERING: {"Type": STEERING, "Next": {STEERING: 1}}}}},
+        {"definition": {"StartAt": "A", "States": {"A": {"Type": "Choice", "Choices": [{STEERING: 1}]}}}},
+    ],
+)
+def test_nothing_in_a_file_steers_the_terminal(folder: Path, parts: dict[str, Any]) -> None:
+    result = run(saved(folder, **parts))
+    assert result.exit_code in (0, 1)
+    assert all(each.isprintable() for each in result.output.splitlines()), result.output
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_file_that_is_nested_too_deeply_is_refused(folder: Path, opening: str) -> None:
+    (folder / "deep.json").write_text(opening * 100_000)
+    result = run("deep.json")
+    assert (result.exit_code, "is no saved execution" in result.output) == (1, True), result.output
+
+
+def test_a_definition_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
+    inner: dict[str, Any] = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
+    for _ in range(300):
+        inner = {"StartAt": "A", "States": {"A": {"Type": "Map", "ItemProcessor": inner, "End": True}}}
+    result = run(saved(folder, definition=inner))
+    assert (result.exit_code, "cannot be drawn" in result.output) == (1, True), result.output
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_is_in_a_file_is_drawn_or_refused_in_one_line(folder: Path, data: st.DataObject) -> None:
+    """One value of a real recording is replaced by anything."""
+    recording = json.loads((RECORDINGS / "moto.json").read_text())
+    place: Any = recording
+    while isinstance(place, dict | list) and place:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else list(range(len(place)))))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            place[key] = data.draw(JUNK)
+            break
+        place = inner
+    (folder / "junk.json").write_text(json.dumps(recording))
+    result = run("junk.json", "--html", "junk.html", "--force")
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    assert all(each.isprintable() for each in result.output.splitlines())

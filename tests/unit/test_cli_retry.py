@@ -240,3 +240,24 @@ def test_waiting_goes_on_with_the_execution_that_leads() -> None:
     assert "It joined the batch that leader leads." in result.output
     assert "AccessDenied: still" in result.output
     assert result.exit_code == 1
+
+
+def test_a_machine_is_told_what_was_done_for_each_name(world: World) -> None:
+    owed, done = world.batch(failure=DENIED), world.batch()
+    lines = [json.loads(line) for line in world.run(retry, owed, done, "--json").output.splitlines()]
+    assert [each["name"] for each in lines] == [owed, done]
+    assert lines[0]["execution"] in world.states.ran
+    assert lines[1]["execution"] is None
+    assert lines[1]["said"].startswith("Nothing is owed by batch")
+
+
+def test_a_machine_is_told_how_each_execution_ended() -> None:
+    world = World(states=Ending("SUCCEEDED"))
+    result = world.run(retry, world.batch(failure=DENIED), "--wait", "--json")
+    started, ended = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (ended["execution"], ended["status"]) == (started["execution"], "SUCCEEDED")
+
+
+def test_nothing_is_printed_for_a_machine_where_nothing_is_parked() -> None:
+    result = World().run(retry, "--parked", "--json")
+    assert (result.exit_code, result.output) == (0, "")

@@ -204,3 +204,19 @@ def test_what_is_gone_or_cannot_be_written_is_said(world: World, batch: str, tmp
     assert "nothing to save" in result.output
     assert not list(tmp_path.iterdir())
     assert world.run(show, batch, "--save", str(tmp_path / "no" / "folder")).exit_code == 1
+
+
+def test_a_file_that_is_there_already_is_kept_unless_force_is_said(world: World, batch: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text("mine")
+    refused = world.run(show, batch, "--save", str(path))
+    assert (refused.exit_code, path.read_text()) == (2, "mine")
+    assert world.run(show, batch, "--save", str(path), "--force").exit_code == 0
+    assert load(path).events
+
+
+def test_names_of_executions_are_whole_on_a_narrow_terminal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    identity = world.batch()
+    assert "  execution  run-1\n" in world.run(show, identity).output
+    assert identity in world.run(show, identity).output

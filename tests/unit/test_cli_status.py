@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution, Head, Window
@@ -213,3 +214,28 @@ def test_a_bucket_that_is_not_watched_any_more_can_be_resumed(world: World) -> N
     waits(world, now() - HOUR, bucket="gone")
     assert world.run(pause, "gone").exit_code == 0
     assert "Started lead-gone-" in world.run(resume, "gone").output
+
+
+def one_line(result: Result) -> Any:
+    (line,) = result.output.splitlines()
+    return json.loads(line)
+
+
+def test_pause_and_resume_tell_a_machine_what_they_did(world: World) -> None:
+    waits(world, now(), 1)
+    paused = {"bucket": "site", "paused": True, "changed": True, "execution": None}
+    assert one_line(world.run(pause, "site", "--json")) == paused
+    assert one_line(world.run(pause, "site", "--json")) == paused | {"changed": False}
+    resumed = one_line(world.run(resume, "site", "--json"))
+    assert resumed.pop("execution") in world.states.ran
+    assert resumed == {"bucket": "site", "paused": False, "changed": True}
+
+
+def test_resuming_what_nothing_waits_for_starts_nothing(world: World) -> None:
+    assert one_line(world.run(resume, "site", "--json")) == {
+        "bucket": "site",
+        "paused": False,
+        "changed": False,
+        "execution": None,
+    }
+    assert world.states.ran == {}
