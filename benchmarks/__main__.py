@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import cold_start, deploys, growth, latency, machine, months, planner, throughput
+from benchmarks import cold_start, deploys, growth, latency, machine, months, planner, storms, throughput
 from benchmarks.calibration import calibrate
 from benchmarks.chart import chart
 from benchmarks.prices import total
@@ -52,6 +52,8 @@ def run(*, short: bool) -> Results:
     latencies = step("Time to an invalidation", lambda: latency.run(calibration))
     grown = step("Growth", lambda: growth.run(calibration, short=short))
     planned = step("Planner", lambda: _planned(short=short))
+    stormed = step("Storms", lambda: [] if short else storms.run())
+    listed = step("Large listings", lambda: [] if short else storms.listings())
     through = step("The local AWS", lambda: throughput.run(300 if short else 1_000))
     judged = [
         *deploys.verdicts(deployed),
@@ -59,6 +61,7 @@ def run(*, short: bool) -> Results:
         *latency.verdicts(latencies),
         *growth.verdicts(deployed, grown),
         *(_of_planner(text, met=met) for text, met in planner.verdicts(planned)),
+        *(storms.verdicts(stormed, listed) if stormed else ()),
         *cold_start.verdicts(starts),
     ]
     return Results(
@@ -68,6 +71,8 @@ def run(*, short: bool) -> Results:
         latencies,
         grown,
         planned,
+        stormed,
+        listed,
         starts,
         cold_start.package(),
         through,

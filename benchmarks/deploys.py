@@ -85,7 +85,7 @@ def _long(calibration: Calibration) -> Iterator[Row]:
 
 def ours(changes: Deploy, a_second: int, calibration: Calibration, *, buffered: bool) -> Row:
     """The stack with its defaults, new workers and an empty table."""
-    account = Account()
+    account = Account(objects=(*changes.changed, *changes.unchanged))
     account.change(changes.changed, a_second, buffered=buffered)
     cpu = sum(work.cpu + calibration.processor(work.calls, work.items) for work in account.functions.work.values())
     for function, work in account.functions.work.items():

@@ -46,6 +46,7 @@ PRICES: Mapping[Meter, Price] = {
     Meter.KEY_MONTHS: Price(1.00, 1, "kms/pricing", "$1 more after each of the first two rotations"),
     Meter.KMS_REQUESTS: Price(0.03, 10_000, "kms/pricing"),
     Meter.TRACES: Price(5.00, 1_000_000, "xray/pricing", "recorded ones"),
+    Meter.S3_LISTS: Price(0.005, 1_000, "s3/pricing", "1,000 keys each; of a storm only"),
     Meter.SNS_PUBLISHES: Price(0.50, 1_000_000, "sns/pricing"),
 }
 

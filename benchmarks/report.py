@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from benchmarks import cold_start, deploys, growth, latency, planner, throughput
+from benchmarks import cold_start, deploys, growth, latency, planner, sites, storms, throughput
 from benchmarks.calibration import Calibration
 from benchmarks.cloud.assumed import listed
 from benchmarks.cloud.usage import Meter, Usage
@@ -24,6 +24,8 @@ class Results:
     times: Sequence[latency.Row]
     grown: Sequence[growth.Row]
     planned: Sequence[planner.Row]
+    stormed: Sequence[storms.Row]
+    listed: Sequence[storms.Listing]
     starts: Sequence[cold_start.Row]
     package: cold_start.Package
     through: throughput.Row
@@ -46,6 +48,7 @@ def document(results: Results, machine: Iterable[tuple[str, str]], *, short: boo
         verdicts(results.verdicts),
         HOW,
         *_cost(results),
+        *(_storms(results) if results.stormed else ()),
         *_time(results),
         "## What was assumed",
         table(["", "value"], [(name.replace("_", " "), f"{value:g}") for name, value in listed()]),
@@ -162,6 +165,32 @@ def _bills(rows: Sequence[deploys.Row]) -> str:
     ]
     sums = ("**in all**", *(f"**{row.dollars:.4f}**" for row in shown.values()))
     return table(["dollars", *(f"{who}, {objects:,}" for who, objects in shown)], [*lines, sums])
+
+
+def _storms(results: Results) -> Iterator[str]:
+    yield "## What a storm evicts"
+    yield (
+        f"Sites of about {sites.SMALLEST:,} objects; what changes has neighbours that do not. *{storms.BEFORE}* is the "
+        "rule that judged wildcards by themselves. *Fewest* is what the best cover of that size evicts, found another "
+        "way than the planner does. Dollars are those of a month with its free paths left, and without any. A name "
+        "with `~` can be purged by a wildcard only, so that a package repository's paths are wildcards already."
+    )
+    yield table(
+        ["site", "changes", "rule", "paths", "wildcards", "dollars within", "dollars beyond", "evicted", "fewest", "%"],
+        [
+            (
+                row.site, f"{row.changes:,}", row.rule, f"{row.paths:,}", row.wildcards, f"{row.dollars:.2f}",
+                f"{row.dollars_beyond:.2f}", f"{row.evicted:,} of {row.unchanged:,}",
+                "" if row.fewest is None else f"{row.fewest:,}", f"{row.percent:.1f}",
+            )
+            for row in results.stormed
+        ],
+    )  # fmt: skip
+    yield f"Planning with a listing of {storms.LISTED:,} keys, as many as are ever listed, within the allowance:"
+    yield table(
+        ["case", "changes", "processor, s", "evicted"],
+        [(each.case, f"{each.changes:,}", f"{each.seconds:.1f}", f"{each.evicted:,}") for each in results.listed],
+    )
 
 
 def _time(results: Results) -> Iterator[str]:

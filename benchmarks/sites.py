@@ -1,86 +1,110 @@
-"""Sites as people have them, and a deploy of each: what is uploaded, in which order, and what else is there. Seeded."""
+"""Sites as people have them, and a deploy of each: what is uploaded, in which order, and what else is there. Seeded.
+
+A site is folders, in the order in which a deploy reaches them. Of each folder a few objects stay as they are, so that
+hardly any prefix is clean; and a few objects anywhere are touched by every deploy. Some names need encoding.
+"""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 
-UNCHANGED_FOR_EACH = 2
-"""Objects that a deploy leaves alone, for each that it changes."""
+SMALLEST = 2_700
+"""Objects of a site, at least; a larger deploy comes to a larger site of the same shape."""
+SITE_FOR_EACH_CHANGE = 2.7
+STAYING = (0.0, 0.02, 0.05, 0.1)
+"""Shares of a rebuilt folder's objects that stay as they are: each folder has one of them."""
+SCATTERED = 0.01
+"""Share of all objects that are edited by themselves, anywhere."""
+AWKWARD = 0.05
+"""Share of names that need encoding, or have more than one spelling."""
+
+Folder = tuple[str, Iterator[str]]
+"""Its name, and as many names of objects in it as anybody asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """Object keys: those that change, as they are uploaded, and those that stay."""
+    """Object keys: those that change, as they are uploaded or deleted, and those that stay."""
 
     site: str
     changed: tuple[str, ...]
     unchanged: tuple[str, ...]
 
 
-def documentation(chance: random.Random, number: int) -> tuple[str, str]:
-    """A release rewrites one version's pages and the assets; older versions, the blog, some pages and fonts stay."""
-    section = chance.choice(("guide", "reference", "tutorials", "faq"))
-    if chance.random() < 0.3:
-        changed = f"assets/{chance.getrandbits(64):016x}.js"
-    else:
-        changed = f"docs/latest/{section}/page-{number:06}/index.html"
-    stays = (
-        f"docs/v{chance.randint(1, 3)}/{section}/page-{number:06}/index.html",
-        f"blog/{chance.randint(2015, 2025)}/{number:06}/index.html",
-        f"docs/latest/{section}/archived-{number:06}/index.html",
-        f"assets/fonts/{chance.getrandbits(32):08x}.woff2",
-    )
-    return changed, chance.choices(stays, (45, 45, 8, 2))[0]
+def documentation(chance: random.Random) -> Iterator[tuple[Folder, float, bool]]:
+    """A release rebuilds assets, the latest version's pages, then the banner of older ones; blog and pictures stay."""
+    yield ("assets/", _named(chance, "{hex}.js")), 0.08, True
+    sections = ("guide", "reference", "tutorials", "faq", "api", "cli", "recipes", "internals")
+    for version in ("latest", "v3", "v2", "v1"):
+        for section in sections:
+            yield (f"docs/{version}/{section}/", _named(chance, "{word}-{number}.html")), 0.75 / 32, True
+    for year in range(2021, 2026):
+        yield (f"blog/{year}/", _named(chance, "{number}-{word}/index.html")), 0.12 / 5, False
+    yield ("img/", _named(chance, "{word}-{number}.png")), 0.05, False
 
 
-def single_page_app(chance: random.Random, number: int) -> tuple[str, str]:
-    """A build makes new hashed assets and some translations; what users have uploaded stays, and some pictures."""
-    if number == 0:
-        return "index.html", "favicon.ico"
-    name, folder = f"{chance.getrandbits(40):010x}", chance.choice(("js", "js", "js", "css", "media"))
-    changed = f"static/{folder}/{number:05}.{name}.chunk.{'css' if folder == 'css' else 'js'}"
-    if chance.random() < 0.05:
-        changed = f"locales/{chance.choice(('de', 'en', 'fr', 'ja'))}/{number:05}.json"
-    if chance.random() < 0.1:
-        return changed, f"static/media/{chance.getrandbits(40):010x}.png"
-    return changed, f"uploads/{chance.getrandbits(32):08x}/avatar.png"
+def single_page_app(chance: random.Random) -> Iterator[tuple[Folder, float, bool]]:
+    """A build replaces hashed chunks, styles and translations; what users have uploaded stays, and old pictures."""
+    for folder, share in (("js", 0.25), ("css", 0.08), ("media", 0.05)):
+        yield (f"static/{folder}/", _named(chance, "{number}.{hex}.chunk")), share, True
+    for language in ("de", "en", "fr", "ja"):
+        yield (f"locales/{language}/", _named(chance, "{word}-{number}.json")), 0.02, True
+    yield ("uploads/", _named(chance, "{hex}/avatar.png")), 0.54, False
 
 
-def photo_archive(chance: random.Random, number: int) -> tuple[str, str]:
-    """Two months are imported, each picture with two thumbnails; others of ten years stay, some of November too."""
-    picture, size = divmod(number, 3)
-    name = ("original", "large", "small")[size]
-    month = ("2025/11", "2025/12")[picture % 2]
-    old = f"{chance.randint(2015, 2024)}/{chance.randint(1, 12):02}" if chance.random() < 0.95 else "2025/11"
-    return f"photos/{month}/{name}/IMG_{picture:07}.jpg", f"photos/{old}/{name}/DSC_{number:07}.jpg"
+def photo_archive(chance: random.Random) -> Iterator[tuple[Folder, float, bool]]:
+    """Some shoots are edited again, each picture in three sizes; others of the same months and years stay."""
+    for month in range(48):
+        for size in ("original", "large", "small"):
+            folder = f"photos/{2025 - month // 12}/{12 - month % 12:02}/{size}/"
+            yield (folder, _named(chance, "IMG_{number}.jpg")), 1 / 144, True
 
 
-SITES: dict[str, Callable[[random.Random, int], tuple[str, str]]] = {
+def package_repository(chance: random.Random) -> Iterator[tuple[Folder, float, bool]]:
+    """New builds of some packages, under names with + and ~; their neighbours and older builds stay."""
+    yield ("dists/stable/", _named(chance, "{word}/Packages-{number}")), 0.04, True
+    for letter in "lpgcmdsaqkbt":
+        version = chance.choice(("1.2-3+b1", "2.0+dfsg-1", "0.9~rc1-2+deb12u1", "3.1-1"))
+        name = f"{{word}}{{number}}/lib{{word}}_{version}_amd64.deb"
+        yield (f"pool/main/{letter}/{letter}", _named(chance, name)), 0.08, True
+
+
+SITES: dict[str, Callable[[random.Random], Iterator[tuple[Folder, float, bool]]]] = {
     "documentation": documentation,
     "single-page app": single_page_app,
     "photo archive": photo_archive,
+    "package repository": package_repository,
 }
 
 
 def deploy(site: str, objects: int) -> Deploy:
     """A deploy that changes so many objects; the same each time."""
     chance = random.Random(f"{site} {objects}")
-    changed: list[str] = []
-    unchanged: dict[str, None] = {}
-    for number in range(objects):
-        mine, stays = SITES[site](chance, number)
-        changed.append(mine)
-        unchanged |= dict.fromkeys(_stays(chance, stays))
+    size = max(SMALLEST, round(objects * SITE_FOR_EACH_CHANGE))
+    turns: dict[str, float] = {"index.html": -1.0}
+    for turn, ((folder, names), share, rebuilt) in enumerate(SITES[site](chance)):
+        staying = chance.choice(STAYING) if rebuilt else 1.0
+        for name in islice(names, round(size * share)):
+            stays = chance.random() < staying
+            turns[folder + name] = 1_000.0 if stays else turn + chance.random()
+    edited = chance.sample(sorted(turns), round(SCATTERED * size))
+    turns |= {key: chance.uniform(-1, 40) for key in edited}
+    ordered = sorted(turns, key=lambda key: (turns[key], key))
+    changed = ordered[:objects]
     if objects > 1:
         chance.shuffle(changed)  # uploads run in parallel
-    return Deploy(site, tuple(changed), tuple(sorted(unchanged.keys() - set(changed))))
+    return Deploy(site, tuple(changed), tuple(sorted(ordered[objects:])))
 
 
-def _stays(chance: random.Random, key: str) -> Iterator[str]:
-    """More of the same, so that each change has as many unchanged objects beside it as the constant says."""
-    yield key
-    folder, _, name = key.rpartition("/")
-    for _ in range(UNCHANGED_FOR_EACH - 1):
-        yield f"{folder}/{chance.getrandbits(32):08x}-{name}".lstrip("/")
+WORDS = ("install", "search", "users", "tables", "events", "styles", "queue", "hooks", "proxy", "tokens")
+
+
+def _named(chance: random.Random, form: str) -> Iterator[str]:
+    for number in count():
+        word = chance.choice(WORDS)
+        if chance.random() < AWKWARD:
+            word = chance.choice(("über {}", "{}+more", "{} (2)", "{}, old")).format(word)
+        yield form.format(word=word, number=f"{number:05}", hex=f"{chance.getrandbits(40):010x}")

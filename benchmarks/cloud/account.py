@@ -37,11 +37,19 @@ PIPE_CHUNK = 64 * 1024
 class Account:
     """The stack in an account; ``serving`` and ``pages`` are those of ``CloudFront``."""
 
-    def __init__(self, *, serving: int = 1, pages: int = 1, processor: Processor = SECONDS.processor) -> None:
+    def __init__(
+        self,
+        *,
+        serving: int = 1,
+        pages: int = 1,
+        processor: Processor = SECONDS.processor,
+        objects: Iterable[str] = (),
+    ) -> None:
         self.clock, self.usage = Clock(), Usage()
         self.table = Table(self.usage)
         self.cloudfront = CloudFront(self.clock, self.usage, BUCKET, serving, pages)
-        self.functions = Functions(Services(self.clock, self.usage, self.table, self.cloudfront), processor)
+        services = Services(self.clock, self.usage, self.table, self.cloudfront, list(objects))
+        self.functions = Functions(services, processor)
         self.machine = StateMachine(definition(), self.clock, self.usage, self.functions.invoke)
         self._chance = random.Random(1)
         self._tokens, self._refilled = float(STARTS_BURST), 0.0

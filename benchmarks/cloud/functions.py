@@ -29,6 +29,7 @@ from benchmarks.cloud.services import Invocation, Services, Switch
 from benchmarks.cloud.usage import Meter
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.cloudfront.client import CloudFront
+from invalidation.cloudfront.listing import BucketLister
 from tests.definition import ROOT, template
 from tests.statemachine.functions import environment, folder_of, parameters
 
@@ -114,6 +115,9 @@ def forget(module: ModuleType, services: Services) -> None:
     if "CLOUDFRONT" in kept:
         client = kept["CLOUDFRONT"]._client  # noqa: SLF001 # likewise
         kept["CLOUDFRONT"] = CloudFront(client, clock=lambda: services.clock.seconds)
+    if "LISTER" in kept:
+        kept["s3"] = cache(lambda: LOADED().switch.client("s3"))
+        kept["LISTER"] = BucketLister(kept["s3"], print)
     if "datetime" in kept:
         kept["datetime"] = services.clock.datetime  # what the handlers ask for the time
 

@@ -17,6 +17,8 @@ from benchmarks.cloud.cloudfront import CloudFront, Refused
 from benchmarks.cloud.dynamodb import ConditionFailed, Table
 from benchmarks.cloud.usage import Meter, Usage
 
+KEYS_A_PAGE = 1_000
+"""Of ListObjectsV2 (Amazon S3 API Reference)."""
 CREDENTIALS = {"aws_access_key_id": "benchmark", "aws_secret_access_key": "benchmark", "region_name": "us-east-1"}
 
 
@@ -42,6 +44,8 @@ class Services:
     usage: Usage
     table: Table
     cloudfront: CloudFront
+    objects: list[str] = field(default_factory=list)
+    """The keys that the bucket holds."""
     invocation: Invocation = field(default_factory=Invocation)
     answering: float = 0.0
     """Processor seconds that the stand-ins have taken for this invocation: not the handler's."""
@@ -75,9 +79,19 @@ class Services:
                 self.usage.add(Meter.SNS_PUBLISHES)
                 self.usage.add(Meter.KMS_REQUESTS, 2)  # a data key for the topic's key, and its decryption
                 return {"MessageId": "1"}
+            case "ListObjectsV2":
+                self.usage.add(Meter.S3_LISTS)
+                return self._page_of_keys(request)
             case "ListExecutions":
                 return {"executions": []}
         raise NotCounted(f"the benchmark has no {service}:{operation}: give it an answer, and a meter")
+
+    def _page_of_keys(self, request: dict[str, Any]) -> dict[str, Any]:
+        first = int(request.get("ContinuationToken", 0))
+        found = [key for key in self.objects if key.startswith(request["Prefix"])]
+        page = {"Contents": [{"Key": key} for key in found[first : first + KEYS_A_PAGE]]}
+        more = first + KEYS_A_PAGE < len(found)
+        return {**page, "IsTruncated": more} | ({"NextContinuationToken": str(first + KEYS_A_PAGE)} if more else {})
 
 
 class NotCounted(Exception):

@@ -30,6 +30,7 @@ class Meter(StrEnum):
     KEY_MONTHS = "KMS keys, months"
     KMS_REQUESTS = "KMS requests"
     TRACES = "X-Ray traces"
+    S3_LISTS = "S3 list requests"
     SNS_PUBLISHES = "SNS publishes"
 
 

@@ -129,8 +129,16 @@ def test_a_deploy_is_the_same_each_time_and_changes_what_it_says(site: str) -> N
     made = deploy(site, 200)
     assert made == deploy(site, 200)
     assert len(set(made.changed)) == 200
-    assert len(made.unchanged) >= 200 * (sites.UNCHANGED_FOR_EACH - 1)
+    assert len(made.unchanged) == pytest.approx(sites.SMALLEST - 200, rel=0.02)
     assert not set(made.changed) & set(made.unchanged)
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_hardly_any_folder_that_a_deploy_rebuilds_is_rebuilt_in_full(site: str) -> None:
+    made = deploy(site, 1_000)
+    folders = {key.rpartition("/")[0] for key in made.changed}
+    assert any(key.rpartition("/")[0] in folders for key in made.unchanged)
+    assert len(deploy(site, 10_000).unchanged) == pytest.approx(17_000, rel=0.02)
 
 
 def test_a_path_covers_its_key_and_a_wildcard_all_that_begin_with_it() -> None:

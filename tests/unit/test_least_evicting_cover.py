@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fewest import fewest_evicted
+from benchmarks.sites import SITES, deploy
 from invalidation.cloudfront.cover import Cover, least_evicting_cover, narrowest_cover
+from invalidation.cloudfront.paths import encode
 from tests.unit.test_plan_is_optimal import (
     ends_with_a_whole_character,
     every_cover,
@@ -115,6 +118,18 @@ def test_larger_budgets_evict_less_until_nothing_is_left_to_evict() -> None:
     assert evicted == sorted(evicted, reverse=True)
     assert evicted[0] == len(unchanged)
     assert evicted[-1] == 0
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("changes", [100, 1_000])
+def test_on_whole_sites_no_other_search_finds_a_cover_that_evicts_less(site: str, changes: int) -> None:
+    made = deploy(site, changes)
+    asked = sorted(encode(f"/{key}") for key in made.changed)
+    unchanged = sorted(encode(f"/{key}") for key in made.unchanged)
+    for budget in ((1, 1), (10, 5), (20, 10), (40, 15), (150, 15)):
+        found = sent_of(covered(asked, unchanged, *budget))
+        evicted = cost_of(found, asked, unchanged)[0]
+        assert evicted == fewest_evicted(asked, unchanged, max_paths=budget[0], max_wildcards=budget[1])
 
 
 @pytest.mark.parametrize(("asked", "wildcards"), [(100_001, 1), (20_000, 150)])

@@ -285,13 +285,13 @@ class _Program:
         return spent
 
     def _least(self, steps: list[_Step], wildcards: int, room: int) -> array[int]:
-        """For each number of paths below ``room``, whichever of the steps is taken."""
+        """For each number of paths below ``room``, whichever step is taken; nothing if none leads to the end."""
         best = [_IMPOSSIBLE] * room
-        for step in steps if room else ():
-            if step.wildcard <= wildcards:
-                rest = self._costs[step.high][wildcards - step.wildcard]
+        for step in steps:
+            rest = self._costs[step.high][wildcards - step.wildcard] if step.wildcard <= wildcards else None
+            if rest and step.paths < room:
                 best[step.paths :] = map(min, best[step.paths :], map(step.cost.__add__, rest))
-        return array("q", best)
+        return array("q", best if room and best[-1] < _IMPOSSIBLE else ())
 
     def _steps(self, stop: int) -> Iterator[_Step]:
         """The ways to cover what begins at the stop."""
@@ -318,8 +318,8 @@ class _Program:
             cost = self._costs[stop][wildcards][paths]
             for step in self._steps(stop):
                 if step.wildcard <= wildcards and step.paths <= paths:
-                    rest = self._costs[step.high][wildcards - step.wildcard][paths - step.paths]
-                    if step.cost + rest == cost:
+                    rest = self._costs[step.high][wildcards - step.wildcard]
+                    if rest and step.cost + rest[paths - step.paths] == cost:
                         break
             if step.characters:
                 cover.introduced.append(self._asked[stop][: step.characters])
