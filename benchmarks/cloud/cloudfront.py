@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,8 @@ class CloudFront:
     serving: int = 1
     pages: int = 1
     limited: bool = True
+    quota: Callable[[str, tuple[str, ...], float], bool] | None = None
+    """Whether these paths of a distribution are taken at this second; in place of the quotas that it has otherwise."""
     created: list[Invalidation] = field(default_factory=list)
     _by_reference: dict[str, Invalidation] = field(default_factory=dict)
     _pages: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -114,6 +116,10 @@ class CloudFront:
 
     def _make_room(self, distribution_id: str, paths: tuple[str, ...]) -> None:
         if not self.limited:
+            return
+        if self.quota is not None:
+            if not self.quota(distribution_id, paths, self.clock.seconds):
+                raise Refused("TooManyInvalidationsInProgress")
             return
         elapsed, self._refilled = self.clock.seconds - self._refilled, self.clock.seconds
         self._tokens = min(CREATE_BURST, self._tokens + elapsed * CREATES_A_SECOND)

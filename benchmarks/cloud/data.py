@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping
 from typing import Any
 
 _PATH = re.compile(r"\$\$?(\.[A-Za-z]+)*")
+
+_INTRINSIC = re.compile(r"States\.(MathRandom|MathAdd)\(([^,]+), ([^,]+)\)")
+_CHANCE = random.Random(1)
 
 Data = Any
 
@@ -32,9 +36,18 @@ def fill(template: Data, data: Data, context: Data) -> Data:
     if not isinstance(template, dict):
         return template
     return {
-        name.removesuffix(".$"): read(value, data, context) if name.endswith(".$") else fill(value, data, context)
+        name.removesuffix(".$"): _computed(value, data, context) if name.endswith(".$") else fill(value, data, context)
         for name, value in template.items()
     }
+
+
+def _computed(value: str, data: Data, context: Data) -> Data:
+    """What a path or an intrinsic function of two numbers gives."""
+    called = _INTRINSIC.fullmatch(value)
+    if called is None:
+        return read(value, data, context)
+    one, other = (read(each, data, context) if each.startswith("$") else int(each) for each in called.groups()[1:])
+    return _CHANCE.randrange(one, other) if called[1] == "MathRandom" else one + other
 
 
 def placed(result: Data, state: Mapping[str, Any], data: Data) -> Data:

@@ -1,14 +1,14 @@
-"""Create Invalidation: the frozen changes become the cheapest set of paths, and CloudFront is told.
+"""Create Invalidation: what changed becomes a frozen plan, and as much of it is sent as CloudFront has room for.
 
 Input: ``{"execution", "batchId", "bucket", "distributionId", "roomUntil"}``. Output: a ``Progress`` document.
-Running twice sends the very same requests, which CloudFront knows by their caller references.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -18,7 +18,7 @@ from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.send import Sender
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.listing import BucketLister
-from invalidation.config import Settings, budget_of, rules_of
+from invalidation.config import Settings, rules_of, sending_limits_of
 from invalidation.errors import CloudFrontThrottled, NoRoomInTime, TooManyInvalidationsInProgress
 from invalidation.observability import Event, emit_metric, logger, observed
 
@@ -29,7 +29,7 @@ CLOUDFRONT = CloudFront(
     max_tenants=SETTINGS.max_tenants,
 )
 RULES = rules_of(SETTINGS)
-BUDGET = budget_of(SETTINGS)
+LIMITS = sending_limits_of(SETTINGS)
 s3 = cache(lambda: boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"})))
 """Made when tags are to be read or a bucket is to be listed: few batches need either."""
 LISTER = BucketLister(s3, logger.warning)
@@ -39,18 +39,20 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def seconds_left(context: Any) -> float:
+    """Of the function's time; without end where nobody says."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    return math.inf if remaining is None else remaining() / 1_000
+
+
 @observed
-def handler(event: Event, _context: Any) -> dict[str, Any]:
-    sender = Sender(TABLE, CLOUDFRONT, s3, LISTER, now, RULES, BUDGET, SETTINGS.dry_run, SETTINGS.completion_timeout)
+def handler(event: Event, context: Any) -> dict[str, Any]:
+    sender = Sender(TABLE, CLOUDFRONT, s3, LISTER, now, RULES, LIMITS)
+    room = datetime.fromisoformat(event["roomUntil"]), partial(seconds_left, context)
     try:
-        progress, created = sender.send(event["batchId"], event["distributionId"])
-    except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
+        progress, created = sender.send(event["batchId"], event["distributionId"], *room)
+    except (TooManyInvalidationsInProgress, CloudFrontThrottled, NoRoomInTime):
         emit_metric("CloudFrontThrottles", dashboard_only=True)
-        if now() >= datetime.fromisoformat(event["roomUntil"]):
-            raise NoRoomInTime(
-                f"CloudFront had no room for the invalidation until {event['roomUntil']}, which RoomTimeoutMinutes "
-                f"allows. The sweep tries again. CloudFront's last word: {error}"
-            ) from None
         raise
     for each in created:
         emit_metric("PathsInvalidated", each.paths, dashboard_only=True)

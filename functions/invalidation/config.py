@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH
 from invalidation.cloudfront.plan import Budget
 from invalidation.cloudfront.routing import InvalidateBy, PathRules
 
@@ -29,9 +30,6 @@ class Settings:
     distribution_role_external_id: str = ""
     batch_window_seconds: int = 10
     max_batch_window_seconds: int = 60
-    max_exact_paths: int = 30
-    max_cover_paths: int = 10
-    max_wildcards: int = 5
     widest_path: str = "/*"
     directory_index: str = ""
     other_spellings: bool = True
@@ -76,9 +74,6 @@ class Settings:
             distribution_role_external_id=environment.get("DISTRIBUTION_ROLE_EXTERNAL_ID", ""),
             batch_window_seconds=number("BATCH_WINDOW_SECONDS", default.batch_window_seconds),
             max_batch_window_seconds=number("MAX_BATCH_WINDOW_SECONDS", default.max_batch_window_seconds),
-            max_exact_paths=number("MAX_EXACT_PATHS", default.max_exact_paths),
-            max_cover_paths=number("MAX_COVER_PATHS", default.max_cover_paths),
-            max_wildcards=number("MAX_WILDCARDS", default.max_wildcards),
             widest_path=environment.get("WIDEST_PATH", default.widest_path),
             directory_index=environment.get("DIRECTORY_INDEX", ""),
             other_spellings=environment.get("OTHER_SPELLINGS", "true") == "true",
@@ -115,10 +110,32 @@ def rules_of(settings: Settings) -> PathRules:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SendingLimits:
+    """How far, how much and how long an invalidation may go; ``monthly_paths`` is the month's budget."""
+
+    widest_path: str = "/*"
+    monthly_paths: int = FREE_PATHS_A_MONTH
+    dry_run: bool = False
+    completion_timeout: timedelta = timedelta(minutes=30)
+
+
+def sending_limits_of(settings: Settings) -> SendingLimits:
+    """What the settings decide about sending.
+
+    Raises:
+        ValueError: ``widest_path`` is no wildcard that CloudFront knows.
+    """
+    Budget(widest_path=settings.widest_path)
+    return SendingLimits(
+        settings.widest_path, settings.monthly_path_budget, settings.dry_run, settings.completion_timeout
+    )
+
+
 def budget_of(settings: Settings) -> Budget:
     """What the changes of a batch may cost.
 
     Raises:
         ValueError: a number is out of its range. The template's own bounds should have refused it.
     """
-    return Budget(settings.max_exact_paths, settings.max_cover_paths, settings.max_wildcards, settings.widest_path)
+    return Budget(widest_path=settings.widest_path)

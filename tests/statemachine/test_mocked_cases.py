@@ -17,6 +17,7 @@ ENDS = {
     "ThrottledThenFine": (SUCCEEDED, "", COMPLETED),
     "ThrottledBeyondItsRetries": (SUCCEEDED, "", COMPLETED),
     "TooManyInProgressThenFine": (SUCCEEDED, "", COMPLETED),
+    "SentInParts": (SUCCEEDED, "", COMPLETED),
     "NoRoomInTime": (FAILED, "NoRoomInTime", BATCH_FAILED),
     "AccessDenied": (FAILED, "AccessDenied", BATCH_FAILED),
     "NoSuchDistribution": (FAILED, "NoSuchDistribution", BATCH_FAILED),
@@ -63,6 +64,7 @@ BEFORE_THE_MAP = (
 ENDING = ("Finish Batch", "Announce Outcome", "Notify", "All Completed?")
 CREATED = ("Create Invalidation", "Anything To Invalidate?")
 POLL = ("Wait For Invalidation", "Get Invalidation", "Invalidation Completed?")
+PART_SENT = (*CREATED, "Send The Rest", "Wait For Room")
 NO_ROOM = ("Create Invalidation", "Back Off", "Wait For Room")
 each_case = pytest.mark.parametrize("case", case_names())
 
@@ -158,6 +160,12 @@ def test_too_many_in_progress_waits_longer_each_time_without_using_up_retries(mo
     assert execution.iterations == ((*NO_ROOM * 3, *CREATED, *POLL, "Distribution Invalidated"),)
     waits = execution.waited_in("Wait For Room")
     assert all(5 <= seconds <= ceiling for seconds, ceiling in zip(waits, (15, 30, 45), strict=True))
+
+
+def test_what_is_sent_in_parts_goes_on_after_a_short_wait(mocked: MockedMachine) -> None:
+    execution = mocked.run("SentInParts")
+    assert execution.iterations == ((*PART_SENT * 2, *CREATED, *POLL, "Distribution Invalidated"),)
+    assert all(1 <= seconds < 4 for seconds in execution.waited_in("Wait For Room"))
 
 
 @pytest.mark.parametrize("case", ["AccessDenied", "NoSuchDistribution", "NoRoomInTime"])

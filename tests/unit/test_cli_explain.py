@@ -179,7 +179,6 @@ def asked(stack: Stack, *words: str) -> Result:
         ({}, "a b.html", ["/a%20b.html", "/a+b.html"], []),
         ({"OtherSpellings": "false"}, "a b.html", ["/a%20b.html"], ["/a+b.html"]),
         ({"DirectoryIndex": "home.html"}, "blog/home.html", ["/blog/", "the folder whose index document it is"], []),
-        ({"MaxExactPaths": "1", "MaxCoverPaths": "1"}, "a b.html", ["/a*", "stands for 2 paths"], ["/a+b.html\n"]),
     ],
 )
 def test_the_deployed_parameters_decide(

@@ -21,7 +21,6 @@ def test_few_paths_go_as_they_are_sorted_and_without_repetition() -> None:
 
 def test_nothing_asked_for_needs_nothing() -> None:
     assert plan_paths([], Budget()) == Plan(())
-    assert Plan(()).requests() == ()
 
 
 def test_as_many_paths_as_the_budget_allows_stay_exact_and_one_more_is_a_storm() -> None:
@@ -129,19 +128,6 @@ def test_wildcards_outside_the_widest_path_leave_fewer_to_introduce_inside_but_a
         assert plan_paths(styles + scripts + pages, Budget(widest_path="/assets/*")).paths == (*inside, *pages)
         found = plan_paths(scripts + logos + pages, Budget(widest_path="/assets/*"))
         assert found.paths == ("/assets/a.svg", "/assets/b.svg", "/assets/js/*", *pages)
-
-
-def test_requests_hold_3000_paths_and_15_wildcards_at_most() -> None:
-    assert [len(request) for request in Plan(tuple(sorted(many("/{}", 7000)))).requests()] == [3000, 3000, 1000]
-    assert [len(request) for request in Plan(tuple(sorted(many("/{:02}*", 40)))).requests()] == [15, 15, 10]
-    assert [len(request) for request in Plan(tuple(sorted(many("/{:02}*", 30)))).requests()] == [15, 15]
-    assert Plan(("/a*", "/b", "/c*", "/d")).requests(max_paths=3) == (("/a*", "/b", "/c*"), ("/d",))
-
-
-@pytest.mark.parametrize("max_paths", [0, 3001])
-def test_a_request_of_a_size_that_cloudfront_refuses_is_a_programming_error(max_paths: int) -> None:
-    with pytest.raises(ValueError, match="max_paths is"):
-        Plan(("/a",)).requests(max_paths)
 
 
 @pytest.mark.parametrize(

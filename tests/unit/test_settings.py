@@ -138,12 +138,12 @@ def test_values_have_their_types() -> None:
             "COMPLETION_TIMEOUT_MINUTES": "7",
             "AUDIT_RETENTION_DAYS": "3",
             "DRY_RUN": "true",
-            "MAX_EXACT_PATHS": "40",
+            "MONTHLY_PATH_BUDGET": "40",
         }
     )
     assert settings.distribution_ids == ("E1", "E2")
     assert (settings.completion_timeout, settings.audit_retention) == (timedelta(minutes=7), timedelta(days=3))
-    assert (settings.dry_run, settings.max_exact_paths) == (True, 40)
+    assert (settings.dry_run, settings.monthly_path_budget) == (True, 40)
 
 
 def test_a_number_that_is_none_is_an_error_and_not_a_default() -> None:

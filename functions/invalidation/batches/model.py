@@ -153,6 +153,8 @@ class Batch:
     deleted: int = 0
     sample: tuple[str, ...] = ()
     requesters: tuple[dict[str, Any], ...] = ()
+    allowance: Mapping[str, Any] | None = None
+    """What it may cost, decided once: an ``Allowance``."""
     resolved: tuple[str, ...] | None = None
     """The distributions that it owes to; None as long as nobody has found them out."""
     outcome: Outcome | None = None
@@ -255,6 +257,7 @@ class Batch:
             deleted=item["deleted"],
             sample=tuple(item.get("sample", ())),
             requesters=tuple(item.get("requesters", ())),
+            allowance=item.get("allowance"),
             resolved=tuple(item["resolved"]) if "resolved" in item else None,
             outcome=Outcome(item["outcome"]) if "outcome" in item else None,
             finished=datetime.fromisoformat(item["finished"]) if "finished" in item else None,

@@ -1,47 +1,81 @@
 """Send: what a frozen batch owes to one distribution becomes invalidations, each recorded once it is accepted.
 
-Running it twice sends the very same requests, which CloudFront knows by their caller references.
+The plan is frozen before the first request: paths, the rule that decided, and what it rested on stand on the target.
+Whoever tries again sends what is frozen, whatever has changed since. A long list lies in chunks beside the target, as
+the snapshot of a batch does: an item has at most 400 KB (DynamoDB Developer Guide, "Constraints").
+
+One call sends as many requests as its time and CloudFront allow; the state machine waits, and calls again for the rest.
+What was accepted is never sent again, and what was accepted without an answer is found by its caller reference, or paid
+for once more: a lost answer costs a path, never a change.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
-from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from invalidation.batches.model import Batch, Clock, Kind
-from invalidation.batches.snapshot import frozen_changes, frozen_paths
+from invalidation.batches.budget import Allowance, Cost, by_hand, decide, reserve
+from invalidation.batches.model import Batch, Clock, Kind, readable
+from invalidation.batches.snapshot import frozen_changes, frozen_paths, pack, unpack
+from invalidation.batches.table import BATCH, VERSION, Key
 from invalidation.batches.targets import (
     InvalidationRecord,
     PlanSummary,
     Target,
     count_paths,
     invalidations,
+    paths_of_month,
     record_invalidation,
-    record_plan,
+    targets_of,
 )
 from invalidation.cloudfront.bucket import MaxAgeReader
-from invalidation.cloudfront.client import CloudFront, InvalidationTarget, caller_reference
+from invalidation.cloudfront.client import CloudFront, caller_reference
 from invalidation.cloudfront.distribution import Distribution
-from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND
-from invalidation.cloudfront.plan import Budget, Plan, plan_keys, plan_paths
-from invalidation.cloudfront.progress import Pending, Progress, Status
-from invalidation.cloudfront.routing import InvalidateBy
+from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
+from invalidation.cloudfront.plan import Budget, Plan, PlanRule, plan_keys, plan_paths
+from invalidation.cloudfront.progress import Pace, Pending, Progress, Request, Status, in_sending_order, next_request
+from invalidation.cloudfront.routing import InvalidateBy, paths_for
 from invalidation.cloudfront.tags import TagReader
+from invalidation.errors import (
+    BatchNotFound,
+    CloudFrontThrottled,
+    InvalidationError,
+    NoRoomInTime,
+    TooManyInvalidationsInProgress,
+    TooManyTenants,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
 
     from invalidation.batches.table import BatchTable
     from invalidation.cloudfront.listing import BucketLister
     from invalidation.cloudfront.routing import PathRules
+    from invalidation.config import SendingLimits
+
+    Keys = Callable[[], Iterable[str]]
 
 MAX_TAG_LOOKUPS: Final = 100
 """Objects whose tags are read for one batch; a storm is covered by paths, which takes one request instead."""
+
+MAX_CHANGES_COUNTED: Final = 2_000
+"""Changes of a batch whose exact paths are counted, to see what they would cost. More are a storm for certain."""
+
+SECONDS_LEFT: Final = 60.0
+"""Of the function's time, below which no further request is begun: one may be tried three times for 15 s."""
+
+PATIENCE: Final = timedelta(minutes=2)
+"""Past its deadline a distribution goes on for as long after something of it was accepted, or was first refused."""
+
+
+INLINE_BYTES: Final = 16_384
+"""A compressed list up to this long stands on the target itself: a target is read again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,80 +88,256 @@ class Sender:
     lister: BucketLister
     now: Clock
     rules: PathRules
-    budget: Budget
-    dry_run: bool
-    completion_timeout: timedelta
+    limits: SendingLimits
 
-    def send(self, batch_id: str, distribution_id: str) -> tuple[Progress, tuple[InvalidationRecord, ...]]:
+    def send(
+        self, batch_id: str, distribution_id: str, room_until: datetime, seconds_left: Callable[[], float]
+    ) -> tuple[Progress, tuple[InvalidationRecord, ...]]:
         """How the distribution's invalidations stand, and the records of those that this call created.
 
-        Raises the errors of ``CloudFront``; what was accepted before stays recorded.
+        The status is SENDING when some are left for another call.
+
+        Raises:
+            TooManyInvalidationsInProgress, CloudFrontThrottled: CloudFront accepted none in this call.
+            NoRoomInTime: the same, when it is later than ``room_until`` and the patience is at its end.
+        The other errors of ``CloudFront``; what was accepted before stays recorded.
         """
         batch = Batch.read(self.table, batch_id)
-        distribution = Distribution.from_document(Target.read(self.table, batch_id, distribution_id).document)
-        planned = self._planned(batch, distribution)
-        status = self._nothing_to_send(batch, planned)
-        targets = self.cloudfront.targets(distribution) if planned.paths else ()
-        record_plan(self.table, batch_id, distribution_id, PlanSummary.of(planned, copies=len(targets)))
-        created: list[InvalidationRecord] = []
-        pending = () if status else tuple(self._send(batch, distribution_id, planned, targets, created))
+        target = Target.read(self.table, batch_id, distribution_id)
+        distribution = Distribution.from_document(target.document)
+        target, paths = self._frozen(batch, target, distribution)
+        status = self._nothing_to_send(batch, paths)
+        dispatch = _Dispatch(self, batch, target, paths)
         if status is None:
-            status = Status.COMPLETED if all(each.completed for each in pending) else Status.IN_PROGRESS
-        return Progress(status, self.now(), self.now() + self.completion_timeout, pending), tuple(created)
+            try:
+                copies = [str(each) for each in self.cloudfront.targets(distribution)]
+                status = dispatch.run(copies, seconds_left)
+            except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
+                self._raise_when_too_late(error, dispatch.pace, room_until)
+                raise
+        progress = Progress(status, self.now(), self.now() + self.limits.completion_timeout, tuple(dispatch.pending))
+        return progress, tuple(dispatch.created)
 
-    def _planned(self, batch: Batch, distribution: Distribution) -> Plan:
-        """For paths given by hand just those; else the paths under which viewers reach the changed keys."""
+    def _frozen(self, batch: Batch, target: Target, distribution: Distribution) -> tuple[Target, tuple[str, ...]]:
+        """The plan that counts, made now if there is none."""
+        paths = frozen_plan(self.table, target)
+        if paths is not None:
+            return target, paths
+        planned, summary, granted = self._planned(batch, distribution)
+        paths = in_sending_order(planned.paths)
+        decided = freeze_plan(self.table, target, paths, summary)
+        if decided is None:
+            decided = Target.read(self.table, batch.batch_id, distribution.id)
+            return decided, frozen_plan(self.table, decided) or ()
+        if summary.paid != granted and self._nothing_to_send(batch, paths) is not Status.DRY_RUN:
+            count_paths(self.table, summary.paid - granted, self.now())
+        return decided, paths
+
+    def _planned(self, batch: Batch, distribution: Distribution) -> tuple[Plan, PlanSummary, int]:
+        """The plan, what the record says of it, and how many paths the month has been charged for it already."""
+        copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
-            by_hand = (MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_BY_HAND)
-            return plan_paths(frozen_paths(self.table, batch), Budget(*by_hand, self.budget.widest_path))
+            planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.widest_path))
+            return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.BY_HAND), 0
+        keys = self._keys(batch)
+        if batch.changes <= FEW_PATHS and batch.resolved == (distribution.id,):
+            planned = self._plan(batch, distribution, keys, Budget(widest_path=self.limits.widest_path))
+            if not planned.widened:  # whatever the month has left
+                return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.EXACT), 0
+        allowance = self._allowance(batch, keys, distribution)
+        planned = self._plan(batch, distribution, keys, allowance.budget(distribution.id, self.limits.widest_path))
+        rule = PlanRule.EXACT
+        if planned.widened:
+            rule = PlanRule.FREE_PATHS if distribution.id in allowance.free else PlanRule.THRIFTY
+        summary = replace(PlanSummary.of(planned, copies), rule=rule, month_before=allowance.month_before)
+        return planned, summary, allowance.charged.get(distribution.id, 0)
+
+    def _plan(self, batch: Batch, distribution: Distribution, keys: Keys, budget: Budget) -> Plan:
         reads_tags = distribution.tag_metadata_key and self.rules.invalidate_by is not InvalidateBy.PATHS
         few = batch.changes <= MAX_TAG_LOOKUPS
-        tags_of = TagReader(self.s3(), batch.bucket, distribution.tag_metadata_key) if reads_tags and few else None
         return plan_keys(
             distribution,
-            partial(self._keys, batch),
+            keys,
             self.rules,
-            self.budget,
-            tags_of=tags_of,
+            budget,
+            tags_of=TagReader(self.s3(), batch.bucket, distribution.tag_metadata_key) if reads_tags and few else None,
             max_age_of=partial(self._max_age, batch.bucket),
-            listed=partial(self._listed, batch),
+            listed=partial(self._listed, batch, keys),
         )
 
     def _max_age(self, bucket: str, key: str) -> int | None:
         return MaxAgeReader(self.s3(), bucket)(key)
 
-    def _listed(self, batch: Batch) -> Sequence[str] | None:
+    def _listed(self, batch: Batch, keys: Keys) -> Sequence[str] | None:
         """The keys around those that changed, None where nobody knows."""
-        return self.lister.around(batch.batch_id, batch.bucket, self._keys(batch)).keys
+        return self.lister.around(batch.batch_id, batch.bucket, keys()).keys
 
-    def _keys(self, batch: Batch) -> Iterator[str]:
-        return (change.key for change in frozen_changes(self.table, batch))
+    def _allowance(self, batch: Batch, keys: Keys, own: Distribution) -> Allowance:
+        costs = partial(self._costs, batch, keys, own)
+        if batch.dry_run or self.limits.dry_run:
+            return decide(costs(), paths_of_month(self.table, self.now()), self.limits.monthly_paths)
+        return reserve(self.table, batch, costs, self.limits.monthly_paths, self.now())
 
-    def _nothing_to_send(self, batch: Batch, planned: Plan) -> Status | None:
-        if not planned.paths:
+    def _costs(self, batch: Batch, keys: Keys, own: Distribution) -> dict[str, Cost]:
+        """Of every distribution that the batch owes to, this one among them."""
+        others = (Distribution.from_document(each.document) for each in targets_of(self.table, batch))
+        every = {each.id: each for each in (own, *others)}
+        storm = batch.changes > MAX_CHANGES_COUNTED
+        return {
+            name: Cost(MAX_PATHS_OF_BATCH + 1 if storm else self._exact_paths(each, keys), self._copies(each))
+            for name, each in every.items()
+        }
+
+    def _exact_paths(self, distribution: Distribution, keys: Keys) -> int:
+        found: set[str] = set()
+        for path in paths_for(distribution, keys(), self.rules):
+            found.add(path)
+            if len(found) > MAX_PATHS_OF_BATCH:
+                break
+        return len(found)
+
+    def _copies(self, distribution: Distribution) -> int:
+        """Tenants to invalidate; none where they are too many, which fails that distribution and no other."""
+        try:
+            return len(self.cloudfront.targets(distribution))
+        except TooManyTenants:
+            return 0
+
+    def _keys(self, batch: Batch) -> Keys:
+        """The changed keys, each time anew; read once where they are not so many."""
+
+        def read() -> Iterator[str]:
+            return (change.key for change in frozen_changes(self.table, batch))
+
+        if batch.changes > MAX_CHANGES_COUNTED:
+            return read
+        keys = list(read())
+        return lambda: keys
+
+    def _nothing_to_send(self, batch: Batch, paths: tuple[str, ...]) -> Status | None:
+        if not paths:
             return Status.NOTHING_TO_INVALIDATE
-        return Status.DRY_RUN if batch.dry_run or self.dry_run else None
+        return Status.DRY_RUN if batch.dry_run or self.limits.dry_run else None
 
-    def _send(
-        self,
-        batch: Batch,
-        distribution_id: str,
-        planned: Plan,
-        targets: Sequence[InvalidationTarget],
-        created: list[InvalidationRecord],
-    ) -> Iterator[Pending]:
-        """Create each invalidation that an earlier attempt has not recorded already."""
-        known = {each.caller_reference: each for each in invalidations(self.table, batch.batch_id, distribution_id)}
-        # Numbered for each target: a tenant that is new since an earlier attempt must not change others' references.
-        for to, (number, paths) in product(targets, enumerate(planned.requests())):
-            reference = caller_reference(batch.batch_id, str(to), number, paths)
-            if reference in known:
-                yield Pending(str(to), known[reference].invalidation_id)
-                continue
-            answer = self.cloudfront.create_invalidation(to, paths, reference)
-            wildcards = sum(path.endswith("*") for path in paths)
-            record = InvalidationRecord(number, answer.id, reference, len(paths), wildcards, answer.create_time)
-            record_invalidation(self.table, batch.batch_id, distribution_id, record)
-            count_paths(self.table, len(paths), self.now())
-            created.append(record)
-            yield Pending(str(to), answer.id, answer.completed)
+    def _raise_when_too_late(self, error: InvalidationError, pace: Pace, room_until: datetime) -> None:
+        since = datetime.fromisoformat(pace.since) if pace.since else self.now()
+        if self.now() >= max(room_until, since + PATIENCE):
+            raise NoRoomInTime(
+                f"CloudFront had no room for the invalidation until {room_until.isoformat()}, which RoomTimeoutMinutes "
+                f"allows. The sweep tries again. CloudFront's last word: {error}"
+            ) from None
+
+
+class _Dispatch:
+    """One call's requests for one target, in the order of its copies and of its frozen paths."""
+
+    def __init__(self, sender: Sender, batch: Batch, target: Target, paths: tuple[str, ...]) -> None:
+        self._sender = sender
+        self._batch = batch
+        self._target = target
+        self._paths = paths
+        self.pace = Pace.from_document(target.pace)
+        self.pending: list[Pending] = []
+        self.created: list[InvalidationRecord] = []
+
+    def run(self, copies: list[str], seconds_left: Callable[[], float]) -> Status:
+        """Raises what CloudFront refuses, unless it has accepted something in this call."""
+        slow = self.pace.slow
+        records = invalidations(self._sender.table, self._batch.batch_id, self._target.distribution_id)
+        for to in copies:
+            accepted = accepted_ranges(self._batch, to, self._paths, records)
+            self.pending += [Pending(to, record.invalidation_id) for _, record in accepted]
+            ranges = [covered for covered, _ in accepted]
+            while request := next_request(self._paths, ranges, self.pace):
+                if (slow and self.created) or seconds_left() < SECONDS_LEFT:
+                    return Status.SENDING
+                try:
+                    self._create(to, request)
+                except (TooManyInvalidationsInProgress, CloudFrontThrottled):
+                    self._note(self.pace.refused(request, self._sender.now()))
+                    if next_request(self._paths, ranges, self.pace) != request:
+                        continue  # what is smaller now may be accepted at once
+                    if self.created:
+                        return Status.SENDING
+                    raise
+                ranges.append(range(request.start, request.start + len(request.paths)))
+        return Status.COMPLETED if all(each.completed for each in self.pending) else Status.IN_PROGRESS
+
+    def _create(self, to: str, request: Request) -> None:
+        reference = caller_reference(self._batch.batch_id, to, request.start, request.paths)
+        answer = self._sender.cloudfront.create_invalidation(to, request.paths, reference)
+        record = InvalidationRecord(
+            request.start, answer.id, reference, len(request.paths), request.wildcards, answer.create_time
+        )
+        record_invalidation(self._sender.table, self._batch.batch_id, self._target.distribution_id, record)
+        self.created.append(record)
+        self.pending.append(Pending(to, answer.id, answer.completed))
+        self._note(self.pace.accepted())
+
+    def _note(self, pace: Pace) -> None:
+        if pace != self.pace:
+            self.pace = pace
+            record_pace(self._sender.table, self._target, pace)
+
+
+def freeze_plan(table: BatchTable, target: Target, paths: Sequence[str], summary: PlanSummary) -> Target | None:
+    """The target with its plan; None when another attempt has frozen one meanwhile, which is the one that counts."""
+    chunks = list(pack(paths))
+    if len(chunks) == 1 and len(chunks[0]) <= INLINE_BYTES:
+        frozen: dict[str, object] = {"rows": chunks[0]}
+    else:
+        name = hashlib.sha256(json.dumps(list(paths)).encode()).hexdigest()[:16]
+        for number, rows in enumerate(chunks, 1):
+            pk, sk = _chunk_key(target, name, number)
+            table.put({"pk": pk, "sk": sk, "v": VERSION, "rows": rows})
+        frozen = {"name": name, "chunks": len(chunks)}
+    item = table.update(
+        Target.key_of(target.batch_id, target.distribution_id),
+        {"plan": summary.to_document(), "frozen": frozen},
+        {"distributionId": target.distribution_id, "frozen": None},
+    )
+    return None if item is None else Target.from_item(item)
+
+
+def frozen_plan(table: BatchTable, target: Target) -> tuple[str, ...] | None:
+    """The paths that are frozen for the target; None before they are.
+
+    Raises:
+        BatchNotFound: the plan of an ended batch has expired.
+    """
+    if target.frozen is None:
+        return None
+    if "rows" in target.frozen:
+        return tuple(unpack(target.frozen["rows"]))
+    paths: list[str] = []
+    for number in range(1, target.frozen["chunks"] + 1):
+        item = table.get(_chunk_key(target, target.frozen["name"], number))
+        if item is None:
+            raise BatchNotFound(f"the plan of batch {target.batch_id} has expired: chunk {number} is gone")
+        paths += unpack(readable(item)["rows"])
+    return tuple(paths)
+
+
+def accepted_ranges(
+    batch: Batch, to: str, paths: Sequence[str], records: Iterable[InvalidationRecord]
+) -> list[tuple[range, InvalidationRecord]]:
+    """Which of the frozen paths CloudFront has accepted for ``to``, a distribution or tenant of it, and as what.
+
+    A record of something else than these paths, as an earlier release may have left, counts for nothing.
+    """
+    found = []
+    for each in records:
+        covered = range(each.number, each.number + each.paths)
+        sent = paths[covered.start : covered.stop]
+        if each.caller_reference == caller_reference(batch.batch_id, to, each.number, sent):
+            found.append((covered, each))
+    return found
+
+
+def record_pace(table: BatchTable, target: Target, pace: Pace) -> None:
+    """Note how much a request of the target may hold from now on."""
+    target.update(table, {"pace": pace.to_document()}, {"distributionId": target.distribution_id})
+
+
+def _chunk_key(target: Target, name: str, number: int) -> Key:
+    return Key(f"{BATCH}{target.batch_id}", f"PLAN#{target.distribution_id}#{name}#{number:04d}")

@@ -19,6 +19,7 @@ from invalidation.batches.head import Execution, Joined, Role
 from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, readable, to_text
 from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
 from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.progress import all_requests, in_sending_order
 from invalidation.errors import BatchContended, BatchNotFound
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class PlanSummary:
     widened: tuple[Widening, ...] = ()
     sample: tuple[str, ...] = ()
     copies: int = 1
+    rule: str = ""
+    """Which ``PlanRule`` has decided; "" in records of an earlier release."""
+    month_before: int | None = None
+    """The month's paths when it was decided; None where they did not count."""
 
     @property
     def paid(self) -> int:
@@ -74,11 +79,14 @@ class PlanSummary:
             "widened": [each.to_document() for each in self.widened],
             "sample": list(self.sample),
             "copies": self.copies,
+            **({"rule": str(self.rule)} if self.rule else {}),
+            **({} if self.month_before is None else {"monthBefore": self.month_before}),
         }
 
     @classmethod
     def of(cls, plan: Plan, copies: int = 1) -> PlanSummary:
-        return cls(len(plan.paths), plan.wildcards, len(plan.requests()), plan.widened, _sample(plan.paths), copies)
+        requests = len(all_requests(in_sending_order(plan.paths)))
+        return cls(len(plan.paths), plan.wildcards, requests, plan.widened, _sample(plan.paths), copies)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PlanSummary:
@@ -89,6 +97,8 @@ class PlanSummary:
             widened=tuple(map(Widening.from_document, document["widened"])),
             sample=tuple(document.get("sample", ())),
             copies=document.get("copies", 1),
+            rule=document.get("rule", ""),
+            month_before=document.get("monthBefore"),
         )
 
 
@@ -120,6 +130,10 @@ class Target:
     plan: PlanSummary | None = None
     only_planned: bool = False
     """Whether there was something to send that was not to be sent: a dry run."""
+    frozen: Mapping[str, Any] | None = None
+    """Where the frozen plan lies: ``frozen_plan`` reads it."""
+    pace: Mapping[str, Any] = field(default_factory=dict)
+    """How much a request may hold after what was refused: a ``Pace``."""
     edge: tuple[dict[str, str], ...] = ()
     """What the last look at the edge has shown: ``{"path", "verdict", "stored", "served"}`` each."""
 
@@ -180,13 +194,15 @@ class Target:
             seconds=item.get("seconds"),
             plan=PlanSummary.from_document(item["plan"]) if "plan" in item else None,
             only_planned=item.get("onlyPlanned", False),
+            frozen=item.get("frozen"),
+            pace=item.get("pace", {}),
             edge=tuple(item.get("edge", ())),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidationRecord:
-    """One invalidation that CloudFront has accepted; ``number`` is its place among the requests of one target."""
+    """One invalidation that CloudFront has accepted; ``number`` is the place of its first path in the frozen plan."""
 
     number: int
     invalidation_id: str

@@ -208,7 +208,7 @@ def _of_tags(distribution: Distribution, rules: PathRules, tags: str | None, sen
     elif not tag_items(tags):
         yield f"{reads}. The object has none, or is gone: it is invalidated by path."
     elif not any(item.startswith("#") for item in sent.paths):
-        yield f"{reads}. The object has more than MaxExactPaths of them: it is invalidated by path."
+        yield f"{reads}. The object has too many of them: it is invalidated by path."
     else:
         instead = "as well as" if rules.invalidate_by is InvalidateBy.BOTH else "instead of"
         yield f"{reads}. The object's are invalidated {instead} its paths: InvalidateBy is {rules.invalidate_by}."
@@ -258,7 +258,7 @@ def _of_item(item: str, known: dict[str, dict[str, None]], asked: int, rules: Pa
         yield f"a cache tag of the object (InvalidateBy is {rules.invalidate_by})"
         return
     if asked:
-        yield f"stands for {asked} paths: MaxExactPaths, MaxCoverPaths and MaxWildcards allow no more"
+        yield f"stands for {asked} paths: more than a batch may cost"
     yield from known.get(item, ())
     yield from (f"covers {path} as well" for path in known if path != item and covers(item, path))
 

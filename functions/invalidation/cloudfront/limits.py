@@ -17,18 +17,43 @@ MAX_TAG_LENGTH: Final = 256
 MAX_TAGS_OF_OBJECT: Final = 50
 """Tags that CloudFront stores for a cached object; it ignores the rest (CFD, same page)."""
 
-MAX_PATHS_A_REQUEST: Final = 3_000
-"""Paths in one CreateInvalidation (CFD, "Concurrent invalidation request maximum"; more is BatchTooLarge)."""
+PATHS_A_SECOND: Final = 150
+"""Paths or tags (CFD, "Quotas", read in September 2026). Not adjustable."""
+
+WILDCARDS_A_SECOND: Final = 1
+"""Wildcard invalidations (same page). Not said: whether paths or requests count, for the account or a distribution, and
+whether a burst is allowed. Before, and in the AWS General Reference still: the two quotas that follow."""
 
 MAX_PATHS_IN_PROGRESS: Final = 3_000
-"""Paths without a wildcard in progress for one distribution (CFD, same section)."""
+"""Paths without a wildcard in progress for one distribution (AWS General Reference, "Amazon CloudFront endpoints and
+quotas", read in November 2026)."""
 
 MAX_WILDCARDS_IN_PROGRESS: Final = 15
-"""Paths with a wildcard in progress for one distribution, counted apart from the others (CFD, same section)."""
+"""Paths with a wildcard in progress for one distribution, counted apart from the others (same page)."""
 
+MAX_PATHS_A_REQUEST: Final = PATHS_A_SECOND
+"""This application's own: paths in one CreateInvalidation. More might be refused for ever by a rate of so many."""
+
+MAX_WILDCARDS_A_REQUEST: Final = 5
+"""This application's own: wildcards in one CreateInvalidation, of which one may be all that is ever accepted at a time.
+What is refused is sent in smaller requests."""
+
+MAX_PATHS_BY_HAND: Final = 3_000
 MAX_WILDCARDS_BY_HAND: Final = 150
-"""This application's own: wildcards that one request by hand may have. They are ten requests to CloudFront, each of
-which may have to wait until the one before has completed: some minutes, in which other batches wait for room too."""
+"""This application's own: what one request by hand may have; more is merged. One wildcard a second takes minutes, in
+which other batches wait for room too."""
+
+MAX_PATHS_OF_BATCH: Final = 150
+MAX_WILDCARDS_OF_BATCH: Final = 15
+"""This application's own: what a batch may have while the month has free paths. Sent at one wildcard a second, or in
+progress at once, they are through in seconds."""
+
+FEW_PATHS: Final = 30
+"""This application's own: up to so many paths go as they are, whatever the month has had."""
+
+THRIFTY_PATHS: Final = 10
+THRIFTY_WILDCARDS: Final = 5
+"""This application's own: the cover of more than these, once the month's budget is spent: $0.05."""
 
 FREE_PATHS_A_MONTH: Final = 1_000
 """For the account, over all its distributions (CFD, "Pay for file invalidation")."""

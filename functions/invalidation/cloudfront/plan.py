@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from invalidation.cloudfront.cover import (
@@ -26,16 +27,18 @@ from invalidation.cloudfront.cover import (
     span,
 )
 from invalidation.cloudfront.limits import (
+    FEW_PATHS,
     MAX_PATH_LENGTH,
-    MAX_PATHS_A_REQUEST,
+    MAX_PATHS_BY_HAND,
     MAX_WILDCARDS_BY_HAND,
-    MAX_WILDCARDS_IN_PROGRESS,
+    THRIFTY_PATHS,
+    THRIFTY_WILDCARDS,
 )
 from invalidation.cloudfront.routing import InvalidateBy, PathRules, paths_for, viewer_paths
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from invalidation.cloudfront.distribution import Distribution
     from invalidation.cloudfront.routing import ReadMaxAge
@@ -45,31 +48,43 @@ _encoded_path = re.compile(r"/[!-)+-~]*\*?")
 """Visible ASCII characters, ``*`` only as the last of them (CFD, invalidation-specifying-objects)."""
 
 
+class PlanRule(StrEnum):
+    """Which rule has decided what a distribution is sent."""
+
+    EXACT = "Exact"
+    """Each path as it is: nothing was widened."""
+    FREE_PATHS = "FreePaths"
+    """Too many for that: the best cover that the month's budget has room for."""
+    THRIFTY = "Thrifty"
+    """The month's budget has no room: a cover of a few paths."""
+    BY_HAND = "ByHand"
+    """What somebody asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an invalidation may cost, and how far it may reach.
+    """What an invalidation may cost, and how far it may reach; by default as little as can be.
 
     Attributes:
         max_exact_paths: up to so many paths go as they are, 1 to 3,000.
         max_cover_paths: so many paths may a cover of more than these have, 1 to 3,000.
-        max_wildcards: so many of them may be wildcards, 1 to 150. With more than 15 they go in several requests, which
-            wait for each other.
+        max_wildcards: so many of them may be wildcards, 1 to 150.
         widest_path: a wildcard; those that a plan introduces match nothing that it does not match.
 
     Raises:
         ValueError: a number is out of its range, or ``widest_path`` is not a wildcard.
     """
 
-    max_exact_paths: int = 30
-    max_cover_paths: int = 10
-    max_wildcards: int = 5
+    max_exact_paths: int = FEW_PATHS
+    max_cover_paths: int = THRIFTY_PATHS
+    max_wildcards: int = THRIFTY_WILDCARDS
     widest_path: str = "/*"
 
     def __post_init__(self) -> None:
         """Refuses a budget that no invalidation could keep."""
         for name, limit in (
-            ("max_exact_paths", MAX_PATHS_A_REQUEST),
-            ("max_cover_paths", MAX_PATHS_A_REQUEST),
+            ("max_exact_paths", MAX_PATHS_BY_HAND),
+            ("max_cover_paths", MAX_PATHS_BY_HAND),
             ("max_wildcards", MAX_WILDCARDS_BY_HAND),
         ):
             if not 1 <= getattr(self, name) <= limit:
@@ -99,10 +114,6 @@ class Plan:
     def wildcards(self) -> int:
         """How many of the paths are wildcards, asked for or not."""
         return sum(map(is_wildcard, self.paths))
-
-    def requests(self, max_paths: int = MAX_PATHS_A_REQUEST) -> tuple[tuple[str, ...], ...]:
-        """The paths in their order, divided among requests of at most ``max_paths`` paths and 15 wildcards each."""
-        return tuple(_requests(self.paths, max_paths))
 
 
 def plan_keys(
@@ -228,19 +239,6 @@ def _without_covered(asked: list[str]) -> list[str]:
                 needed.pop()
         needed.append(path)
     return needed
-
-
-def _requests(paths: Sequence[str], max_paths: int) -> Iterator[tuple[str, ...]]:
-    if not 1 <= max_paths <= MAX_PATHS_A_REQUEST:
-        raise ValueError(f"max_paths is {max_paths}: it must be from 1 to {MAX_PATHS_A_REQUEST:,}")
-    start = wildcards = 0
-    for at, path in enumerate(paths):
-        wildcards += is_wildcard(path)
-        if at - start == max_paths or wildcards > MAX_WILDCARDS_IN_PROGRESS:
-            yield tuple(paths[start:at])
-            start, wildcards = at, int(is_wildcard(path))
-    if start < len(paths):
-        yield tuple(paths[start:])
 
 
 def _fault(path: str) -> str:

@@ -1,15 +1,24 @@
-"""How far the invalidations of one distribution are, as it travels in state between the polls."""
+"""Progress: in which requests a list of paths is sent, and how far the invalidations made of it are.
+
+Both published quotas are respected (``limits``): a request has at most 150 paths and few wildcards. What CloudFront
+refuses twice goes out in requests of half the size, down to one wildcard, since a rate without a burst would refuse
+anything larger for ever. What has been accepted is known by its range in the list, so that it is never sent again,
+whatever the size of a request.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_A_REQUEST
 from invalidation.errors import InvalidationTimedOut
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from invalidation.cloudfront.client import CloudFront
 
 POLL_SECONDS = (5, 5, 10, 20, 30, 30, 30, 60, 60, 60, 120)
@@ -22,6 +31,8 @@ The last is so long that an execution reaches its time limit before its history 
 class Status(StrEnum):
     """What Create Invalidation and Get Invalidation answer."""
 
+    SENDING = "Sending"
+    """CloudFront has accepted some of it, and the rest is to be sent."""
     IN_PROGRESS = "InProgress"
     COMPLETED = "Completed"
     NOTHING_TO_INVALIDATE = "NothingToInvalidate"
@@ -121,3 +132,91 @@ class Progress:
             polls=document["polls"],
             seconds=document["seconds"],
         )
+
+
+REFUSALS: Final = 2
+"""Refusals of a request before it is sent in smaller ones: the first may be due to what others send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The paths from ``start`` on in a list of paths, as one CreateInvalidation."""
+
+    start: int
+    paths: tuple[str, ...]
+
+    @property
+    def wildcards(self) -> int:
+        """How many of the paths are wildcards."""
+        return sum(path.endswith("*") for path in self.paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much a request may hold, by what CloudFront has refused before.
+
+    ``refusals`` in a row of the size that it has now; ``since``, an ISO time, is the first refusal since anything was
+    accepted, "" when there is none. ``slow`` once anything was refused: then each call sends one request.
+    """
+
+    paths: int = MAX_PATHS_A_REQUEST
+    wildcards: int = MAX_WILDCARDS_A_REQUEST
+    refusals: int = 0
+    since: str = ""
+    slow: bool = False
+
+    def refused(self, request: Request, now: datetime) -> Self:
+        """After a refusal of the request; a second one halves the size."""
+        pace = replace(self, refusals=self.refusals + 1, since=self.since or now.isoformat(), slow=True)
+        if pace.refusals < REFUSALS:
+            return pace
+        paths, wildcards = max(1, len(request.paths) // 2), max(1, request.wildcards // 2)
+        if not request.wildcards:
+            return replace(pace, paths=paths, refusals=0)
+        if len(request.paths) == request.wildcards:
+            return replace(pace, wildcards=wildcards, refusals=0)
+        return replace(pace, paths=paths, wildcards=wildcards, refusals=0)
+
+    def accepted(self) -> Self:
+        """After an acceptance: more paths may go again. Wildcards stay few, for each refused one delays the others."""
+        return replace(self, paths=min(MAX_PATHS_A_REQUEST, self.paths * 2), refusals=0, since="")
+
+    def to_document(self) -> dict[str, Any]:
+        """``{"paths", "wildcards", "refusals", "since", "slow"}``."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_document``; what is missing has its default."""
+        return cls(**{name: document[name] for name in cls.__slots__ if name in document})
+
+
+def in_sending_order(paths: Iterable[str]) -> tuple[str, ...]:
+    """Tags and exact paths first: a wildcard that is refused does not delay them."""
+    return tuple(sorted(paths, key=lambda path: (path.endswith("*"), path)))
+
+
+def next_request(paths: Sequence[str], accepted: Iterable[range], pace: Pace) -> Request | None:
+    """The first paths that are in none of the ``accepted`` ranges, as many as the pace allows; None when none is left.
+
+    All that is left goes together where it fits. Otherwise wildcards go by themselves.
+    """
+    covered = {number for each in accepted for number in each}
+    start = next((number for number in range(len(paths)) if number not in covered), None)
+    if start is None:
+        return None
+    end = next((number for number in range(start, len(paths)) if number in covered), len(paths))
+    left = Request(start, tuple(paths[start:end]))
+    if len(left.paths) <= pace.paths and left.wildcards <= pace.wildcards:
+        return left
+    exact = len(left.paths) - left.wildcards
+    size = min(exact, pace.paths) if exact else pace.wildcards
+    return Request(start, left.paths[:size])
+
+
+def all_requests(paths: Sequence[str], pace: Pace = Pace()) -> list[Request]:
+    """The paths in requests, as if none was refused."""
+    found: list[Request] = []
+    while request := next_request(paths, (range(each.start, each.start + len(each.paths)) for each in found), pace):
+        found.append(request)
+    return found

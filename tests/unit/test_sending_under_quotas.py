@@ -1,0 +1,63 @@
+"""Under either of CloudFront's published quotas all that changed is covered, and nobody starves.
+
+The whole application runs, with its state machine, on a simulated clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from benchmarks.cloud.account import BUCKET, Account
+from invalidation.cloudfront.paths import covers
+from tests.fakes.cloudfront_quota import Answers, InProgressQuota, RateQuota
+
+QUOTAS: dict[str, Callable[[], RateQuota | InProgressQuota]] = {
+    "one wildcard path a second": RateQuota,
+    "one wildcard request a second": lambda: RateQuota(counts_requests=True),
+    "15 wildcards in progress": InProgressQuota,
+}
+STORM = [f"docs/section-{number % 60:02}/page-{number:04}.html" for number in range(1_000)]
+
+
+@pytest.fixture(params=QUOTAS)
+def quota(request: pytest.FixtureRequest) -> RateQuota | InProgressQuota:
+    return QUOTAS[request.param]()
+
+
+def _account(quota: Any, serving: int) -> Account:
+    account = Account(serving=serving)
+    account.cloudfront.quota = quota
+    return account
+
+
+def _outcomes(account: Account) -> list[str]:
+    outputs = [each.output for each in account.machine.executions]
+    return [each["outcome"]["outcome"] for each in outputs if each and "outcome" in each]
+
+
+def _covered(answers: Answers, distribution_id: str, keys: list[str]) -> bool:
+    sent = set(answers.paths[distribution_id])
+    wildcards = [path for path in sent if path.endswith("*")]
+    return all(f"/{key}" in sent or any(covers(each, f"/{key}") for each in wildcards) for key in keys)
+
+
+def test_a_storm_on_three_distributions_is_covered_and_little_is_refused(
+    quota: RateQuota | InProgressQuota, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    account = _account(quota, serving=3)
+    account.clock.begin(account.machine.execution({"bucket": BUCKET, "keys": STORM}))
+    account.clock.run()
+    answers = quota.answers
+    with capsys.disabled():
+        print(  # noqa: T201 # figures to be read
+            f"\n{request.node.callspec.id}: {answers.accepted.total()} requests accepted, "
+            f"{answers.refused.total()} refused, {account.clock.seconds:.0f} s, "
+            f"paths {[len(each) for each in answers.paths.values()]}"
+        )
+    assert _outcomes(account) == ["Completed"]
+    assert len(answers.paths) == 3
+    assert all(_covered(answers, each, STORM) for each in answers.paths)
+    assert answers.ratio <= 3
