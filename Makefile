@@ -71,7 +71,8 @@ fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/python -m tools.diagram --write README.md
 	$(BIN)/python -m tools.parameters --write README.md
 
-soak: .venv/ready  ## Run the long sweeps: a million schedules of the batching protocol, and chaos on the local AWS.
+soak: .venv/ready  ## Run the long sweeps: bad days of the sweep, a million schedules of the batching protocol, and chaos on the local AWS.
+	$(BIN)/python -m tests.simulation.bad_days
 	$(BIN)/python -m tests.simulation.soak --schedules 1000000
 	$(BIN)/python -m tests.local.chaos --changes 1000 --cloudfront-quota rate
 	$(BIN)/python -m tests.local.chaos --changes 1000 --cloudfront-quota in-progress

@@ -23,3 +23,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files = [[list(group) for _, group in groupby(some, key=lambda item: item.path)] for some in (waiting, computing)]
     placed = [((number + 0.5) / len(some), group) for some in files for number, group in enumerate(some)]
     items[:] = [item for _, group in sorted(placed, key=lambda each: each[0]) for item in group]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of bad days, a line from each test of one."""
+    reports = [each for some in terminalreporter.stats.values() for each in some if getattr(each, "when", "") == "call"]
+    lines = [each for report in reports for each in report.user_properties if each[0].startswith("what failed")]
+    for number, (heading, line) in enumerate(lines):
+        if not number:
+            terminalreporter.section("bad days of the sweep")
+            terminalreporter.line(heading)
+        terminalreporter.line(str(line))

@@ -270,7 +270,14 @@ class _Visit:
         A second leader would read the same, and slow down the first. If this one fails, it does not live any more.
         """
         due = bool(head.batch_id) and timedelta() <= self.now() - head.closes_at <= LATE_LEADER
-        return due and self._runs(head.leader) and Batch.find(self.table, head.batch_id) is None
+        return due and self._leads(head) and Batch.find(self.table, head.batch_id) is None
+
+    def _leads(self, head: Head) -> bool:
+        """Where nobody answers for the leader, its change does not wait for that: a second leader does no harm."""
+        leads = False
+        with self.sparing(f"the leader of {head.bucket}"):
+            leads = self._runs(head.leader)
+        return leads  # noqa: RET504 -- False where the call has failed
 
     def look_at_registry(self) -> None:
         """Some of the buckets that have no mark, in turn: no pending change may rest on a mark alone."""
@@ -384,7 +391,7 @@ class _Visit:
 
     def count_parked(self) -> None:
         """By their index entries: how many they are does not cost a reading of each."""
-        self.parked = sum(1 for _ in indexed(self.table, Index.UNFINISHED, PARKED))
+        self.parked = sum(1 for _ in indexed(self.table, Index.UNFINISHED, PARKED, oldest_first=True))
 
     # --- Replay ---
 
