@@ -135,3 +135,45 @@ def test_a_storm_of_hostile_keys_is_widened_no_further_than_widest_path(widest: 
     assert all(each.path.startswith(widest[:-1]) for each in made.widened)
     outside = [path for path in made.paths if not path.startswith("/uploads/")]
     assert all(not path.endswith("*") for path in outside)
+
+
+PREFIXES = ("uploads/", "a b/", "x+y/", "m & m/", "ü/", "users/~joe/", "deep/down/")
+SEGMENTS = ("..", ".", "", "a", "b", "%2e%2e", "x y", "~", "*", "%2F..%2F", "..\\..", "index.html", "...")
+rests = st.lists(st.sampled_from(SEGMENTS) | texts, min_size=1, max_size=5).map("/".join)
+
+
+def reaches_outside(path: str, prefix: str) -> bool:
+    """Whether a path purges what is neither below the prefix nor the prefix's own index."""
+    own = as_s3_reads(next(cuts(f"/{prefix}"), f"/{prefix}"))
+    reached = as_s3_reads(unquote(path.removesuffix("*")))
+    return not (reached.startswith(own) or (not path.endswith("*") and reached == own.removesuffix("/")))
+
+
+@pytest.mark.parametrize("distribution", [PLAIN, WEBSITE], ids=["plain", "website"])
+@pytest.mark.parametrize("prefix", PREFIXES)
+@settings(max_examples=40, deadline=None)
+@given(st.lists(rests, min_size=1, max_size=80, unique=True), st.booleans())
+def test_a_storm_of_keys_below_one_prefix_purges_nothing_outside_it(
+    distribution: Distribution, prefix: str, keys: list[str], listed: bool
+) -> None:
+    """With the default budget, and whatever the cover makes of them."""
+    others = sorted({"/index.html", "/uploads.html", f"/{prefix}kept.html"})
+    paths = paths_for(distribution, [prefix + key for key in keys], RULES)
+    made = plan_paths(paths, Budget(), (lambda: others) if listed else None)
+    assert [path for path in made.paths if reaches_outside(path, prefix)] == []
+
+
+@pytest.mark.parametrize("letters", ["abcdefghijklmnopqrstuvwxyz", "abc"])
+@pytest.mark.parametrize("way", ["..", "./..", "x/../..", "/.."])
+def test_many_ways_up_purge_neither_everything_nor_what_they_lead_to(way: str, letters: str) -> None:
+    storm = [f"uploads/{way}/{one}{other}" for one in letters for other in "xy"]
+    made = plan_paths(paths_for(PLAIN, [*storm, f"uploads/{way}/index.html"], RULES), Budget())
+    assert made.paths
+    assert all(path.startswith("/uploads/") for path in made.paths)
+
+
+def test_who_changes_something_outside_as_well_gets_a_cover_of_both() -> None:
+    storm = [f"uploads/{number}/x" for number in range(40)]
+    honest = [f"news/{number}.html" for number in range(40)]
+    made = plan_paths(paths_for(PLAIN, [*storm, *honest], RULES), Budget())
+    assert {path.split("/")[1] for path in made.paths} == {"uploads", "news"}

@@ -30,6 +30,7 @@ _LEFT_ALONE_BY_COMPONENT: Final = "/!'()*"
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/!'()-]*")
 _DOT_SEGMENT: Final = re.compile(r"(?<=/)\.\.?(?=/|\Z)")
+_WAY_UP: Final = re.compile(r"(?<=/)\.\.(?=/|\Z)")
 _DOUBTFUL: Final = re.compile(r"[*~\x00-\x1f\x7f\ud800-\udfff]|(?<=/)\.\.?(?=/|\Z)")
 """What no spelling is known to purge, or to be accepted for. ``*`` and ``~``: encoded they are accepted and purge
 nothing, a raw ``~`` is refused (aws/aws-sdk#525, apancutt/deploy-aws-s3-cloudfront#7). Control characters, lone
@@ -67,9 +68,10 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
     - ``+`` for a space: S3 understands it as well, and such URLs are cached apart (rust-lang/crates.io#4891; in
       ir-engine/etherealengine-archive#10622 only ``+`` purged).
     - encodeURIComponent's spelling of ``& = : @ $ , ;``.
-    - the location as CloudFront normalises it, where it has ``//`` or a dot segment. Not with a wildcard where a dot
-      segment leads out of the key's own folders: ``/uploads/../*`` would purge everything, and whoever may write below
-      ``uploads/`` may not.
+    - the location as CloudFront normalises it, where it has ``//`` or ``/./``. Not where ``..`` leads out of a folder of
+      the key: ``uploads/../index.html`` would purge ``/index.html``, and a storm of such keys ``/*``, for whoever may
+      write below ``uploads/`` alone. The origin is asked for the path as it was (CFD, "Path normalization"), so that
+      nobody gets such an object under the other path.
 
     A viewer who encodes more than that (``%28`` for a parenthesis, ``%2F`` for a slash), or spells one character in two
     ways in one URL, is not followed: the documentation has one spelling purge them all.
@@ -77,10 +79,8 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
     if _PLAIN.fullmatch(location) and not _unnormalised(location) and len(location) <= MAX_PATH_LENGTH:
         return (location,)
     found = _spelled(location, spellings=spellings)
-    if spellings and _unnormalised(location):
-        plain = normalised(location)
-        if not (_DOT_SEGMENT.search(location) and _DOUBTFUL.search(plain)):
-            found += _spelled(plain, spellings=True)
+    if spellings and _unnormalised(location) and not _WAY_UP.search(location):
+        found += _spelled(normalised(location), spellings=True)
     return tuple(dict.fromkeys(found))
 
 
