@@ -84,6 +84,8 @@ def running(
     say("Starting a local AWS …")
     chosen = replace(settings or LocalSettings(), lambda_python=str(interpreter))
     with server.running(chosen, port) as emulator:
+        if port is None and emulator.port != server.USUAL_PORT:
+            say(f"Port {server.USUAL_PORT} is taken, perhaps by another local AWS: this one is at {emulator.port}.")
         aws = LocalAws(emulator.endpoint)
         site.create_bucket(aws, BUCKET)
         say(f"Deploying template.yaml into {emulator.endpoint} …")

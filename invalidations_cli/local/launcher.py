@@ -7,7 +7,9 @@ who started it; it deletes only the directory that was made for it, by the name 
 
 from __future__ import annotations
 
+import asyncio
 import os
+import resource
 import shutil
 import sys
 import threading
@@ -23,11 +25,24 @@ def main() -> None:
         sys.exit(f"{directory} is not a directory that was made for this emulator.")
     settings = LocalSettings.from_json(os.environ.pop("LOCAL_AWS_SETTINGS"))
     threading.Thread(target=end_with_the_starter, args=(directory,), daemon=True).start()
-    sys.argv = ["ministack"]
+    listener = int(sys.argv[1])
     patches.apply(settings)
-    from ministack.app import main as serve  # noqa: PLC0415 - only once the patches are in place
+    serve(listener)
 
-    serve()
+
+def serve(listener: int) -> None:
+    """Serve at a socket that already listens, as ministack's own `main` serves at a port."""
+    from hypercorn.asyncio import serve as run  # noqa: PLC0415 - only once the patches are in place
+    from hypercorn.config import Config  # noqa: PLC0415 - likewise
+    from ministack import app  # noqa: PLC0415 - likewise
+
+    _soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    config = Config()
+    config.bind = [f"fd://{listener}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = app.LOG_LEVEL.upper()
+    asyncio.run(run(app.app, config))
 
 
 def end_with_the_starter(directory: Path) -> None:

@@ -26,6 +26,7 @@ HOST = "127.0.0.1"
 USUAL_PORT = 4566
 LOG = "emulator.log"
 SECONDS_TO_START = 60.0
+BACKLOG = 100
 INHERITED = ("PATH", "SYSTEMROOT")
 """All that the emulator, and so the handlers, get of the caller's environment."""
 
@@ -39,6 +40,10 @@ class EmulatorProcess:
     endpoint: str
     process: subprocess.Popen[bytes]
     directory: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoint.rpartition(":")[2])
 
     @property
     def log(self) -> Path:
@@ -58,48 +63,70 @@ def running(settings: LocalSettings, port: int | None = None) -> Iterator[Emulat
 
     Raises EmulatorProblem when the port is taken, or the emulator does not come up.
     """
-    chosen = port_to_use(port)
     name = uuid.uuid4().hex
     with contextlib.ExitStack() as clean_up:
+        listener = clean_up.enter_context(listen(port))
+        chosen = int(listener.getsockname()[1])
         directory = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX))
         clean_up.callback(shutil.rmtree, directory, ignore_errors=True)
-        process = start(environment(settings, chosen, directory, name), directory / LOG)
+        process = start(environment(settings, chosen, directory, name), directory / LOG, listener)
         clean_up.callback(end, process)
+        listener.close()
         server = EmulatorProcess(f"http://{HOST}:{chosen}", process, directory)
         wait_until_ready(server, name)
         yield server
 
 
-def start(variables: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start(variables: dict[str, str], log: Path, listener: socket.socket) -> subprocess.Popen[bytes]:
     """The emulator's process; it also ends when this one does, because its standard input closes then."""
     with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "invalidations_cli.local.launcher"],
+        return subprocess.Popen(  # noqa: S603 - this Python, and a number
+            [sys.executable, "-m", "invalidations_cli.local.launcher", str(listener.fileno())],
             cwd=ROOT,
             env=variables,
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[listener.fileno()],
         )
 
 
-def port_to_use(wanted: int | None) -> int:
-    """The wanted port, or the usual one, or any that is free; raises EmulatorProblem when the wanted one is taken."""
+def listen(wanted: int | None) -> socket.socket:
+    """A socket that listens at the wanted port, or the usual one, or any that is free.
+
+    It is handed to the emulator as it is, so that nobody else can take the port meanwhile. Raises EmulatorProblem when
+    the wanted port is taken.
+    """
     if wanted is not None:
-        if not is_free(wanted):
-            raise EmulatorProblem(f"Port {wanted} is taken. Choose another with --port, or leave --port out.")
-        return wanted
-    return USUAL_PORT if is_free(USUAL_PORT) else free_port()
+        try:
+            return listen_at(wanted)
+        except OSError:
+            text = f"Port {wanted} is taken. Choose another with --port, or leave --port out."
+            raise EmulatorProblem(text) from None
+    try:
+        return listen_at(USUAL_PORT)
+    except OSError:
+        return listen_at(0)
+
+
+def listen_at(port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+    try:
+        listen_at(port).close()
+    except OSError:
+        return False
     return True
 
 

@@ -26,6 +26,8 @@ ALL_PATCHES = (
     "step_functions_retries",
     "step_functions_history",
     "step_functions_children",
+    "step_functions_logs",
+    "step_functions_api",
     "eventbridge_dead_letters",
     "pipes_from_queues",
     "cloudformation_types",

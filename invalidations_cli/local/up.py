@@ -45,7 +45,14 @@ def up(port: int | None, quota: Quota, *, as_json: bool) -> None:
         raise click.ClickException(str(problem)) from None
 
 
+def variables(endpoint: str) -> str:
+    """What points any AWS SDK or CLI at the endpoint, as commands for a shell."""
+    return f"""export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
+export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY={SECRET}"""
+
+
 def how_to_use(there: LocalEnvironment) -> str:
+    exports = variables(there.endpoint).replace("\n", "\n  ")
     return f"""
   endpoint        {there.endpoint}
   bucket          {there.bucket}
@@ -56,13 +63,12 @@ def how_to_use(there: LocalEnvironment) -> str:
 
 In another terminal:
 
-  export AWS_ENDPOINT_URL={there.endpoint} AWS_DEFAULT_REGION={REGION}
-  export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY={SECRET}
+  {exports}
 
   echo hello | aws s3 cp - s3://{there.bucket}/index.html
   aws stepfunctions list-executions --state-machine-arn {there.state_machine_arn}
   aws cloudfront list-invalidations --distribution-id {there.distribution_id}
-  aws sqs receive-message --wait-time-seconds 20 --queue-url {there.queue_url}
+  aws sqs receive-message --endpoint-url {there.endpoint} --wait-time-seconds 20 --queue-url {there.queue_url}
   curl -i -H 'Host: {there.distribution_domain}' {there.endpoint}/index.html
 
 Ctrl-C ends it."""

@@ -133,6 +133,37 @@ def step_functions_children(aws: LocalAws) -> bool:
     return bool(tools.ended(aws, tools.start(aws, tools.machine(aws, {"Child": task})))["error"] == "States.TaskFailed")
 
 
+def step_functions_logs(aws: LocalAws) -> bool:
+    """A state machine's log group has a line for each event."""
+    name, states = f"/aws/vendedlogs/states/{tools.new_name()}", aws.client("stepfunctions")
+    aws.client("logs").create_log_group(logGroupName=name)
+    arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{name}:*"
+    machine = tools.machine(aws, {"Done": {"Type": "Pass", "Result": "r", "End": True}})
+    logged = {"level": "ALL", "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}]}
+    states.update_state_machine(stateMachineArn=machine, loggingConfiguration=logged)
+    tools.ended(aws, tools.start(aws, machine))
+    lines = [
+        json.loads(event["message"]) for event in aws.client("logs").filter_log_events(logGroupName=name)["events"]
+    ]
+    kinds = ["ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded"]
+    return [line["type"] for line in lines] == kinds and all("input" not in line["details"] for line in lines)
+
+
+def step_functions_api(aws: LocalAws) -> bool:
+    """The same name and input start one execution, and the one started last is listed first."""
+    states, wait = aws.client("stepfunctions"), {"Type": "Wait", "Seconds": 2, "End": True}
+    machine = tools.machine(aws, {"Wait": wait})
+    first = [states.start_execution(stateMachineArn=machine, name="one", input="{}")["executionArn"]]
+    try:
+        first.append(states.start_execution(stateMachineArn=machine, name="one", input="{}")["executionArn"])
+    except states.exceptions.ExecutionAlreadyExists:
+        return False
+    second = states.start_execution(stateMachineArn=machine, name="another", input="{}")["executionArn"]
+    tools.ended(aws, second)
+    listed = [each["executionArn"] for each in tools.executions(aws, machine)]
+    return len(set(first)) == 1 and listed == [second, first[0]]
+
+
 def eventbridge_dead_letters(aws: LocalAws) -> bool:
     """An event for a state machine that is gone ends up in the dead-letter queue, and says why."""
     url, arn = tools.queue(aws)

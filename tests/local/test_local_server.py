@@ -27,8 +27,9 @@ def neighbour(tmp_path: Path) -> Path:
 
 
 def launch(directory: Path) -> subprocess.Popen[bytes]:
-    variables = server.environment(PLAIN, server.free_port(), directory, "name")
-    return server.start(variables, directory.parent / "emulator.log")
+    with server.listen(server.free_port()) as listener:
+        variables = server.environment(PLAIN, listener.getsockname()[1], directory, "name")
+        return server.start(variables, directory.parent / "emulator.log", listener)
 
 
 def test_when_the_starter_dies_the_emulator_ends_and_its_directory_goes(tmp_path: Path, neighbour: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from botocore.config import Config
 
 from invalidations_cli.local import server
 from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.up import variables
 from tests.local import tools
 from tests.local.conftest import Emulators
 
@@ -147,6 +149,35 @@ def test_a_port_that_is_taken_is_named_and_what_to_do_is_said(tmp_path: Path) ->
     assert process.returncode == 1
     assert f"Port {port} is taken. Choose another with --port" in err
     assert "Traceback" not in err
+
+
+def test_two_that_are_started_at_once_both_start_and_say_why_a_port_is_not_the_usual_one(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # somebody else's is as good
+            taken.bind(("127.0.0.1", server.USUAL_PORT))
+            taken.listen()
+        with started(tmp_path) as one, started(tmp_path) as other:
+            printed = [first_lines(process) for process in (one, other)]
+            for process in (one, other):
+                process.send_signal(signal.SIGTERM)
+            told = [process.communicate(timeout=tools.TIMEOUT_SECONDS)[1] for process in (one, other)]
+            assert [one.returncode, other.returncode] == [0, 0], told
+    ports = [re.findall(r"AWS_ENDPOINT_URL=http://127.0.0.1:(\d+)", text)[0] for text in printed]
+    assert len({*ports, str(server.USUAL_PORT)}) == 3
+    for port, text, said in zip(ports, printed, told, strict=True):
+        assert f"Port {server.USUAL_PORT} is taken, perhaps by another local AWS: this one is at {port}." in said
+        assert f"aws sqs receive-message --endpoint-url http://127.0.0.1:{port} " in text
+
+
+def first_lines(process: subprocess.Popen[str]) -> str:
+    """What it prints until it is ready."""
+    assert process.stdout is not None
+    return "".join(iter(process.stdout.readline, "Ctrl-C ends it.\n"))
+
+
+def test_the_readme_says_the_same_variables_as_the_command() -> None:
+    assert f"\n{variables(f'http://127.0.0.1:{server.USUAL_PORT}')}\n" in (server.ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,8 +1,8 @@
 """The history holds the states inside a Map, and says what each event came after.
 
-ministack leaves both out; parallel branches can share an event's id; and an execution that was stopped goes on inside a
-Map. Here there are MapStateStarted, MapIterationStarted, each state within, and previousEventId, as GetExecutionHistory
-describes them.
+ministack leaves both out; parallel branches can share an event's id; and an execution that was stopped goes on, with
+events after its last. Here there are MapStateStarted, MapIterationStarted, each state within, and previousEventId, as
+GetExecutionHistory describes them, and nothing follows the end.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ Context = dict[str, Any]
 
 LAST_EVENT: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar("last_event", default=("", 0))
 ONE_AT_A_TIME = threading.Lock()
+LAST = frozenset({"ExecutionAborted", "ExecutionFailed", "ExecutionSucceeded", "ExecutionTimedOut"})
+"""After one of these nothing is added: a task that still runs ends unseen."""
 
 
 def apply(_settings: LocalSettings) -> None:
@@ -34,6 +36,8 @@ def apply(_settings: LocalSettings) -> None:
     @wraps(add_event)
     def add_event_after_another(execution: Execution, kind: str, details: Any = None) -> Any:
         with ONE_AT_A_TIME:
+            if execution["events"][-1]["type"] in LAST:
+                return None
             event = add_event(execution, kind, details)
         execution["events"][0].setdefault("previousEventId", 0)
         owner, previous = LAST_EVENT.get()
