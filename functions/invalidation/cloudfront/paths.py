@@ -68,8 +68,8 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
     - ``+`` for a space: S3 understands it as well, and such URLs are cached apart (rust-lang/crates.io#4891; in
       ir-engine/etherealengine-archive#10622 only ``+`` purged).
     - encodeURIComponent's spelling of ``& = : @ $ , ;``.
-    - the location as CloudFront normalises it, where it has ``//`` or ``/./``. Not where ``..`` leads out of a folder of
-      the key: ``uploads/../index.html`` would purge ``/index.html``, and a storm of such keys ``/*``, for whoever may
+    - the location as CloudFront normalises it, where it has ``//`` or ``/./``. Not where ``..`` leads out of a folder:
+      ``uploads/../index.html`` would purge ``/index.html``, and a storm of such keys ``/*``, for whoever may
       write below ``uploads/`` alone. The origin is asked for the path as it was (CFD, "Path normalization"), so that
       nobody gets such an object under the other path.
 
