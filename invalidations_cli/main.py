@@ -88,6 +88,10 @@ COMMANDS = {
         "invalidations_cli.commands.wait:wait",
         "Return when the edge shows all that was changed: for deploy scripts.",
     ),
+    "doctor": (
+        "invalidations_cli.commands.doctor:doctor",
+        "Find out why nothing is invalidated: the chain, check by check.",
+    ),
     "explain": (
         "invalidations_cli.commands.explain:explain",
         "Who serves a key, and what a change of it invalidates, and why.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import click
 from rich.console import Console
@@ -11,9 +12,11 @@ from rich.text import Text
 
 from invalidation.batches.model import Batch, BatchState
 from invalidation.batches.replay import MAX_REPLAYS, Ended
+from invalidation.health import Check, cut
 from invalidations_cli import output as tables
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.backlog import MAX_WAITING, ActionItem, BucketStatus, StackStatus, stack_status
+from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 
 SHOWN = 10
@@ -40,9 +43,16 @@ def status(stack: Stack, *, form: Form) -> None:
     """
     with tables.console(stderr=True).status("Looking …"):
         found = stack_status(stack, now())
-    needs = list(found.needs())
+        health = health_of(stack)
+        broken = {bucket: cut(health.checks(bucket)) for bucket in stack.bucket_names}
+    needs = [*cut_chains(stack, broken), *found.needs()]
     if form is Form.JSON:
-        tables.json_line(found.to_document(stack.table()))
+        chains = [
+            {"bucket": bucket, "whole": not checks, "cut": [each.to_document() for each in checks]}
+            for bucket, checks in broken.items()
+        ]
+        document = found.to_document(stack.table())
+        tables.json_line(document | {"ok": not needs, "needs": [asdict(each) for each in needs], "chains": chains})
     else:
         tell(stack.name, found, needs, tables.console())
     if needs:
@@ -79,6 +89,14 @@ def tell(name: str, found: StackStatus, needs: Sequence[ActionItem], out: Consol
             out.print(Text(f"      {command}"), soft_wrap=True)
     if len(needs) > SHOWN:
         out.print(f"and {len(needs) - SHOWN} more: --json lists them", style="red")
+
+
+def cut_chains(stack: Stack, broken: Mapping[str, Sequence[Check]]) -> Iterator[ActionItem]:
+    """Buckets whose new changes do not get through."""
+    for bucket, checks in broken.items():
+        for each in checks:
+            what = f"changes of {escape(bucket)} are not invalidated: {escape(each.evidence, 1_000)}"
+            yield ActionItem(what, escape(each.remedy, 1_000), (stack.command("doctor", "--bucket", bucket),))
 
 
 def buckets(found: Sequence[BucketStatus]) -> object:

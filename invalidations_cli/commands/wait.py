@@ -7,6 +7,7 @@ S3 has told EventBridge of, and EventBridge nobody yet, is nowhere to be seen.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from typing import Any
 
 import click
 
-from invalidation.batches.model import LONG_AGO, Batch
-from invalidations_cli.aws import ExitCode, Stack, with_stack
+from invalidation.batches.model import LONG_AGO, Batch, BatchState
+from invalidation.health import cut
+from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
+from invalidations_cli.commands.doctor import health_of, lines
 from invalidations_cli.output import Duration, count, escape
 
 POLL_SECONDS = 2.0
@@ -36,8 +39,9 @@ Example:
 \b
 Exit codes:
   0    every change that was accepted has been invalidated, and the edge is fresh
-  1    something failed, or the bucket is paused
+  1    something failed, the bucket is paused, or nothing arrived with --expect-change
   2    wrong usage
+  3    the chain is cut: changes do not arrive, so there is nothing to wait for
   4    AWS could not be asked
   124  not within --timeout
 """
@@ -65,33 +69,58 @@ Exit codes:
     metavar="MINUTES",
     help="Older batches that are parked only get a mention.  [default: each makes it fail]",
 )
+@click.option("--key", metavar="KEY", help="A key that was changed: whether its changes get through is asked as well.")
+@click.option("--expect-change", is_flag=True, help="Fail where nothing arrived at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON at the end.")
 @with_stack
-def wait(stack: Stack, *, bucket: str, timeout: float, quiet: float | None, since: float | None, as_json: bool) -> None:
+def wait(
+    stack: Stack,
+    *,
+    bucket: str,
+    timeout: float,
+    quiet: float | None,
+    since: float | None,
+    key: str | None,
+    expect_change: bool,
+    as_json: bool,
+) -> None:
     """Return when every change of a bucket that was accepted so far has been invalidated.
 
     S3 usually tells of a change within seconds. It cannot be asked whether it has told of all: so this returns only
     when nothing is owed and nothing new has arrived for some seconds (--quiet). What arrives later than that is not
-    seen.
+    seen. Whether changes get through at all is asked first, and again at the end (`invalidations doctor`).
     """
     check(stack, bucket)
     quiet = quiet or (BUFFERED_QUIET if stack.parameters.get("Intake") == "Buffered" else QUIET)
     now, began = datetime.now(UTC), time.monotonic()
-    watch = QuietWatch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since))
+    watch = QuietWatch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since), now)
     reader = BacklogReader(stack, bucket, now)
     click.echo(f"Until nothing is owed to {escape(bucket)}, and nothing new has arrived for {quiet:g} s:", err=True)
+    facts, health = BucketBacklog(), health_of(stack)
+    broken = cut(health.checks(bucket, key or ""))
     try:
-        result, facts = watching(reader, watch, began, timeout)
+        result = WaitResult.CUT
+        if not broken:
+            result, facts = watching(reader, watch, began, timeout)
+            broken = cut(health_of(stack).checks(bucket, key or "")) if result is WaitResult.FRESH else []
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    result = WaitResult.CUT if broken else result
     seconds = time.monotonic() - began
     watch.batches = reader.opened() | watch.batches
+    if result is WaitResult.FRESH and not watch.batches:
+        result = WaitResult.NOTHING_ARRIVED
     if as_json:
-        click.echo(json.dumps(document(result, bucket, facts, watch, seconds)))
+        cut_checks = [each.to_document() for each in broken]
+        click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | {"cut": cut_checks}))
     else:
         for line in told(result, bucket, facts, watch, seconds):
             click.echo(line)
-    sys.exit({WaitResult.FRESH: ExitCode.OK, WaitResult.WAITING: ExitCode.TIMED_OUT}.get(result, ExitCode.FAILED))
+    if not as_json:
+        for line in lines(broken):
+            click.echo(line)
+    unexpected = result is WaitResult.NOTHING_ARRIVED and expect_change
+    sys.exit(ExitCode.FAILED if unexpected else EXITS.get(result, ExitCode.FAILED))
 
 
 def check(stack: Stack, bucket: str) -> None:
@@ -126,8 +155,11 @@ def told(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatc
         case WaitResult.FRESH:
             changes = count(sum(each.changes for each in watch.batches.values()), "change")
             some = f"{changes} of {bucket}, in {count(len(watch.batches), 'batch', 'batches')}"
-            none = f"nothing was owed to {bucket}, and nothing arrived"
-            yield f"Fresh after {seconds:.0f} s: {some if watch.batches else none}."
+            yield f"Fresh after {seconds:.0f} s: {some}."
+        case WaitResult.NOTHING_ARRIVED:
+            yield f"Nothing arrived within {seconds:.0f} s, and nothing was owed to {bucket}: did it change?"
+        case WaitResult.CUT:
+            yield f"Cut: changes of {bucket} are not invalidated, and waiting would not help:"
         case WaitResult.PAUSED:
             waiting = f" ({count(facts.pending, 'change')} so far)" if facts.pending else ""
             yield f"Paused: somebody paused {bucket}, and its changes wait until it is resumed{waiting}."
@@ -145,6 +177,9 @@ def _failures(watch: QuietWatch) -> Iterator[str]:
         )
         yield f"  batch {each.batch_id}, {count(each.changes, 'change')}: {escape(each.error)} ({next_try})"
         yield f"    {escape(each.message, 1_000)}"
+        if each.state is BatchState.PARKED and each.opened < watch.began:
+            yield "    it is older than this wait: --since MINUTES leaves such batches out, or give it up for good:"
+            yield f"    invalidations abandon {each.batch_id} --reason {shlex.quote(NOT_NEEDED)}"
     if not watch.failed:
         yield "  an event could not start an execution: it is in the dead-letter queue"
 
@@ -180,8 +215,19 @@ class WaitResult(StrEnum):
 
     WAITING = "waiting"
     FRESH = "fresh"
+    NOTHING_ARRIVED = "nothing-arrived"
+    """Nothing is owed, and no change arrived while it waited."""
+    CUT = "cut"
     FAILED = "failed"
     PAUSED = "paused"
+
+
+EXITS = {
+    WaitResult.FRESH: ExitCode.OK,
+    WaitResult.NOTHING_ARRIVED: ExitCode.OK,
+    WaitResult.WAITING: ExitCode.TIMED_OUT,
+    WaitResult.CUT: ExitCode.CUT,
+}
 
 
 @dataclass(slots=True)
@@ -190,6 +236,7 @@ class QuietWatch:
 
     Attributes:
         quiet: Seconds in which nothing new may arrive.
+        began: When the command began.
         parked_after: Batches that were opened earlier and are parked only get a mention.
         batches: Every batch that was seen, as it was when it was seen last.
         failed: What failed, once `look` has answered FAILED.
@@ -198,6 +245,7 @@ class QuietWatch:
 
     quiet: float
     parked_after: datetime = LONG_AGO
+    began: datetime = LONG_AGO
     batches: dict[str, Batch] = field(default_factory=dict)
     failed: tuple[Batch, ...] = ()
     arrived: float = 0.0

@@ -32,6 +32,7 @@ from invalidation.batches.targets import (
 from invalidation.cloudfront.cover import Widening
 from invalidation.events import Change
 from invalidations_cli.aws import Stack
+from tests.fakes.chain import FakeChain
 from tests.fakes.memory_table import MemoryTable
 
 CALLER = "arn:aws:sts::123456789012:assumed-role/operator/somebody"
@@ -177,10 +178,11 @@ class Pages:
             yield page
 
 
-class FakeCloudFront:
-    """CloudFront as far as GetInvalidation goes; `paths` is what it knows of each invalidation."""
+class FakeCloudFront(FakeChain):
+    """CloudFront with a distribution of the bucket; `paths` is what it knows of each invalidation."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.paths: dict[str, Sequence[str]] = {}
 
     def get_invalidation(self, **request: Any) -> Any:
@@ -226,8 +228,10 @@ class World:
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def stack(self) -> FakeStack:
-        known = {"memory": self.table, "stepfunctions": self.states, "cloudfront": self.cloudfront, "sts": FakeCaller()}
-        return FakeStack("site", {**known, **self.clients}.__getitem__, self.outputs, self.parameters)
+        chain = FakeChain()
+        aws = dict.fromkeys(["s3", "events", "lambda", "sqs", "cloudformation"], chain)
+        ours = {"memory": self.table, "stepfunctions": self.states, "cloudfront": self.cloudfront, "sts": FakeCaller()}
+        return FakeStack("site", {**aws, **ours, **self.clients}.__getitem__, self.outputs, self.parameters)
 
     def run(self, command: click.Command, *arguments: str) -> Result:
         """Call a command as a person does; what it raises unexpectedly is raised."""

@@ -119,8 +119,8 @@ def test_the_end_is_told_in_a_line_that_says_how_it_ended() -> None:
     assert ended(WaitResult.FRESH, BucketBacklog(), batch("1"), batch("2")) == [
         "Fresh after 31 s: 6 changes of my-site, in 2 batches."
     ]
-    assert ended(WaitResult.FRESH, BucketBacklog()) == [
-        "Fresh after 31 s: nothing was owed to my-site, and nothing arrived."
+    assert ended(WaitResult.NOTHING_ARRIVED, BucketBacklog()) == [
+        "Nothing arrived within 31 s, and nothing was owed to my-site: did it change?"
     ]
     (paused,) = ended(WaitResult.PAUSED, BucketBacklog(pending=2))
     assert paused.endswith("wait until it is resumed (2 changes so far).")

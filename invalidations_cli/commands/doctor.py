@@ -1,0 +1,148 @@
+"""`invalidations doctor`: whether a change of a bucket gets through to CloudFront, check by check."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+import click
+
+from invalidation.cloudfront.bucket import BucketReader
+from invalidation.cloudfront.client import CloudFront
+from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut
+from invalidations_cli.aws import ExitCode, NotAsked, Stack, with_stack
+from invalidations_cli.output import count, escape
+
+SIGNS = {
+    CheckVerdict.OK: ("✓", "green"),
+    CheckVerdict.CUT: ("✗", "red"),
+    CheckVerdict.OWED: ("!", "yellow"),
+    CheckVerdict.UNKNOWN: ("?", "yellow"),
+}
+GROUPS = {
+    "bucket": "The bucket",
+    "rule": "The EventBridge rule",
+    "intake": "The intake",
+    "execution": "The state machine",
+    "cloudfront": "CloudFront",
+    "recovery": "Recovery",
+}
+EXAMPLES = """\b
+Examples:
+  invalidations doctor
+  invalidations doctor --bucket my-site --key index.html
+  invalidations doctor --json
+
+\b
+Exit codes:
+  0  the chain is whole; what could not be asked is said
+  1  it is cut: a new change does not get through
+  2  wrong usage
+  4  AWS could not be asked
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--bucket", metavar="BUCKET", help="Only this one.  [default: every bucket that the stack watches]")
+@click.option("--key", metavar="KEY", help="Whether a change of this key of the --bucket gets through.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@with_stack
+def doctor(stack: Stack, *, bucket: str | None, key: str | None, as_json: bool) -> None:
+    """Find out why nothing is invalidated.
+
+    Looks at everything that a change passes through, from the bucket's events to CloudFront, and says of each whether
+    it is whole, with the evidence and the command that mends it. It changes nothing. What it has no permission to ask
+    is shown as unknown, with the permission.
+    """
+    if key and not bucket:
+        raise click.UsageError("--key needs the --bucket that it is in")
+    health = health_of(stack)
+    buckets = [bucket] if bucket else list(stack.bucket_names)
+    if not buckets:
+        raise NotAsked(f"the stack {escape(stack.name)} has no parameter BucketNames: name a --bucket")
+    found = {each: health.checks(each, key or "") for each in buckets}
+    whole = not any(cut(checks) for checks in found.values())
+    if as_json:
+        click.echo(json.dumps(document(stack, found, whole=whole)))
+    else:
+        for name, checks in found.items():
+            show(name, checks)
+    sys.exit(ExitCode.OK if whole else ExitCode.FAILED)
+
+
+def health_of(stack: Stack) -> ChainHealth:
+    """What looks at the chain of a deployed stack."""
+    parameters, cloudfront = stack.parameters, stack.client("cloudfront")
+    buckets = BucketReader(lambda service, **_region: stack.client(service))
+    named = tuple(each.strip() for each in parameters.get("DistributionIds", "").split(",") if each.strip())
+    rules, pipe = _resources(stack)
+    chain = Chain(
+        region=stack.state_machine_arn.split(":")[3],
+        state_machine_arn=stack.state_machine_arn,
+        rules=rules,
+        bucket_names=stack.bucket_names,
+        distribution_ids=named,
+        intake_queue_url=stack.intake_queue_url,
+        dead_letter_queue_url=stack.dead_letter_queue_url,
+        pipe=pipe if parameters.get("Intake") == "Buffered" else "",
+        dry_run=parameters.get("DryRun") == "true",
+        enables_events=parameters.get("EnableBucketEvents") != "false",
+    )
+    client = CloudFront(cloudfront, buckets=buckets)
+    return ChainHealth(chain, stack.client, stack.table(), client, lambda: datetime.now(UTC))
+
+
+def _resources(stack: Stack) -> tuple[tuple[str, ...], str]:
+    """Names of the rules that changes come through, and of the pipe."""
+    found = stack.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
+    rules = [
+        each["PhysicalResourceId"].rpartition("/")[2]
+        for each in found
+        if each["ResourceType"] == "AWS::Events::Rule" and each["LogicalResourceId"].startswith("ChangeRule")
+    ]
+    pipes = [each["PhysicalResourceId"] for each in found if each["ResourceType"] == "AWS::Pipes::Pipe"]
+    return tuple(rules), pipes[0] if pipes else ""
+
+
+def document(stack: Stack, found: dict[str, list[Check]], *, whole: bool) -> dict[str, Any]:
+    """For machines, and to be attached to an issue."""
+    return {
+        "stack": stack.name,
+        "whole": whole,
+        "buckets": [
+            {"bucket": bucket, "whole": not cut(checks), "checks": [each.to_document() for each in checks]}
+            for bucket, checks in found.items()
+        ],
+    }
+
+
+def show(bucket: str, checks: Sequence[Check]) -> None:
+    """One line a check, the remedy below it."""
+    click.secho(escape(bucket), bold=True)
+    for group, of_group in groupby(checks, key=lambda each: each.group):
+        click.echo(f"  {GROUPS[group]}")
+        for line in lines(of_group):
+            click.echo(line)
+    broken = cut(checks)
+    unknown = sum(each.verdict is CheckVerdict.UNKNOWN for each in checks)
+    if broken:
+        click.secho(f"  Cut: a new change of {escape(bucket)} is not invalidated.", fg="red")
+    else:
+        unsaid = f"; {count(unknown, 'check')} could not be made" if unknown else ""
+        click.secho(f"  Whole: a new change of {escape(bucket)} is invalidated{unsaid}.", fg="green")
+    click.echo()
+
+
+def lines(checks: Iterable[Check]) -> Iterable[str]:
+    """Checks in lines for a terminal."""
+    for each in checks:
+        sign, colour = SIGNS[each.verdict]
+        yield f"    {click.style(sign, fg=colour)} {each.name}: {escape(each.evidence, 1_000)}"
+        if each.remedy:
+            yield f"        {escape(each.remedy, 1_000)}"
+        if each.verdict in {CheckVerdict.CUT, CheckVerdict.OWED}:
+            yield f"        docs/runbook.md#{each.runbook}"

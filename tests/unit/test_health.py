@@ -1,0 +1,176 @@
+"""Is the chain whole? Each way to cut it is found, and nothing that merely waits is called a cut."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from invalidation.batches.head import pause
+from invalidation.batches.table import BUCKETS, Key
+from invalidation.cloudfront.client import CloudFront
+from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, news, note_visit
+from tests.fakes.chain import MACHINE, QUEUE, FakeChain
+from tests.fakes.memory_table import MemoryTable
+from tests.unit.cloudfront_documents import THEN
+
+NOW = THEN + timedelta(days=1)
+SERVED = "A distribution serves the bucket"
+BUFFERED: dict[str, Any] = {"pipe": "site-pipe"}
+
+
+def looked_at(
+    chain: FakeChain, key: str = "", table: MemoryTable | None = None, bucket: str = "site", **names: Any
+) -> dict[str, Check]:
+    if table is None:
+        table = MemoryTable()
+        note_visit(table, NOW)
+    stack = Chain(
+        "eu-west-1", MACHINE, ("site-rule",), ("site",), (), "https://queue/intake", "https://queue/dead", **names
+    )
+    health = ChainHealth(stack, chain, table, CloudFront(chain), lambda: NOW)  # type: ignore[arg-type] # a fake client
+    found = health.checks(bucket, key)
+    assert len({each.name for each in found}) == len(found)
+    return {each.name: each for each in found}
+
+
+def verdicts(found: dict[str, Check]) -> dict[str, CheckVerdict]:
+    return {name: each.verdict for name, each in found.items() if each.verdict is not CheckVerdict.OK}
+
+
+@pytest.mark.parametrize("names", [{}, BUFFERED], ids=["direct", "buffered"])
+def test_a_whole_chain_is_whole(names: dict[str, Any]) -> None:
+    targets = (QUEUE,) if names else (MACHINE,)
+    found = looked_at(FakeChain(targets=targets), "a.html", **names)
+    assert verdicts(found) == {}
+    assert len(found) == (15 if names else 13)
+
+
+EXCLUDED = {"detail": {"bucket": {"name": ["site"]}, "object": {"key": [{"anything-but": {"wildcard": ["logs/*"]}}]}}}
+
+
+@pytest.mark.parametrize(
+    ("chain", "name", "evidence", "remedy"),
+    [
+        (FakeChain(missing_bucket=True), "Bucket exists", "there is no bucket site", "BucketNames"),
+        (FakeChain(region="us-east-1"), "Bucket exists", "is in us-east-1, the stack in eu-west-1", "docs/deploy.md"),
+        (FakeChain(sends_events=False), "Bucket sends events", "does not send", "invalidations bucket enable site"),
+        (FakeChain(rule_state="DISABLED"), "Rule is enabled", "is DISABLED", "aws events enable-rule --name site-rule"),
+        (FakeChain(pattern={"detail": {"bucket": {"name": ["x"]}}}), "Rule matches", "no rule's pattern", "deploy"),
+        (FakeChain(pattern=EXCLUDED), "Rule matches", "ExcludeKeys leaves logs/a out", "ExcludeKeys"),
+        (FakeChain(targets=()), "Rule has its target", "has not the target", "deploy"),
+        (FakeChain(machine_status="DELETING"), "State machine is active", "is DELETING", "deploy"),
+        (FakeChain(reserved=0), "Functions may run", "throttled to zero: JoinBatch", "delete-function-concurrency"),
+        (FakeChain(distribution_enabled=False), "A distribution serves the bucket", "is disabled: E1", "enable E1"),
+        (
+            FakeChain(distribution_origin="x.s3.amazonaws.com"),
+            "A distribution serves the bucket",
+            "no distribution",
+            "Ids",
+        ),
+    ],
+)
+def test_each_way_to_cut_the_chain_is_found_with_its_remedy(
+    chain: FakeChain, name: str, evidence: str, remedy: str
+) -> None:
+    found = looked_at(chain, "logs/a")
+    assert verdicts(found) == {name: CheckVerdict.CUT}
+    assert evidence in found[name].evidence
+    assert remedy in found[name].remedy
+
+
+def test_a_rule_that_is_gone_cuts_everything_that_rests_on_it() -> None:
+    found = looked_at(FakeChain(rule_gone=True))
+    assert found["Rule is enabled"].verdict is CheckVerdict.CUT
+    assert found["Rule matches"].verdict is CheckVerdict.CUT
+
+
+def test_a_pipe_that_does_not_run_cuts_a_buffered_intake() -> None:
+    found = looked_at(FakeChain(targets=(QUEUE,), pipe_state="STOPPED"), **BUFFERED)
+    assert verdicts(found) == {"Pipe runs": CheckVerdict.CUT}
+    assert found["Pipe runs"].remedy == "aws pipes start-pipe --name site-pipe --region eu-west-1"
+
+
+def test_what_waits_is_owed_and_no_cut() -> None:
+    table = MemoryTable()
+    note_visit(table, NOW)
+    pause(table, "site")
+    found = looked_at(
+        FakeChain(dead_letters=2, targets=(QUEUE,), oldest_message=601.0), "", table, **BUFFERED, dry_run=True
+    )
+    assert verdicts(found) == dict.fromkeys(
+        ["Intake queue is read", "Bucket is not paused", "No dry run", "Dead-letter queue is empty"], CheckVerdict.OWED
+    )
+    assert cut(list(found.values())) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "permission"),
+    [
+        ("HeadBucket", "Bucket exists", "s3:ListBucket"),
+        ("GetBucketNotificationConfiguration", "Bucket sends events", "s3:GetBucketNotification"),
+        ("ListTargetsByRule", "Rule has its target", "events:ListTargetsByRule"),
+        ("GetFunctionConcurrency", "Functions may run", "lambda:GetFunctionConcurrency"),
+        ("ListDistributions", "A distribution serves the bucket", "cloudfront:ListDistributions"),
+        ("GetQueueAttributes", "Dead-letter queue is empty", "sqs:GetQueueAttributes"),
+    ],
+)
+def test_what_may_not_be_asked_is_unknown_and_names_the_permission(operation: str, name: str, permission: str) -> None:
+    found = looked_at(FakeChain(denied=frozenset({operation})))
+    assert verdicts(found) == {name: CheckVerdict.UNKNOWN}
+    assert found[name].evidence == f"needs {permission}"
+
+
+def test_events_that_were_just_switched_on_are_unknown_for_five_minutes() -> None:
+    table = MemoryTable()
+    note_visit(table, NOW)
+    table.update(Key(BUCKETS, "site"), {"eventsSwitchedOnAt": (NOW - timedelta(minutes=4)).isoformat()}, {})
+    assert verdicts(looked_at(FakeChain(), "", table)) == {"Bucket sends events": CheckVerdict.UNKNOWN}
+    table.update(Key(BUCKETS, "site"), {"eventsSwitchedOnAt": (NOW - timedelta(minutes=6)).isoformat()}, {})
+    assert verdicts(looked_at(FakeChain(), "", table)) == {}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "verdict"), [(14, CheckVerdict.OK), (16, CheckVerdict.CUT), (None, CheckVerdict.CUT)]
+)
+def test_a_sweep_that_has_not_run_for_a_quarter_of_an_hour_is_told(minutes: int | None, verdict: CheckVerdict) -> None:
+    table = MemoryTable()
+    if minutes is not None:
+        note_visit(table, NOW - timedelta(minutes=minutes))
+    assert looked_at(FakeChain(), "", table)["Sweep runs"].verdict is verdict
+
+
+def test_a_bucket_of_another_region_is_fine_where_its_events_are_forwarded_and_have_arrived() -> None:
+    table = MemoryTable()
+    note_visit(table, NOW)
+    assert looked_at(FakeChain(region="us-east-1"), "", table, enables_events=False)["Bucket exists"].verdict == "cut"
+    table.update(Key("BUCKET#site", "HEAD"), {"batchId": "b", "state": "CLOSED", "v": 1}, {})
+    assert looked_at(FakeChain(region="us-east-1"), "", table, enables_events=False)["Bucket exists"].verdict == "ok"
+
+
+def test_a_bucket_that_the_stack_does_not_watch_is_cut() -> None:
+    assert looked_at(FakeChain(), bucket="other")["Bucket exists"].evidence == "the stack does not watch other"
+
+
+def test_each_change_of_the_chain_is_told_once() -> None:
+    table = MemoryTable()
+    broken = list(looked_at(FakeChain(sends_events=False)).values())
+    whole = list(looked_at(FakeChain()).values())
+    assert news(table, "site", whole, NOW) is None
+    told = news(table, "site", broken, NOW)
+    assert told is not None
+    assert (told["whole"], told["since"], [each["check"] for each in told["checks"]]) == (
+        False,
+        "2026-11-24T00:00:00.000000Z",
+        ["Bucket sends events"],
+    )
+    assert news(table, "site", broken, NOW + timedelta(hours=1)) is None
+    worse = list(looked_at(FakeChain(sends_events=False, rule_state="DISABLED")).values())
+    again = news(table, "site", worse, NOW + timedelta(hours=2))
+    assert again is not None
+    assert again["since"] == told["since"]
+    mended = news(table, "site", whole, NOW + timedelta(hours=3))
+    assert mended is not None
+    assert (mended["whole"], mended["checks"]) == (True, [])
+    assert news(table, "site", whole, NOW + timedelta(hours=4)) is None
