@@ -18,6 +18,7 @@ from typing import Any
 from invalidation.batches.model import Outcome
 from invalidation.batches.targets import TargetState
 from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.plan import PlanRule
 from invalidation.config import Settings
 from invalidation.errors import ERRORS
 
@@ -150,7 +151,9 @@ def _widened(outcome: Mapping[str, Any]) -> str:
         return ""
     unchanged = [each.unchanged for each in widened if each.unchanged is not None]
     counted = f"{sum(unchanged):,}" if len(unchanged) == len(widened) else "not counted"
-    return f"Wildcards that stand for more: {len(widened)}; unchanged objects with them: {counted}"
+    rules = {PlanRule(target["rule"]) for target in targets if "rule" in target and target.get("widened")}
+    why = "".join(f". {rule.told.capitalize()}" for rule in sorted(rules))
+    return f"Wildcards that stand for more: {len(widened)}; unchanged objects with them: {counted}{why}"
 
 
 def _price(outcome: Mapping[str, Any]) -> str:

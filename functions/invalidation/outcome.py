@@ -167,6 +167,7 @@ class BatchReport:
             **known(
                 {
                     "pathSample": list(plan.sample),
+                    "rule": plan.rule.value if plan.rule else "",
                     "widened": [each.to_document() for each in plan.widened],
                     "price": float(self._price_of(target)),
                     "invalidationIds": ids,

@@ -251,6 +251,8 @@ def of_target(entry: BatchReport, target: Target) -> Iterator[str | Text]:
     yield f"  {told}"
     for record in created[:SHOWN]:
         yield f"  {record.invalidation_id}"
+    if target.plan and target.plan.rule and target.plan.widened and created:
+        yield f"  {target.plan.rule.told}"
     for each in (target.plan.widened if target.plan and created else ())[:SHOWN]:
         yield f"  {each._replace(path=short(each.path)).told}"
 

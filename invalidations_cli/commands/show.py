@@ -207,6 +207,8 @@ def of_target(details: BatchDetails, target: Target, created: tuple[Invalidation
         yield f"{count(target.tries, 'try', 'tries')} failed"
     if target.error:
         yield f"{escape(target.error)}: {escape(target.message, 1_000)}"
+    if target.plan and target.plan.rule and target.plan.widened:
+        yield target.plan.rule.told
     for each in target.plan.widened if target.plan else ():
         yield escape(each.told)
     if target.plan and not created:

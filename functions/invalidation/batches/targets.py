@@ -19,6 +19,7 @@ from invalidation.batches.head import Execution, Joined, Role
 from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, readable, to_text
 from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
 from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.plan import PlanRule
 from invalidation.cloudfront.progress import all_requests, in_sending_order
 from invalidation.errors import BatchContended, BatchNotFound
 
@@ -61,8 +62,8 @@ class PlanSummary:
     widened: tuple[Widening, ...] = ()
     sample: tuple[str, ...] = ()
     copies: int = 1
-    rule: str = ""
-    """Which ``PlanRule`` has decided; "" in records of an earlier release."""
+    rule: PlanRule | None = None
+    """Which rule has decided; None in records of an earlier release."""
     month_before: int | None = None
     """The month's paths when it was decided; None where they did not count."""
 
@@ -79,7 +80,7 @@ class PlanSummary:
             "widened": [each.to_document() for each in self.widened],
             "sample": list(self.sample),
             "copies": self.copies,
-            **({"rule": str(self.rule)} if self.rule else {}),
+            **({"rule": self.rule.value} if self.rule else {}),
             **({} if self.month_before is None else {"monthBefore": self.month_before}),
         }
 
@@ -97,7 +98,7 @@ class PlanSummary:
             widened=tuple(map(Widening.from_document, document["widened"])),
             sample=tuple(document.get("sample", ())),
             copies=document.get("copies", 1),
-            rule=document.get("rule", ""),
+            rule=PlanRule(document["rule"]) if "rule" in document else None,
             month_before=document.get("monthBefore"),
         )
 

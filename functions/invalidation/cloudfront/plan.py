@@ -60,6 +60,16 @@ class PlanRule(StrEnum):
     BY_HAND = "ByHand"
     """What somebody asked for."""
 
+    @property
+    def told(self) -> str:
+        """For people."""
+        return {
+            PlanRule.EXACT: "each path as it is",
+            PlanRule.FREE_PATHS: "too many paths to send each: the best cover that the month's budget has room for",
+            PlanRule.THRIFTY: "the month's budget has no room for more: a few wide paths",
+            PlanRule.BY_HAND: "what was asked for",
+        }[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
