@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks import cold_start, deploys, growth, latency, machine, months, planner, storms, throughput
-from benchmarks.calibration import calibrate
+from benchmarks.calibration import Calibration, calibrate
 from benchmarks.chart import chart
 from benchmarks.prices import total
 from benchmarks.report import Results, document, verdicts
@@ -21,7 +21,7 @@ from benchmarks.verdicts import Verdict, at_most
 
 HERE = Path(__file__).parent
 IDLE_MONTH = 2.0
-LIMITED = ("one invalidation an object", 10_000, 100)
+LIMITED = (deploys.UNBATCHED, deploys.BATCHING, deploys.PATIENT)
 
 T = TypeVar("T")
 
@@ -37,17 +37,11 @@ def step(what: str, work: Callable[[], T]) -> T:
 
 def run(*, short: bool) -> Results:
     """All of it; about a minute in the short form, some minutes in the long one."""
-    starts = step("Cold starts", lambda: cold_start.run(rounds=3 if short else 5, functions=1 if short else None))
+    starts = step("Cold starts", lambda: cold_start.run(rounds=3 if short else 9, functions=1 if short else None))
     init = {row.function: row.init for row in starts}
     calibration = step("The SDK's calls", lambda: calibrate(init, rounds=8 if short else 25))
     deployed = step("Deploys", lambda: deploys.run(calibration, short=short))
-    name, objects, rate = LIMITED
-    many = deploy(deploys.DOCUMENTATION, objects)
-    limited = (
-        None
-        if short
-        else step("The rival within limits", lambda: deploys.rival(name, many, rate, calibration, limited=True))
-    )
+    limited = [] if short else step("The rivals within limits", lambda: _limited(calibration))
     month = step("An idle month", lambda: months.idle_month(calibration))
     latencies = step("Time to an invalidation", lambda: latency.run(calibration))
     grown = step("Growth", lambda: growth.run(calibration, short=short))
@@ -68,6 +62,7 @@ def run(*, short: bool) -> Results:
         deployed,
         limited,
         month,
+        months.idle_queue(),
         latencies,
         grown,
         planned,
@@ -79,6 +74,11 @@ def run(*, short: bool) -> Results:
         calibration,
         judged,
     )
+
+
+def _limited(calibration: Calibration) -> list[deploys.Row]:
+    many = deploy(deploys.DOCUMENTATION, deploys.SIZES[-1])
+    return [deploys.rival(name, many, deploys.RATES[0], calibration, limited=True) for name in LIMITED]
 
 
 def _planned(*, short: bool) -> list[planner.Row]:

@@ -2,7 +2,8 @@
 
 The deployment package is unpacked as Lambda does it, and imported by an interpreter that has boto3 and nothing else.
 The least is ``import boto3`` and the very clients that the handler makes. Processor time, one right after the other,
-median of the ratios: other work on the machine slows both.
+median of the ratios of many rounds, every other of them in the opposite order: other work on the machine slows both,
+and what comes second in a busy second is not always the same one.
 
 `make build` puts bytecode beside the sources. What `sam build` alone makes is measured as well: Lambda's disk is
 read-only, so that each cold start compiles such sources again.
@@ -79,9 +80,9 @@ def run(*, rounds: int, functions: int | None = None) -> list[Row]:
             archive.extractall(sources, [name for name in archive.namelist() if not name.endswith(".pyc")])
         chosen = FUNCTIONS[:functions]
         times: dict[str, list[list[float]]] = {function: [] for function in chosen}
-        for _ in range(rounds):
+        for number in range(rounds):
             for function in chosen:
-                times[function].append(_seconds_of(function, interpreter, packaged, sources))
+                times[function].append(_seconds_of(function, interpreter, packaged, sources, turned=number % 2 == 1))
     return [_row(function, times[function]) for function in chosen]
 
 
@@ -98,12 +99,13 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
     return [at_most(f"cold start of each handler (worst: {function})", worst, TARGET, "{:.2f}")]
 
 
-def _seconds_of(function: str, interpreter: Path, packaged: Path, sources: Path) -> list[float]:
-    """Of the bare clients, of the handler as it is packaged, and of its sources alone."""
+def _seconds_of(function: str, interpreter: Path, packaged: Path, sources: Path, *, turned: bool) -> list[float]:
+    """Of the bare clients, the handler as it is packaged, and its sources alone; ``turned``: in the other order."""
     bare = "import boto3\n" + "\n".join(f"boto3.client({each!r})" for each in clients_of(function))
     handler = f"import {folder_of(function)}.app"
     programs = ((packaged, bare), (packaged, handler), (sources, handler))
-    return [_seconds(interpreter, package, code) for package, code in programs]
+    found = [_seconds(interpreter, package, code) for package, code in (programs[::-1] if turned else programs)]
+    return found[::-1] if turned else found
 
 
 def _row(function: str, times: list[list[float]]) -> Row:

@@ -39,5 +39,12 @@ def idle_month(calibration: Calibration) -> Usage:
     return month
 
 
+def idle_queue() -> Usage:
+    """A queue with Lambda's readers on it, in which nothing comes: all that the batching rival costs then."""
+    month = Usage()
+    month.add(Meter.SQS_REQUESTS, POLLERS * HOURS_A_MONTH * 3600 / POLL_SECONDS)
+    return month
+
+
 def _pause() -> Process[None]:
     yield PAUSE

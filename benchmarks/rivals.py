@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from math import ceil
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from benchmarks import baseline
 from benchmarks.cloud import lambda_log
-from benchmarks.cloud.assumed import LOG_EVENT_BYTES, SECONDS
+from benchmarks.cloud.assumed import LOG_EVENT_BYTES, RECEIVE_MESSAGES, SECONDS
 from benchmarks.cloud.clock import Clock, Process
 from benchmarks.cloud.cloudfront import CloudFront
 from benchmarks.cloud.dynamodb import Table
@@ -26,6 +27,14 @@ SDK_TRIES = 5
 """Calls that botocore makes of one that is throttled, where nothing else is configured (boto3 guide, "Retries")."""
 LAMBDA_PAUSES = (60.0, 120.0)
 """Before Lambda runs a failed asynchronous invocation again: twice, then it is dropped (Lambda Developer Guide)."""
+
+VISIBILITY, RECEIVES = 60.0, 5
+"""Seconds until a queue gives a failed batch out again, and how often it does (a usual redrive policy)."""
+BATCH = 10_000
+"""Messages in one invocation from a queue (Lambda Developer Guide, "Using Lambda with Amazon SQS")."""
+BATCH_BYTES = 6 * 2**20
+MESSAGE_BYTES = 1_500
+"""An S3 notification (some 800 bytes) in a message with its attributes; six megabytes are an invocation's most."""
 
 Handler = Callable[[Any, Any], None]
 
@@ -42,11 +51,15 @@ def _client() -> Any:
 
 @dataclass
 class Rival:
-    """One function on the bucket's notifications; ``lost`` are changes that it never invalidated."""
+    """One function on the bucket's notifications, or on a queue of them that it reads after so many seconds.
+
+    ``lost`` are changes that it gave up. A queue is read by one reader: better for the rival than the five of Lambda's.
+    """
 
     handler: Handler
     pages: int = 1
     limited: bool = False
+    window: float = 0.0
     memory: int = baseline.MEMORY
     processor: Processor = SECONDS.processor
     lost: int = 0
@@ -63,13 +76,29 @@ class Rival:
         """Let objects change one after the other, and go on until Lambda tries nothing again."""
         _switch().services = self._services
         with patch.object(baseline, "client", _client):
+            if self.window:
+                self._queue([(after + number / a_second, key) for number, key in enumerate(keys)])
+                return
             for number, key in enumerate(keys):
                 notified = self._notified(baseline.notification(BUCKET, key))
                 self.clock.begin(notified, after + number / a_second + SECONDS.delivery)
             self.clock.run()
 
-    def _notified(self, event: Any) -> Process[None]:
-        for pause in (*LAMBDA_PAUSES, None):
+    def _queue(self, arrivals: list[tuple[float, str]]) -> None:
+        most = min(BATCH, BATCH_BYTES // MESSAGE_BYTES)
+        while arrivals:
+            until = arrivals[0][0] + self.window
+            batch = [key for at, key in arrivals[:most] if at <= until]
+            full = arrivals[len(batch) - 1][0] if len(batch) == most else until
+            del arrivals[: len(batch)]
+            # Each is sent alone; they are received and deleted by the ten.
+            self.usage.add(Meter.SQS_REQUESTS, len(batch) + 2 * ceil(len(batch) / RECEIVE_MESSAGES))
+            event = {"Records": [baseline.message(BUCKET, key) for key in batch]}
+            self.clock.begin(self._notified(event, [VISIBILITY] * (RECEIVES - 1)), full + SECONDS.delivery)
+        self.clock.run()
+
+    def _notified(self, event: Any, pauses: Sequence[float] = LAMBDA_PAUSES) -> Process[None]:
+        for pause in (*pauses, None):
             cold = self._idle == 0
             self._idle = max(0, self._idle - 1)
             self.work.cold_starts += cold
@@ -81,7 +110,7 @@ class Rival:
             if succeeded:
                 return
             if pause is None:
-                self.lost += 1
+                self.lost += len(event["Records"])
             else:
                 yield pause
 

@@ -84,7 +84,7 @@ def deploy(site: str, objects: int) -> Deploy:
     """A deploy that changes so many objects; the same each time."""
     chance = random.Random(f"{site} {objects}")
     size = max(SMALLEST, round(objects * SITE_FOR_EACH_CHANGE))
-    turns: dict[str, float] = {"index.html": -1.0}
+    turns: dict[str, float] = {"index.html": 0.5}
     for turn, ((folder, names), share, rebuilt) in enumerate(SITES[site](chance)):
         staying = chance.choice(STAYING) if rebuilt else 1.0
         for name in islice(names, round(size * share)):

@@ -15,15 +15,14 @@ from benchmarks.fewest import fewest_evicted
 from benchmarks.sites import SITES, Deploy, deploy
 from benchmarks.verdicts import Verdict, at_most
 from invalidation.cloudfront.distribution import Distribution
-from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH, price
+from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH, price
 from invalidation.cloudfront.paths import covers
 from invalidation.cloudfront.plan import Budget, Plan, plan_keys
 from invalidation.cloudfront.routing import PathRules, paths_for, viewer_paths
 
 SIZES = (30, 100, 300, 1_000)
 BEFORE, WITHIN, BEYOND, EXACT = "before", "within the allowance", "beyond the allowance", "each path by itself"
-THRIFTY = Budget(max_exact_paths=30, max_cover_paths=10, max_wildcards=5)
-FREE = Budget(max_exact_paths=150, max_cover_paths=150, max_wildcards=15)
+THRIFTY, FREE = Budget(), Budget(MAX_PATHS_OF_BATCH, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH)
 BUDGETS = {BEFORE: THRIFTY, WITHIN: FREE, BEYOND: THRIFTY}
 
 FIVE_PERCENT = 5.0

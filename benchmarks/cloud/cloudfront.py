@@ -83,6 +83,8 @@ class CloudFront:
     def create_invalidation(self, request: Request) -> dict[str, Any]:
         batch = request["InvalidationBatch"]
         reference, paths = batch["CallerReference"], tuple(batch["Paths"]["Items"])
+        if any("~" in path for path in paths):
+            raise Refused("InvalidArgument")  # not supported, and refused (aws/aws-sdk#525)
         known = self._by_reference.get(reference)
         if known is None:
             self._make_room(request["DistributionId"], paths)

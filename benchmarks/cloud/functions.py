@@ -88,7 +88,9 @@ class Loaded:
         if spec is None or spec.loader is None:
             raise ImportError(folder)
         module = importlib.util.module_from_spec(spec)
-        variables = environment(logical_id, {**parameters(), **REFS, "InvalidationStateMachine": MACHINE})
+        # The bill knows no free tiers: so the stack behaves as in a month whose free paths are used up.
+        refs = {**parameters(), **REFS, "InvalidationStateMachine": MACHINE, "MonthlyPathBudget": "0"}
+        variables = environment(logical_id, refs)
         ours = (
             {"invalidation.observability": self._modules["invalidation.observability"]}
             if "invalidation.observability" in self._modules

@@ -181,3 +181,29 @@ def test_the_chart_is_xml_that_names_each_line_and_says_where_it_ends() -> None:
     texts = {element.text for element in picture.iter() if element.text}
     assert {"A & B", "objects", "ours", "<theirs>"} <= texts
     assert picture.attrib["aria-label"].endswith("ours: $0.03; <theirs>: $50")
+
+
+def test_a_queue_is_read_when_its_window_is_over_and_sends_what_it_gathered_in_one_invalidation() -> None:
+    rival = Rival(baseline.handler_of_batches, window=5.0)
+    rival.change([f"docs/{number}.html" for number in range(20)], 2)
+    sizes = [len(each.paths) for each in rival.cloudfront.created]
+    assert sizes == [11, 9]
+    assert min(rival.created) > 5
+
+
+def test_a_queue_with_more_than_a_months_free_paths_invalidates_everything() -> None:
+    rival = Rival(baseline.handler_of_batches, window=5.0)
+    rival.change([f"docs/{number}.html" for number in range(1_001)], 1_000)
+    assert [each.paths for each in rival.cloudfront.created] == [("/*",)]
+
+
+def test_one_name_that_cloudfront_refuses_takes_a_whole_batch_with_it() -> None:
+    rival = Rival(baseline.handler_of_batches, window=5.0)
+    rival.change(["a.html", "b~1.html", "c.html"], 10)
+    assert (rival.cloudfront.created, rival.lost) == ([], 3)
+
+
+def test_what_is_encoded_otherwise_than_documented_is_not_covered() -> None:
+    assert covered(["a b.html", "c+d.html", "e (2).html"], ["/a%20b.html", "/c%2Bd.html", "/e%20%282%29.html"]) == 1
+    assert covered(["a~1.html"], ["/a~1.html", "/a%7E1.html"]) == 0
+    assert covered(["a~1.html"], ["/a*"]) == 1
