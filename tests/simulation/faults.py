@@ -26,6 +26,8 @@ class Fault(StrEnum):
     INDEX_STALE = "index answers with what it held before"
     EVENT_TWICE = "event delivered twice"
     STEP_FUNCTIONS_LAGS = "Step Functions answers as it would have before"
+    LIST_CHANGES = "one distribution more is listed than before"
+    SWEEP_CUT_SHORT = "the sweep's time is over soon"
     DENIED = "CloudFront denies"
     PAUSED = "bucket paused for a while"
 

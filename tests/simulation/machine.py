@@ -123,6 +123,16 @@ class StateMachine:
         self._started[arn], self._documents[arn] = execution.started, document
         self._executions[arn] = self._world.scheduler.spawn(name, lambda: self._run(execution, document), at=at)
 
+    @property
+    def documents(self) -> list[Mapping[str, Any]]:
+        """The inputs with changes, of all executions so far."""
+        return [each for each in self._documents.values() if "changes" in each or "keys" in each]
+
+    def events(self) -> set[str]:
+        """Of all changes that executions were started with."""
+        lists = [each.get("keys") or [c for some in each["changes"].values() for c in some] for each in self.documents]
+        return {change.event_id for changes in lists for change in changes}
+
     def sweep_once(self, *, at: float, calls: int = 1_000_000) -> None:
         """What the schedule does: one invocation of the sweep, whose time is over after so many turns of all."""
         tick = START + timedelta(seconds=at)
@@ -255,6 +265,8 @@ class StateMachine:
             routing = {
                 distribution: {"serves": serves} for distribution, serves in self._world.observed.distributions.items()
             }
+            if self._world.faults.strike((Fault.LIST_CHANGES,), weight=4):
+                routing["E3"] = {"serves": ""}
             targets = self._protocol.freeze_targets(table, batch, routing)
         else:
             targets = resolving.targets_of(table, batch)

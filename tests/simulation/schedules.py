@@ -15,7 +15,9 @@ from random import Random
 from invalidation.batches import finish as abandoning
 from invalidation.batches import head as pausing
 from invalidation.batches.head import Window
+from invalidation.batches.model import Batch
 from invalidation.batches.model import Outcome as Ending
+from invalidation.batches.sweep import RESERVE_SECONDS
 from invalidation.batches.table import Item
 from invalidation.events import Change
 from tests.simulation import faults as trouble
@@ -28,6 +30,7 @@ WINDOWS = (Window(10, 60), Window(10, 60), Window(2, 8), Window(0, 0))
 BUCKETS = ("one", "two")
 KEYS = ("a1", "a2", "b1", "b2")
 SWEEP_SECONDS = 600.0
+MANY_CALLS = 1_000_000
 MOST_SWEEPS = 20
 """In the calm part. Three tries of a batch need 5 + 15 minutes, twice, as parked ones are retried by hand once."""
 
@@ -106,7 +109,9 @@ def stormy(
     world, machine = _set_up(random, faults, protocol, trace=trace)
     _let_changes_come(world, machine)
     for _ in range(random.randrange(3)):
-        machine.sweep_once(at=random.uniform(0, 700))
+        cut = faults.strike((Fault.SWEEP_CUT_SHORT,), weight=4)
+        calls = RESERVE_SECONDS + random.choice([5, 20, 60]) if cut else MANY_CALLS
+        machine.sweep_once(at=random.uniform(0, 700), calls=calls)
     for bucket in BUCKETS:
         if faults.strike((Fault.PAUSED,), weight=4):
             machine.by_hand(partial(pausing.pause, world.table, bucket), at=random.uniform(0, 30))
@@ -119,7 +124,20 @@ def stormy(
         machine.by_hand(partial(pausing.resume, world.table, bucket, WINDOWS[0], world.now), at=world.scheduler.clock)
     world.scheduler.run(choices)
     parked = _sweep_until_quiet(world, machine, abandon)
+    if random.random() < 0.2:
+        parked += _days_later(world, machine, abandon)
+    broken += [f"{event} was never accepted" for event in machine.events() if event not in world.observed.accepted]
     return _judge(Outcome(seed, broken, parked=parked), world)
+
+
+def _days_later(world: World, machine: StateMachine, abandon: Callable[..., object] | None) -> int:
+    """An event is delivered once more; and when records have expired, again."""
+    for days in (3, 2 * RETENTION.days):
+        world.scheduler.clock += days * 86_400
+        world.table.expire(world.now())
+        machine.begin(f"duplicate {days}", machine.documents[0], at=world.scheduler.clock)
+        world.scheduler.run(RandomChoices(world))
+    return _sweep_until_quiet(world, machine, abandon)
 
 
 def calm(seed: int, protocol: Protocol | None = None, *, trace: bool = False) -> Outcome:
@@ -180,7 +198,8 @@ def _sweep_until_quiet(world: World, machine: StateMachine, abandon: Callable[..
         machine.sweep_once(at=world.scheduler.clock)
         world.scheduler.run(choices)
         swept = machine.swept[-1]
-        if not swept.unfinished and not swept.started and not swept.waiting:
+        replays = world.table.partitions.get("REPLAY")
+        if not swept.unfinished and not swept.started and not swept.waiting and not replays:
             parked = [item["batchId"] for item in _items(world, "META") if item["state"] == "PARKED"]
             if retried or not parked:
                 return retried
@@ -194,7 +213,7 @@ def _sweep_until_quiet(world: World, machine: StateMachine, abandon: Callable[..
 
 
 def _judge(outcome: Outcome, world: World) -> Outcome:
-    outcome.broken += world.observed.crashes
+    outcome.broken += [*world.observed.crashes, *dict.fromkeys(world.observed.broken)]
     abandoned = {event for item in _abandoned(world) for event in world.listed(item)}
     lost = [event for event in world.observed.uncovered() if event not in abandoned]
     outcome.broken += [f"{event} is not covered" for event in lost]
@@ -202,6 +221,7 @@ def _judge(outcome: Outcome, world: World) -> Outcome:
         outcome.broken += [f"{pk} still has {sk}" for sk in partition if pk.startswith("PENDING")]
     outcome.broken += [f"{item['pk']} has not ended" for item in _items(world, "META") if item["state"] != "ENDED"]
     outcome.broken += world.observed.in_vain
+    outcome.broken += _kept_for_ever(world)
     outcome.accepted = len(world.observed.accepted)
     outcome.lost, outcome.abandoned = len(lost), len(_abandoned(world))
     outcome.steps = world.scheduler.steps
@@ -209,6 +229,18 @@ def _judge(outcome: Outcome, world: World) -> Outcome:
     outcome.trace = world.trace
     world.scheduler.close()
     return outcome
+
+
+def _kept_for_ever(world: World) -> list[str]:
+    """Lists and targets of batches that ended by themselves, and would never expire."""
+    return [
+        f"{item['pk']} / {item['sk']} never expires"
+        for meta in _items(world, "META")
+        if meta["state"] == "ENDED" and meta["outcome"] != Ending.ABANDONED.value
+        for item in world.table.partitions[Batch.key_of(meta["batchId"]).pk].values()
+        if item["sk"].startswith((f"KEYS#{meta['attempt']}#", *(f"TARGET#{each}" for each in meta["resolved"])))
+        if "expiresAt" not in item
+    ]
 
 
 def _unowned(world: World) -> Sequence[str]:

@@ -6,7 +6,8 @@ can tell what was lost, which nobody inside could.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -15,9 +16,10 @@ from typing import Any, TypeVar
 from greenlet import getcurrent
 
 from invalidation.batches.head import HeadState
-from invalidation.batches.model import Outcome
+from invalidation.batches.model import BatchState, Outcome
 from invalidation.batches.snapshot import chunk_key, unpack
-from invalidation.batches.table import Index, Item, Key, Page
+from invalidation.batches.table import BATCH, Index, Item, Key, Page
+from invalidation.batches.targets import TARGETS
 from invalidation.errors import AccessDenied, BatchTableUnavailable, CloudFrontUnavailable
 from invalidation.events import Change
 from tests.fakes.memory_table import MemoryTable
@@ -25,6 +27,10 @@ from tests.simulation.faults import AT_A_REQUEST, AT_CLOUDFRONT, Fault, Faults
 from tests.simulation.scheduler import Scheduler, Task
 
 T = TypeVar("T")
+
+MOST_EXECUTIONS = 24
+"""That a batch may have had: those that fail, die or never begin, before and after a retry by hand."""
+FINAL = {"COMPLETED", "SKIPPED"}
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 DISTRIBUTIONS = ({"E1": ""}, {"E1": ""}, {"E1": "", "E2": "a"})
@@ -54,6 +60,9 @@ class Observed:
 
     crashes: list[str] = field(default_factory=list)
     """Errors in handlers that no error's name stands for."""
+
+    broken: list[str] = field(default_factory=list)
+    """What became of an item that must not become of it, in the step in which it did."""
 
     def uncovered(self) -> list[str]:
         """Accepted changes without a later invalidation at each distribution that serves them."""
@@ -122,7 +131,7 @@ class World:
             return effect()
         if fault in (Fault.REFUSED, Fault.LATE, Fault.DENIED):
             if fault is Fault.LATE:
-                later = self.scheduler.clock + self.random.choice([0, 0, 1, 20])
+                later = self.scheduler.clock + self.random.choice([0, 0, 1, 20, 400])
                 self.scheduler.spawn(f"late {' '.join(what)}", effect, at=later)
             raise AccessDenied("denied") if fault is Fault.DENIED else failure(fault.value)
         if fault is Fault.ANSWER_LOST:
@@ -190,8 +199,47 @@ class SimulatedTable(MemoryTable):
         return page
 
     def _write(self, item: Item) -> None:
+        before = self.find(Key(item["pk"], item["sk"])) or {}
         super()._write(item)
         self._observe(item)
+        self._world.observed.broken += self._broken(before, item)
+
+    def _broken(self, before: Item, item: Item) -> Iterator[str]:
+        """What must not become of a batch's items, at any step and whoever comes late."""
+        name = f"{item['pk']} / {item['sk']}"
+        if item["sk"] == "META":
+            if before.get("state") == BatchState.ENDED and item["state"] != BatchState.ENDED:
+                yield f"{name} had ended, and is {item['state']} again"
+            if "resolved" in before and item.get("resolved") != before["resolved"]:
+                yield f"{name} owed to {before['resolved']}, and now to {item.get('resolved')}"
+            if len(item["executions"]) > MOST_EXECUTIONS:
+                yield f"{name} has had {len(item['executions'])} executions"
+        elif item["sk"].startswith(TARGETS) and before.get("state") in FINAL and item["state"] != before["state"]:
+            yield f"{name} was {before['state']} for good, and is {item['state']}"
+        if item["pk"].startswith(BATCH) and item["sk"] != "META" and "expiresAt" in item and self._owes(item["pk"]):
+            yield f"{name} is going to expire, and its batch still owes"
+
+    def _owes(self, pk: str) -> bool:
+        meta = self.find(Key(pk, "META"))
+        if meta is None or meta["state"] == BatchState.ENDED or "resolved" not in meta:
+            return meta is not None and meta["state"] != BatchState.ENDED
+        targets = [self.find(Key(pk, f"{TARGETS}{each}")) for each in meta["resolved"]]
+        return any(target is None or target["state"] not in FINAL for target in targets)
+
+    def expire(self, now: datetime) -> None:
+        """Time to live takes what is due, one by one in no order: a batch's record may go before or after the rest."""
+        due = [
+            Key(pk, sk)
+            for pk, partition in self.partitions.items()
+            for sk, item in partition.items()
+            if item.get("expiresAt", math.inf) <= now.timestamp()
+        ]
+        self._world.random.shuffle(due)
+        for key in due:
+            meta = self.find(Key(key.pk, "META"))
+            if key.pk.startswith(BATCH) and meta is not None and meta["state"] != BatchState.ENDED:
+                self._world.observed.broken.append(f"{key.pk} / {key.sk} expires, and its batch has not ended")
+            self._remove(key)
 
     def _observe(self, item: Item) -> None:
         observed, step = self._world.observed, self._world.scheduler.steps
