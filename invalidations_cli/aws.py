@@ -338,7 +338,7 @@ def window_of(stack: Stack) -> Window:
     """As the template's parameters have it, and as its functions read them."""
     default = Window()
     seconds = int(stack.parameters.get("BatchWindowSeconds", default.seconds))
-    return Window(seconds, max(int(stack.parameters.get("MaxBatchWindowSeconds", default.max_seconds)), seconds))
+    return Window(seconds, max(default.max_seconds, seconds))
 
 
 @contextlib.contextmanager

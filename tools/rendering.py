@@ -40,6 +40,7 @@ _ARNS = {
     "AWS::StepFunctions::StateMachine": f"arn:aws:states:{_HERE}:stateMachine:",
 }
 _REF_IS_ARN = {"AWS::IAM::ManagedPolicy", "AWS::SNS::Topic", "AWS::StepFunctions::StateMachine"}
+_NAMES = ("LogGroupName", "StateMachineName", "QueueName")
 _NOTHING: Any = object()
 """What AWS::NoValue comes to: whatever holds it is left out."""
 
@@ -68,17 +69,19 @@ def translated(path: Path) -> Document:
 
 
 def rendered(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Document:
-    """A translated template with every condition decided and every function resolved; defaults stand for the rest."""
+    """A translated template with every condition decided and every function resolved; defaults stand for the rest.
+
+    A pseudo parameter such as ``AWS::Region`` may be among the parameters.
+    """
     return _Rendering(template, parameters).template()
 
 
 class _Rendering:
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self._template = template
-        self._values: dict[str, Any] = dict(PSEUDO)
+        self._values: dict[str, Any] = {name: parameters.get(name, value) for name, value in PSEUDO.items()}
         for name, declared in template.get("Parameters", {}).items():
-            value = str(parameters[name] if name in parameters else declared["Default"])
-            self._values[name] = value.split(",") if declared["Type"] == "CommaDelimitedList" else value
+            self._values[name] = str(parameters[name] if name in parameters else declared["Default"])
 
     def template(self) -> Document:
         kept = {name: each for name, each in self._template["Resources"].items() if self._exists(each)}
@@ -98,6 +101,8 @@ class _Rendering:
                 return bool(self._resolved(one) == self._resolved(other))
             case {"Fn::Not": [negated]}:
                 return not self._holds(negated)
+            case {"Fn::Or": some}:
+                return any(map(self._holds, some))
         raise NotUnderstood(f"condition {condition}")
 
     def _resolved(self, value: Any) -> Any:
@@ -149,7 +154,7 @@ class _Rendering:
         """What Ref ("") or GetAtt gives for a resource of the template; KeyError: there is none of that name."""
         resource = self._template["Resources"][name]
         kind, properties = resource["Type"], resource.get("Properties", {})
-        own_name = next((properties[key] for key in ("LogGroupName", "StateMachineName") if key in properties), name)
+        own_name = next((properties[key] for key in _NAMES if key in properties), name)
         physical = str(self._resolved(own_name))
         if attribute not in {"Arn", ""} or (not attribute and kind not in _REF_IS_ARN):
             return physical

@@ -30,8 +30,7 @@ REQUIREMENTS = ("functions/requirements.txt", "requirements/runtime.txt", "requi
 PLAIN = {"BucketNames": "my-site", "EnableBucketEvents": "false", "KeepRecords": "false"}
 ALL_ON = {
     "BucketNames": "my-site,www.example.com",
-    "ChatTopic": "true",
-    "DisableEventsOnDelete": "true",
+    "EnableBucketEvents": "UntilDeleted",
     "DistributionIds": "E2QWRUHAPOMQZL",
     "ExcludeKeys": "logs/*",
     "Intake": "Buffered",
@@ -47,6 +46,7 @@ ELSEWHERE = {
 TEMPLATES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "plain": ("template.yaml", PLAIN),
     "all-on": ("template.yaml", ALL_ON),
+    "without-pipes": ("template.yaml", {**PLAIN, "AWS::Region": "il-central-1"}),
     "another-account": ("template.yaml", {**ALL_ON, **ELSEWHERE}),
     "example-role": (
         "examples/distribution-account-role.yaml",

@@ -101,7 +101,7 @@ class Account:
 
     def _poll(self, arrivals: list[tuple[float, dict[str, Any]]]) -> Process[None]:
         """One of the pipe's readers: it gathers until its batch is full or its window over."""
-        size, window = _parameter("IntakeSize"), _parameter("IntakeSeconds")
+        size, window = _gathering()
         begun = self.clock.seconds
         while arrivals:
             until = arrivals[0][0] + window
@@ -140,8 +140,11 @@ def _sample() -> str:
 
 
 @cache
-def _parameter(name: str) -> int:
-    return int(whole_template()["Parameters"][name]["Default"])
+@cache
+def _gathering() -> tuple[int, int]:
+    """How many messages the pipe hands over at most, and the seconds for which it gathers them."""
+    pipe = whole_template()["Resources"]["IntakePipe"]["Properties"]["SourceParameters"]["SqsQueueParameters"]
+    return int(pipe["BatchSize"]), int(pipe["MaximumBatchingWindowInSeconds"])
 
 
 def alarm_metrics() -> int:

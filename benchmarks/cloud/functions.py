@@ -35,7 +35,7 @@ from tests.statemachine.functions import environment, folder_of, parameters
 
 TABLE = "batches"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:notifications"
-REFS = {"BatchTable": TABLE, "NotificationTopic": TOPIC, "EmailTopic": TOPIC}
+REFS = {"BatchTable": TABLE, "NotificationTopic": TOPIC, "EmailTopic": TOPIC, "ChatNotificationTopic": TOPIC}
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:invalidation"
 
 

@@ -24,10 +24,7 @@ from invalidation.observability import Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
-CLOUDFRONT = CloudFront(
-    cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id),
-    max_tenants=SETTINGS.max_tenants,
-)
+CLOUDFRONT = CloudFront(cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id))
 RULES = rules_of(SETTINGS)
 LIMITS = sending_limits_of(SETTINGS)
 s3 = cache(lambda: boto3.client("s3", config=Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard"})))

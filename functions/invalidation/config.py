@@ -1,6 +1,7 @@
 """Settings from the environment, and the rules and the budget that they make.
 
-They are the template's parameters, typed. Every default is the template's own; a test keeps them equal.
+They are the template's parameters, typed. Every default is the template's own; a test keeps them equal. ``CONSTANTS``
+have no parameter, as nobody has wanted another value; the variable is there for tests and for emergencies.
 """
 
 from __future__ import annotations
@@ -12,6 +13,15 @@ from datetime import timedelta
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH
 from invalidation.cloudfront.plan import Budget
 from invalidation.cloudfront.routing import InvalidateBy, PathRules
+
+CONSTANTS = {
+    "max_batch_window_seconds": "a minute of old content is what a site under sustained change can bear",
+    "completion_timeout": "AWS reports completion after 25 seconds at the 95th percentile (AWS, April 2026)",
+    "room_timeout": "longer than CloudFront's quota of invalidations in progress has ever kept somebody waiting",
+    "max_tries": "after 5, 15, 45 and 135 minutes: what has not passed by then does not pass by itself",
+    "no_completion_seconds": "an hour: every step and every retry of a batch that goes well has ended by then",
+}
+"""Settings that are the same for everybody, and why they are what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +42,7 @@ class Settings:
     max_batch_window_seconds: int = 60
     widest_path: str = "/*"
     directory_index: str = ""
-    other_spellings: bool = True
     edge_rewrites: str = "Keys"
-    max_tenants: int = 20
     include_keys: tuple[str, ...] = ("*",)
     skip_unchanged: bool = False
     invalidate_by: str = "Paths"
@@ -42,8 +50,7 @@ class Settings:
     completion_timeout: timedelta = timedelta(minutes=30)
     room_timeout: timedelta = timedelta(minutes=60)
     max_tries: int = 5
-    verify_at_edge: bool = False
-    verify_host: str = ""
+    verify_at_edge: str = "false"
     audit_retention: timedelta = timedelta(days=400)
     observability: str = "Basic"
     monthly_path_budget: int = 1_000
@@ -76,23 +83,30 @@ class Settings:
             max_batch_window_seconds=number("MAX_BATCH_WINDOW_SECONDS", default.max_batch_window_seconds),
             widest_path=environment.get("WIDEST_PATH", default.widest_path),
             directory_index=environment.get("DIRECTORY_INDEX", ""),
-            other_spellings=environment.get("OTHER_SPELLINGS", "true") == "true",
             edge_rewrites=environment.get("EDGE_REWRITES", default.edge_rewrites),
-            max_tenants=number("MAX_TENANTS", default.max_tenants),
             include_keys=_listed(environment.get("INCLUDE_KEYS", "*")),
             skip_unchanged=environment.get("SKIP_UNCHANGED", "false") == "true",
             invalidate_by=environment.get("INVALIDATE_BY", default.invalidate_by),
             dry_run=environment.get("DRY_RUN", "false") == "true",
             completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),
             room_timeout=timedelta(minutes=number("ROOM_TIMEOUT_MINUTES", 60)),
-            verify_at_edge=environment.get("VERIFY_AT_EDGE", "false") == "true",
-            verify_host=environment.get("VERIFY_HOST", ""),
+            verify_at_edge=environment.get("VERIFY_AT_EDGE", default.verify_at_edge),
             max_tries=number("MAX_TRIES", default.max_tries),
             audit_retention=timedelta(days=number("AUDIT_RETENTION_DAYS", 400)),
             observability=environment.get("OBSERVABILITY", default.observability),
             monthly_path_budget=number("MONTHLY_PATH_BUDGET", default.monthly_path_budget),
             no_completion_seconds=number("NO_COMPLETION_SECONDS", default.no_completion_seconds),
         )
+
+
+def verifies_at_edge(setting: str) -> bool:
+    """Whether ``VerifyAtEdge`` (``true``, ``false`` or a host name) asks for a look at the edge."""
+    return setting != "false"
+
+
+def host_to_verify(setting: str, otherwise: str) -> str:
+    """The host that ``VerifyAtEdge`` names, or the distribution's own domain name."""
+    return otherwise if setting in ("true", "false") else setting
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -103,7 +117,6 @@ def rules_of(settings: Settings) -> PathRules:
     """What the settings decide about paths."""
     return PathRules(
         directory_index=settings.directory_index,
-        spellings=settings.other_spellings,
         whole_behaviors=settings.edge_rewrites == "WholeBehavior",
         root_queries=settings.edge_rewrites == "KeysAndRootQueries",
         invalidate_by=InvalidateBy(settings.invalidate_by),

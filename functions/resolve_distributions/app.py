@@ -17,7 +17,7 @@ from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import MAX_TARGETS_AT_ONCE
-from invalidation.config import Settings
+from invalidation.config import Settings, verifies_at_edge
 from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -44,7 +44,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         "count": min(len(owed), MAX_TARGETS_AT_ONCE),
         "targets": [{"distributionId": each.distribution_id} for each in owed[:MAX_TARGETS_AT_ONCE]],
         "roomUntil": room_until.isoformat(timespec="seconds"),
-        "verifyAtEdge": SETTINGS.verify_at_edge,
+        "verifyAtEdge": verifies_at_edge(SETTINGS.verify_at_edge),
     }
 
 

@@ -19,7 +19,7 @@ from invalidation.batches.targets import Target, record_looks
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.edge import look, paths_to_look_at, require_fresh
 from invalidation.cloudfront.routing import PathRules
-from invalidation.config import Settings
+from invalidation.config import Settings, host_to_verify
 from invalidation.observability import Event, observed
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -32,7 +32,7 @@ RULES = PathRules(directory_index=SETTINGS.directory_index)
 def handler(event: Event, _context: Any) -> dict[str, Any]:
     batch = Batch.read(TABLE, event["batchId"])
     distribution = Distribution.from_document(Target.read(TABLE, batch.batch_id, event["distributionId"]).document)
-    host = SETTINGS.verify_host or distribution.domain_name
+    host = host_to_verify(SETTINGS.verify_at_edge, distribution.domain_name)
     keys = () if batch.kind is Kind.PATHS else (change.key for change in frozen_changes(TABLE, batch))
     looks = [look(S3, batch.bucket, key, host, path) for key, path in paths_to_look_at(distribution, keys, RULES)]
     documents = [each.to_document() for each in looks]

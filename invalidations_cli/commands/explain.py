@@ -17,7 +17,7 @@ from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.explain import Explanation
 from invalidation.cloudfront.explain import explain as explanation_of
-from invalidation.cloudfront.limits import price
+from invalidation.cloudfront.limits import MAX_TENANTS, price
 from invalidation.cloudfront.patterns import key_filter
 from invalidation.cloudfront.routing import InvalidateBy, RouteVerdict
 from invalidation.config import Settings, budget_of, rules_of
@@ -171,7 +171,7 @@ class KeyQuestion:
     def __init__(self, clients: Clients, bucket: str, key: str, settings: Settings) -> None:
         self._clients = clients
         buckets = BucketReader(lambda service, **_region: clients(service))
-        self._cloudfront = CloudFront(clients("cloudfront"), max_tenants=settings.max_tenants, buckets=buckets)
+        self._cloudfront = CloudFront(clients("cloudfront"), buckets=buckets)
         self._bucket, self._key, self._settings = bucket, key, settings
 
     def answers(self, asked_for: Sequence[str]) -> Iterator[DistributionAnswer]:
@@ -210,7 +210,7 @@ class KeyQuestion:
             return DistributionAnswer(explained, f"Nothing is sent: {error}")
         except InvalidationError as error:
             return DistributionAnswer(explained, unless, more=(f"Its tenants are not known: {error}",))
-        told = f"It has {count(tenants, 'enabled tenant')}; MaxTenants is {self._settings.max_tenants}."
+        told = f"It has {count(tenants, 'enabled tenant')}; at most {MAX_TENANTS} are invalidated."
         return DistributionAnswer(explained, unless, tenants, (told,))
 
     def _tags(self, distribution: Distribution) -> str | None:
@@ -329,7 +329,7 @@ def of_stack(stack: Stack) -> DeployedSettings:
 
 
 def settings_of(parameters: Mapping[str, str]) -> Settings:
-    """The template's parameters, as a function finds them in its environment: ``MaxTenants`` as ``MAX_TENANTS``."""
+    """The template's parameters, as a function finds them in its environment: ``DryRun`` as ``DRY_RUN``."""
     return Settings.from_environment(
         {re.sub("(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in parameters.items()}
     )

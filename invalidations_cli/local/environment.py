@@ -73,10 +73,12 @@ def running(
     port: int | None = None,
     parameters: Mapping[str, str] | None = None,
     say: Callable[[str], None] = ignore,
+    template: deploy.Template | None = None,
 ) -> Iterator[LocalEnvironment]:
     """A local AWS for as long as the context lasts; raises what `Problem` lists.
 
-    `parameters` are the stack's, over its defaults; `say` gets a line about each step.
+    `parameters` are the stack's, over its defaults; `say` gets a line about each step; `template` is the project's own
+    unless another is given.
     """
     say("Building the deployment package (some seconds the first time) …")
     interpreter = lambda_interpreter()
@@ -89,7 +91,7 @@ def running(
         aws = LocalAws(emulator.endpoint)
         site.create_bucket(aws, BUCKET)
         say(f"Deploying template.yaml into {emulator.endpoint} …")
-        outputs = deploy.deploy(aws, deploy.load(), {"BucketNames": BUCKET, **(parameters or {})})
+        outputs = deploy.deploy(aws, template or deploy.load(), {"BucketNames": BUCKET, **(parameters or {})})
         site.send_events_to_eventbridge(aws, BUCKET)
         distribution = site.create_distribution(aws, BUCKET)
         yield LocalEnvironment(

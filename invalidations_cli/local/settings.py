@@ -32,7 +32,7 @@ ALL_PATCHES = (
     "pipes_from_queues",
     "cloudformation_types",
     "cloudformation_tables",
-    "cloudformation_conditions",
+    "loopback_counts_as_tls",
     "cloudformation_parameters",
     "cloudformation_custom_resources",
     "cloudfront_invalidations",

@@ -48,17 +48,29 @@ def cloudformation_tables(aws: LocalAws) -> bool:
     return [expiry.get("AttributeName"), recovery] == ["expiresAt", "ENABLED"]
 
 
-def cloudformation_conditions(aws: LocalAws) -> bool:
-    """A condition can ask whether a list parameter is empty."""
-    name = tools.new_name()
-    tools.stack(
-        aws,
-        {"Topic": {**TOPIC, "Condition": "IsEmpty", "Properties": {"TopicName": name}}, "Other": TOPIC},
-        Parameters={"Names": {"Type": "CommaDelimitedList", "Default": ""}},
-        Conditions={"IsEmpty": {"Fn::Equals": [{"Fn::Join": ["", {"Ref": "Names"}]}, ""]}},
-    )
-    pages = aws.client("sns").get_paginator("list_topics").paginate()
-    return any(topic["TopicArn"].endswith(f":{name}") for page in pages for topic in page["Topics"])
+def loopback_counts_as_tls(aws: LocalAws) -> bool:
+    """A topic that refuses what does not come over TLS takes a message."""
+    topic = aws.client("sns").create_topic(Name=tools.new_name())["TopicArn"]
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sns:Publish",
+        "Resource": topic,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    aws.client("sns").set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    source = f"""
+import boto3
+def handler(event, context):
+    boto3.client("sns").publish(TopicArn={topic!r}, Message="x")
+"""
+    arn = tools.function(aws, source)
+    role = aws.client("lambda").get_function(FunctionName=arn)["Configuration"]["Role"].rpartition("/")[2]
+    allow = {"Effect": "Allow", "Action": "sns:Publish", "Resource": topic}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    aws.client("iam").put_role_policy(RoleName=role, PolicyName="publish", PolicyDocument=document)
+    return "FunctionError" not in aws.client("lambda").invoke(FunctionName=arn)
 
 
 def cloudformation_parameters(aws: LocalAws) -> bool:

@@ -23,9 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from invalidations_cli.local import environment, readings, server, site
+from invalidations_cli.local.deploy import Template
 from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.settings import LocalSettings, Quota
-from tests.local import fresh, tools
+from tests.local import fresh, stacks, tools
 from tests.local.disturbed import Changes, Repeated, Schedule, Stops, running_executions
 from tests.local.instruments import faults
 from tests.local.instruments.control import INSTRUMENTS
@@ -37,8 +38,14 @@ PARAMETERS = {
     "BucketNames": ",".join(SITES),
     "EnableBucketEvents": "false",
     "BatchWindowSeconds": "2",
-    "MaxBatchWindowSeconds": "8",
 }
+
+
+def template() -> Template:
+    """The window grows to eight seconds only: nobody waits for a minute to see what became of the changes."""
+    return stacks.template(MAX_BATCH_WINDOW_SECONDS="8")
+
+
 HANG = 16.0
 """Seconds: longer than a function waits for an answer of CloudFront's (`CLOUDFRONT_CONFIG`)."""
 LATEST = 3.0
@@ -212,7 +219,7 @@ def main() -> None:
     parser.add_argument("--cloudfront-quota", choices=get_args(Quota), default=SETTINGS.cloudfront_quota)
     chosen = parser.parse_args()
     settings = replace(SETTINGS, cloudfront_quota=chosen.cloudfront_quota)
-    with environment.running(settings, server.free_port(), PARAMETERS, print) as there:
+    with environment.running(settings, server.free_port(), PARAMETERS, print, template()) as there:
         found = run(there, chosen.changes, chosen.seed)
     out = Console(soft_wrap=True, highlight=False)
     out.print(table(found), *found.lost, *found.untold, *found.running, sep="\n")

@@ -25,9 +25,8 @@ SITE, OTHER_SITE = "web-site", "other-web-site"
 PARAMETERS = {
     "BucketNames": f"{SITE},{OTHER_SITE}",
     "BatchWindowSeconds": "1",
-    "ChatTopic": "true",
     "NotifyOn": "All",
-    "DisableEventsOnDelete": "true",
+    "EnableBucketEvents": "UntilDeleted",
     "InvalidateBy": "Both",
     "SkipUnchanged": "true",
     "VerifyAtEdge": "true",

@@ -15,9 +15,11 @@ parsed = cache(deploy.load)
 """The template, read once; `deploy` copies it."""
 
 
-def template() -> Template:
-    """A copy of the template, to be changed."""
-    return deepcopy(parsed())
+def template(**variables: str) -> Template:
+    """A copy of the template, to be changed; with more variables in its functions' environment."""
+    copy = deepcopy(parsed())
+    copy["Globals"]["Function"]["Environment"]["Variables"] |= variables
+    return copy
 
 
 def create(aws: LocalAws, name: str, parameters: Mapping[str, str], changed: Template | None = None) -> dict[str, str]:

@@ -84,7 +84,7 @@ def test_a_function_a_queue_and_a_topic_stay_through_creation_update_and_deletio
     stacks.update(aws, stack, {"BucketNames": f"{bucket},{another}"})
     assert configuration_of(aws, bucket) == {**before, EVENTS: {}}
     assert sends(aws, another)
-    stacks.update(aws, stack, {"DisableEventsOnDelete": "true"})
+    stacks.update(aws, stack, {"EnableBucketEvents": "UntilDeleted"})
     stacks.delete(aws, stack)
     assert configuration_of(aws, bucket) == before
     assert not sends(aws, another)
@@ -105,8 +105,8 @@ def test_of_two_stacks_on_one_bucket_only_the_one_that_switched_its_events_on_ma
     aws: LocalAws, deployed: Deploy
 ) -> None:
     bucket = new_bucket(aws)
-    first = deployed(bucket, DisableEventsOnDelete="true")
-    second = deployed(bucket, DisableEventsOnDelete="true")
+    first = deployed(bucket, EnableBucketEvents="UntilDeleted")
+    second = deployed(bucket, EnableBucketEvents="UntilDeleted")
     stacks.delete(aws, second)
     assert sends(aws, bucket), "the second had found them on"
     stacks.delete(aws, first)
@@ -117,14 +117,14 @@ def test_of_the_buckets_that_leave_the_list_only_what_the_stack_switched_on_is_u
     aws: LocalAws, deployed: Deploy
 ) -> None:
     ours, theirs, stays = new_bucket(aws), new_bucket(aws, {EVENTS: {}}), new_bucket(aws)
-    stack = deployed(ours, theirs, stays, DisableEventsOnDelete="true")
+    stack = deployed(ours, theirs, stays, EnableBucketEvents="UntilDeleted")
     stacks.update(aws, stack, {"BucketNames": stays})
     assert [sends(aws, each) for each in (ours, theirs, stays)] == [False, True, True]
 
 
 def test_a_stack_can_be_deleted_when_its_bucket_is_gone(aws: LocalAws, deployed: Deploy) -> None:
     bucket = new_bucket(aws)
-    stack = deployed(bucket, DisableEventsOnDelete="true")
+    stack = deployed(bucket, EnableBucketEvents="UntilDeleted")
     aws.client("s3").delete_bucket(Bucket=bucket)
     stacks.delete(aws, stack)
     assert stacks.settled(aws, stack) == "GONE"
@@ -135,7 +135,7 @@ def test_a_bucket_that_is_missing_fails_the_stack_with_its_name_and_what_to_do_a
 ) -> None:
     bucket = new_bucket(aws)
     with pytest.raises(DeployProblem) as problem:
-        deployed(bucket, "there-is-no-such-bucket", DisableEventsOnDelete="true")
+        deployed(bucket, "there-is-no-such-bucket", EnableBucketEvents="UntilDeleted")
     assert (
         "BucketEvents (Custom::BucketEvents): BucketNotReady: bucket there-is-no-such-bucket does not exist: correct "
         "BucketNames, or create it first"
@@ -147,7 +147,7 @@ def test_an_update_to_a_bucket_that_is_missing_fails_and_the_others_go_on_sendin
     aws: LocalAws, deployed: Deploy
 ) -> None:
     bucket = new_bucket(aws)
-    stack = deployed(bucket, DisableEventsOnDelete="true")
+    stack = deployed(bucket, EnableBucketEvents="UntilDeleted")
     with pytest.raises(DeployProblem, match="bucket there-is-no-such-bucket does not exist"):
         stacks.update(aws, stack, {"BucketNames": "there-is-no-such-bucket"})
     assert stacks.settled(aws, stack) == "UPDATE_ROLLBACK_COMPLETE"
@@ -199,7 +199,7 @@ def test_whoever_manages_the_buckets_elsewhere_has_them_left_alone(
 ) -> None:
     bucket = new_bucket(aws, others)
     before = json.dumps(configuration_of(aws, bucket))
-    stack = deployed(bucket, EnableBucketEvents="false", DisableEventsOnDelete="true")
+    stack = deployed(bucket, EnableBucketEvents="false")
     assert json.dumps(configuration_of(aws, bucket)) == before
     aws.client("s3").put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration={**others, EVENTS: {}}

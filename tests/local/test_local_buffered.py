@@ -19,13 +19,16 @@ from tests.local import fresh, stacks, storm, tools
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("buffered")]
 
 QUICK = LocalSettings(wait_scale=0.2, invalidation_seconds=1.0)
-PARAMETERS = {"Intake": "Buffered", "IntakeSeconds": "1", "IntakeSize": "50", "BatchWindowSeconds": "2"}
+PARAMETERS = {"Intake": "Buffered", "BatchWindowSeconds": "2"}
 CHANGES = 300
 
 
 @pytest.fixture(scope="module")
 def buffered() -> Iterator[LocalEnvironment]:
-    with environment.running(QUICK, server.free_port(), PARAMETERS) as there:
+    template = stacks.template()
+    pipe = template["Resources"]["IntakePipe"]["Properties"]["SourceParameters"]["SqsQueueParameters"]
+    pipe |= {"BatchSize": 50, "MaximumBatchingWindowInSeconds": 1}
+    with environment.running(QUICK, server.free_port(), PARAMETERS, template=template) as there:
         yield there
 
 

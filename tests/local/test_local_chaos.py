@@ -16,7 +16,10 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def test_whatever_fails_no_key_is_lost_no_failure_is_untold_and_nothing_is_left_running() -> None:
-    with environment.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS) as there, reported_of(there.aws):
+    with (
+        environment.running(chaos.SETTINGS, server.free_port(), chaos.PARAMETERS, template=chaos.template()) as there,
+        reported_of(there.aws),
+    ):
         found = chaos.run(there, CHANGES, seed=1)
         Console().print(chaos.table(found))
         assert set(found.struck) == {fault.kind for fault in chaos.disorder(CHANGES)} | {chaos.STOPPED}

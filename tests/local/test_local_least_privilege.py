@@ -41,7 +41,7 @@ WIDE = {
     "arn:aws:cloudfront::*:cache-policy/*": "likewise",
     "arn:aws:logs:*:log-group:/aws/lambda/everything:*": "streams of the stack's own log group",
     "arn:aws:s3:::*-site/*": "objects of the watched buckets, where tags are read",
-    "arn:aws:s3:::*": "DisableEventsOnDelete: a bucket that has left BucketNames is in no parameter any more",
+    "arn:aws:s3:::*": "EnableBucketEvents=UntilDeleted: a bucket that has left BucketNames is in no parameter any more",
     "arn:aws:states:*:execution:everything-invalidation:*": "executions of the stack's own state machine",
 }
 """Resources with a wildcard, accounts and regions apart → why it is not narrower."""

@@ -26,7 +26,6 @@ PARAMETERS = {
     "SkipUnchanged": "true",
     "InvalidateBy": "Tags",
     "DryRun": "true",
-    "ChatTopic": "true",
     "NotifyOn": "All",
 }
 

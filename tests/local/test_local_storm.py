@@ -10,7 +10,7 @@ import pytest
 from invalidations_cli.local import environment, server
 from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.settings import LocalSettings
-from tests.local import fresh, storm
+from tests.local import fresh, stacks, storm
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("storm")]
 
@@ -22,10 +22,9 @@ MOST_MEMORY = 1_500_000_000
 
 @pytest.fixture(params=["in-progress", "rate"])
 def quiet(request: pytest.FixtureRequest) -> Iterator[LocalEnvironment]:
-    parameters = {"BatchWindowSeconds": str(WINDOW), "MaxBatchWindowSeconds": "8"}
-    with environment.running(
-        replace(TRUE_TIME, cloudfront_quota=request.param), server.free_port(), parameters
-    ) as there:
+    parameters, template = {"BatchWindowSeconds": str(WINDOW)}, stacks.template(MAX_BATCH_WINDOW_SECONDS="8")
+    settings = replace(TRUE_TIME, cloudfront_quota=request.param)
+    with environment.running(settings, server.free_port(), parameters, template=template) as there:
         yield there
 
 

@@ -80,9 +80,8 @@ def verified(local: LocalEnvironment) -> Iterator[Site]:
     """A site whose edge holds the first version of a page."""
     aws, name, bucket = local.aws, tools.new_name(), tools.new_name()
     site.create_bucket(aws, bucket)
-    outputs = stacks.create(
-        aws, name, {"BucketNames": bucket, "BatchWindowSeconds": "1", "VerifyAtEdge": "true", "MaxTries": "3"}
-    )
+    parameters = {"BucketNames": bucket, "BatchWindowSeconds": "1", "VerifyAtEdge": "true"}
+    outputs = stacks.create(aws, name, parameters, stacks.template(MAX_TRIES="3"))
     queue_url = site.subscribe_queue(aws, outputs["NotificationTopicArn"], f"{bucket}-notifications")
     there = Site(aws, name, bucket, site.create_distribution(aws, bucket), outputs, queue_url)
     there.put("one")

@@ -47,12 +47,7 @@ def properties(logical_id: str) -> Any:
 
 def parameters() -> dict[str, Any]:
     """The template's parameters with their defaults, as Ref sees them."""
-    found: dict[str, Any] = {}
-    for name, parameter in _template()["Parameters"].items():
-        value = parameter.get("Default", "my-site")
-        listed = parameter["Type"] == "CommaDelimitedList"
-        found[name] = [each for each in str(value).split(",") if each] if listed else str(value)
-    return found
+    return {name: str(each.get("Default", "my-site")) for name, each in _template()["Parameters"].items()}
 
 
 def environment(logical_id: str, refs: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from tests.definition import resources
 def _statements(kind: str, attribute: str) -> Iterator[dict[str, Any]]:
     for properties in resources(kind).values():
         for statement in properties[attribute]["Statement"]:
+            if statement["Principal"] == "*":
+                continue
             services = statement["Principal"].get("Service", [])
             if "events.amazonaws.com" in ([services] if isinstance(services, str) else services):
                 yield statement

@@ -177,7 +177,6 @@ def asked(stack: Stack, *words: str) -> Result:
     ("parameters", "key", "shown", "hidden"),
     [
         ({}, "a b.html", ["/a%20b.html", "/a+b.html"], []),
-        ({"OtherSpellings": "false"}, "a b.html", ["/a%20b.html"], ["/a+b.html"]),
         ({"DirectoryIndex": "home.html"}, "blog/home.html", ["/blog/", "the folder whose index document it is"], []),
     ],
 )
@@ -270,15 +269,15 @@ class Tenants:
         (
             Tenants("a", "b"),
             "  1 path for each of 2 tenants, at most $0.010:",
-            "It has 2 enabled tenants; MaxTenants is 2",
+            "It has 2 enabled tenants; at most 100 are invalidated",
         ),
         (Tenants("a", "b", "c"), "  nothing\n", "Nothing is sent: more than 2 enabled tenants"),
     ],
 )
-def test_every_tenant_costs_the_paths_again_up_to_the_stack_s_parameter(
+def test_every_tenant_costs_the_paths_again_up_to_a_bound(
     capsys: pytest.CaptureFixture[str], tenants: Tenants, paid: str, told: str
 ) -> None:
-    asked = KeyQuestion(lambda _service: None, "site", "a.html", Settings(max_tenants=2))
+    asked = KeyQuestion(lambda _service: None, "site", "a.html", Settings())
     asked._cloudfront = tenants  # type: ignore[assignment] # all of it that is asked
     (answer,) = asked.answers(())
     show_one(answer)

@@ -146,7 +146,7 @@ def test_more_tenants_than_the_cap_have_an_error_of_their_own(
     stub.add_response("list_distribution_tenants", {"DistributionTenantList": listed})
     cloudfront = CloudFront(client, max_tenants=2)
     if too_many:
-        with pytest.raises(TooManyTenants, match=r"E1 has more than 2 enabled tenants.* MaxTenants"):
+        with pytest.raises(TooManyTenants, match=r"E1 has more than 2 enabled tenants"):
             cloudfront.targets(TENANTS)
     else:
         assert len(cloudfront.targets(TENANTS)) == 2

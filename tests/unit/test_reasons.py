@@ -18,7 +18,7 @@ SITE = Distribution(
     tag_header="x-amz-meta-cache-tag",
 )
 FOUND = "where viewers find the key"
-SPELLED = "another way to write it in a URL (OtherSpellings)"
+SPELLED = "another way to write it in a URL"
 COVERS = "covers {} as well"
 QUERIES = ", with every query string: they are part of the cache key"
 CUT = ", cut before what CloudFront cannot purge as it is: a literal * or ~, or more than 4,000 characters"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from invalidation.config import Settings
+from invalidation.config import CONSTANTS, Settings, host_to_verify, verifies_at_edge
 from tests.definition import ROOT, resources, template
 
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -75,7 +75,6 @@ VARIABLES = {
 }
 FROM_PARAMETERS = sorted(
     {(name, parameter) for (_, name), value in VARIABLES.items() if (parameter := _parameter(value)) is not None}
-    - {(name, "LogLevel") for name in POWERTOOLS}
 )
 
 
@@ -128,7 +127,20 @@ def test_a_function_is_given_just_what_its_app_reads(function: str) -> None:
     own = {_field_of(variable) for variable in _own_variables(function)}
     common = {_field_of(variable) for variable in set(COMMON) - POWERTOOLS}
     assert own <= read
-    assert read <= own | common
+    assert read <= own | common | set(CONSTANTS)
+
+
+def test_a_constant_has_a_reason_and_no_parameter() -> None:
+    assert all(CONSTANTS.values())
+    assert {_field_of(variable) for _, variable in VARIABLES if variable not in POWERTOOLS}.isdisjoint(CONSTANTS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "verifies", "host"),
+    [("false", False, "d1.cloudfront.net"), ("true", True, "d1.cloudfront.net"), ("www.x.org", True, "www.x.org")],
+)
+def test_verify_at_edge_says_whether_and_where(setting: str, verifies: bool, host: str) -> None:  # a case
+    assert (verifies_at_edge(setting), host_to_verify(setting, "d1.cloudfront.net")) == (verifies, host)
 
 
 def test_values_have_their_types() -> None:

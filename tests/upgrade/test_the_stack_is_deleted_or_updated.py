@@ -83,7 +83,7 @@ def test_a_stack_that_is_updated_in_place_with_batches_in_flight_loses_nothing(a
     outputs = stacks.create(aws, stack, {"BucketNames": bucket, "BatchWindowSeconds": "4"})
     distribution = site.create_distribution(aws, bucket).distribution_id
     put(aws, bucket, "before")
-    stacks.update(aws, stack, {"LogLevel": "DEBUG", "BatchWindowSeconds": "1", "MonthlyPathBudget": "500"})
+    stacks.update(aws, stack, {"Observability": "Full", "BatchWindowSeconds": "1", "MonthlyPathBudget": "500"})
     put(aws, bucket, "after")
     machine = outputs["StateMachineArn"]
     assert eventually(lambda: nothing_runs(aws, machine), 60)

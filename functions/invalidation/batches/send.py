@@ -223,8 +223,8 @@ class Sender:
         since = datetime.fromisoformat(pace.since) if pace.since else self.now()
         if self.now() >= max(room_until, since + PATIENCE):
             raise NoRoomInTime(
-                f"CloudFront had no room for the invalidation until {room_until.isoformat()}, which RoomTimeoutMinutes "
-                f"allows. The sweep tries again. CloudFront's last word: {error}"
+                f"CloudFront had no room for the invalidation until {room_until.isoformat()}, "
+                f"and waits no longer. The sweep tries again. CloudFront's last word: {error}"
             ) from None
 
 

@@ -180,8 +180,8 @@ class CloudFront:
             if len(found) == self._max_tenants:
                 raise TooManyTenants(
                     f"Distribution {distribution.id} has more than {self._max_tenants} enabled tenants, and each costs "
-                    "every path again. Invalidate those that matter with CreateInvalidationForDistributionTenant, or "
-                    "raise the parameter MaxTenants."
+                    "every path again. Invalidate those that matter with "
+                    "CreateInvalidationForDistributionTenant."
                 )
             found.append(tenant_id)
         return tuple(InvalidationTarget(distribution.id, tenant_id) for tenant_id in sorted(found))

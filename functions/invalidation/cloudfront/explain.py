@@ -221,7 +221,7 @@ _REASONS = {
     Way.EDGE_FUNCTION: "what viewers ask for where the edge function adds index.html or .html",
 }
 _RULES: tuple[tuple[Callable[[PathRules], PathRules], str], ...] = (
-    (lambda rules: replace(rules, spellings=False), "another way to write it in a URL (OtherSpellings)"),
+    (lambda rules: replace(rules, spellings=False), "another way to write it in a URL"),
     (
         lambda rules: replace(rules, whole_behaviors=False),
         "an edge function may turn any request there into one for the key (EdgeRewrites)",

@@ -69,8 +69,8 @@ LONGEST_TTL: Final = 31_536_000
 """Seconds of a year: how long a cache behaviour keeps an answer at most where nobody says less (CFD, "Manage how long
 content stays in the cache")."""
 
-MAX_TENANTS: Final = 20
-"""This application's own default: tenants of one distribution that a batch invalidates. Each of them costs every path
+MAX_TENANTS: Final = 100
+"""This application's own: tenants of one distribution that a batch invalidates. Each of them costs every path
 again, and one CreateInvalidation of the account's rate, which an SDK maintainer gave as one in two seconds."""
 
 DISTRIBUTIONS_CACHE_SECONDS: Final = 60.0

@@ -101,7 +101,7 @@ class Progress:
             raise InvalidationTimedOut(
                 f"invalidation {ids} of distribution {distribution_id} was still in progress after "
                 f"{(now - self.created_at).total_seconds():.0f} s. CloudFront may yet complete it; the batch is tried "
-                "again and finds it. CompletionTimeoutMinutes says how long to wait"
+                "again and finds it"
             )
         status = Status.IN_PROGRESS if self.pending else Status.COMPLETED
         elapsed = round((now - self.created_at).total_seconds(), 1)

@@ -106,7 +106,7 @@ def test_after_the_deadline_no_room_is_no_room_in_time(
     site.stack.functions.refuse(CREATE, code, about=site.distribution)
     patience = {"since": "2001-01-01T00:00:00+00:00"}
     Target.read(site.stack.table, joined["batchId"], site.distribution).update(site.stack.table, {"pace": patience}, {})
-    with pytest.raises(NoRoomInTime, match=r"RoomTimeoutMinutes allows.*last word: .*" + code):
+    with pytest.raises(NoRoomInTime, match=r"waits no longer.*last word: .*" + code):
         invoke.create(joined, site.distribution, room_until="2001-01-01T00:00:00+00:00")
 
 
