@@ -131,6 +131,8 @@ class _Rendering:
                 found = separator.join(self._resolved(parts))
             case "Fn::Split", [separator, text]:
                 found = self._resolved(text).split(separator)
+            case "Fn::FindInMap", [name, top, second]:
+                found = self._template["Mappings"][name][self._resolved(top)][self._resolved(second)]
             case "Fn::Select", [index, parts]:
                 found = self._resolved(parts)[int(index)]
             case "Fn::Sub", [text, names]:
