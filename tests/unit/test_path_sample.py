@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,16 +32,6 @@ from tests.fakes.reports import COMPLETED, DONE
 
 LONGEST_PATH = "/" + "x" * 3_999
 ONLY_PLANNED = TargetResult("E1", skipped=True, only_planned=True)
-
-
-@pytest.fixture
-def table() -> MemoryTable:
-    return MemoryTable()
-
-
-@pytest.fixture
-def steps(table: MemoryTable) -> BatchSteps:
-    return BatchSteps(table, Clock())
 
 
 def _planned(*paths: str, copies: int = 1) -> PlanSummary:

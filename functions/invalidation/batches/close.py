@@ -12,15 +12,22 @@ An attempt that dies leaves the changes pending, or owned twice for a while; nev
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from invalidation.batches.head import Execution, Head
-from invalidation.batches.model import Batch, Clock, PendingChange
-from invalidation.batches.snapshot import draft, freeze_changes, frozen_changes
-from invalidation.batches.table import BatchTable
+from invalidation.batches.model import Batch, Clock, PendingChange, compact
+from invalidation.batches.snapshot import draft, freeze_changes, frozen_rows
+from invalidation.batches.table import BatchTable, Key
 from invalidation.errors import RecordsOfLaterRelease
+
+DELETED_WITHIN: Final = timedelta(hours=1)
+"""For how long after its opening a batch may still be deleting pending items: longer than all tries of a Close take."""
 
 
 class ClosedStatus(StrEnum):
@@ -63,22 +70,62 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
             return Closed(ClosedStatus.SUPERSEDED)
         if head.paused:
             return Closed(ClosedStatus.PAUSED)
-        drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
+        earlier = _with_pending(table, head, now())
+        owned = _owned(table, earlier)
         unreadable: list[RecordsOfLaterRelease] = []
-        batch = freeze_changes(table, drafted, PendingChange.of_bucket(table, bucket, unreadable.append))
+        pending = PendingChange.of_bucket(table, bucket, unreadable.append)
+        drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
+        batch = freeze_changes(table, drafted, _without(pending, owned) if owned else pending)
         if batch is None and unreadable:
             raise unreadable[0]
         if batch is None:
+            # Whoever was to delete what is pending may have died; there is nothing else to do here.
+            for each in earlier:
+                _delete_pending(table, each)
             return Closed(ClosedStatus.EMPTY)
-    if batch.gathered and not batch.ended:
-        _delete_pending(table, batch)
+    _delete_pending(table, batch)
     return Closed(ClosedStatus.FROZEN, batch.changes)
 
 
 def _delete_pending(table: BatchTable, batch: Batch) -> None:
     """Delete the pending items of the changes that the batch owns: those on its frozen list, and no others.
 
-    A pending item that is written again after this (S3 delivers events at least once) is the same change, told twice:
-    it is covered by this batch, or makes a batch that invalidates once too often.
+    How far this came is kept on the record, so that another attempt goes on from there. A pending item that is written
+    again after this (S3 delivers events at least once) is the same change, told twice: it is covered by this batch, or
+    makes a batch that invalidates once too often.
     """
-    table.delete_all(PendingChange.of(change, table.shards).key for change in frozen_changes(table, batch))
+    for number in batch.chunks_pending:
+        table.delete_all(PendingChange.keys_of(batch.bucket, frozen_rows(table, batch, number), table.shards))
+        if number < batch.chunks:
+            table.update(Batch.key_of(batch.batch_id), {"pendingDeleted": number}, {"batchId": batch.batch_id})
+
+
+def _with_pending(table: BatchTable, head: Head, now: datetime) -> list[Batch]:
+    """Unfinished batches before this one that may still have to delete what was pending."""
+    found: list[Batch] = []
+    for batch_id in head.earlier:
+        if batch_id >= compact(now - DELETED_WITHIN):
+            with suppress(RecordsOfLaterRelease):
+                batch = Batch.find(table, batch_id)
+                if batch is not None and batch.chunks_pending:
+                    found.append(batch)
+    return found
+
+
+def _owned(table: BatchTable, batches: Sequence[Batch]) -> set[bytes]:
+    """What these batches own and may not have deleted: freezing it again would be paid for again."""
+    return {
+        _fingerprint(key)
+        for batch in batches
+        for number in batch.chunks_pending
+        for key in PendingChange.keys_of(batch.bucket, frozen_rows(table, batch, number), table.shards)
+    }
+
+
+def _without(pending: Iterable[PendingChange], owned: Container[bytes]) -> Iterator[PendingChange]:
+    return (each for each in pending if _fingerprint(each.key) not in owned)
+
+
+def _fingerprint(key: Key) -> bytes:
+    """A million of these are in memory at once."""
+    return hashlib.blake2b(key.sk.encode("ascii"), digest_size=16).digest()

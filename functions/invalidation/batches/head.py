@@ -15,6 +15,9 @@ from invalidation.batches.model import LONG_AGO, OPEN, Clock, PendingChange, com
 from invalidation.batches.table import VERSION, BatchTable, Item, Key, items
 from invalidation.errors import BatchContended
 
+KEPT_BATCHES: Final = 16
+"""Batches that a head names besides its own: those that an old attempt of Join or Close may still be about."""
+
 
 class HeadState(StrEnum):
     GATHERING = "GATHERING"
@@ -37,6 +40,8 @@ class Head:
     window: int = 0
     waited: bool = False
     paused: bool = False
+    earlier: tuple[str, ...] = ()
+    """The batches before this one, oldest first, as many as are kept."""
 
     @staticmethod
     def key_of(bucket: str) -> Key:
@@ -63,6 +68,7 @@ class Head:
             window=item.get("window", 0),
             waited=item.get("waited", False),
             paused=item.get("paused", False),
+            earlier=tuple(item.get("earlier", ())),
         )
 
     def gathers(self, window: Window, now: datetime) -> bool:
@@ -96,6 +102,15 @@ class Head:
             closes_at=min(max(now, earliest), now + timedelta(seconds=window.longest)),
             window=min(max(length, window.seconds), window.longest),
             waited=busy,
+            earlier=(*self.earlier, self.batch_id)[-KEPT_BATCHES:] if self.batch_id else (),
+        )
+
+    def led_by(self, execution: Execution) -> str:
+        """The earlier batch that this execution opened; empty where there is none among those that are kept."""
+        before = ("", *self.earlier)
+        return next(
+            (each for each, follows in zip(self.earlier, before, strict=False) if each == batch_id(execution, follows)),
+            "",
         )
 
     def open(self, table: BatchTable, before: Head) -> bool:
@@ -113,6 +128,7 @@ class Head:
             "window": self.window,
             "waited": self.waited,
             "unfinished": OPEN,
+            "earlier": list(self.earlier) or None,
         }
         found = {"batchId": before.batch_id or None, "state": before.state.value if before.batch_id else None}
         return table.update(self.key_of(self.bucket), opened, found) is not None

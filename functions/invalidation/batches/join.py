@@ -91,7 +91,7 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
         return JoinedEach(join(table, bucket, changes[bucket], execution, window, now, attempt), ())
     for bucket in sorted(changes):
         accept(table, bucket, changes[bucket], execution)
-    led = [bucket for bucket in sorted(changes) if Head.read(table, bucket).leader == execution.arn]
+    led = [bucket for bucket in sorted(changes) if _leads(Head.read(table, bucket), execution)]
     first, *others = [*led, *sorted(changes.keys() - set(led))]
     joined = lead_or_follow(table, first, execution, window, now)
     leaderless: list[str] = []
@@ -112,11 +112,10 @@ def accept(table: BatchTable, bucket: str, changes: Iterable[Change], execution:
     Raises:
         ChangesNotAccepted: some may not have been written; writing them again does no harm.
     """
-    own_id = digest(execution.arn)
-    identified = [change if change.event_id else replace(change, event_id=own_id) for change in changes]
+    identified = [each if each.event_id else replace(each, event_id=digest(execution.arn)) for each in changes]
     try:
         table.ensure(Key(BUCKETS, bucket))
-        table.put_all([PendingChange.of(change, table.shards).to_item() for change in identified])
+        table.put_all([PendingChange.of(each, table.shards).to_item() for each in identified])
     except BatchTableUnavailable as error:
         raise ChangesNotAccepted(f"the change could not be written: {error}") from None
 
@@ -137,10 +136,18 @@ def lead_or_follow(table: BatchTable, bucket: str, execution: Execution, window:
             return head.joined(Role.PAUSED)
         if head.gathers(window, now()):
             return head.joined(Role.FOLLOWER)
+        led = head.led_by(execution)
+        if led:
+            # This is an old attempt of a Join whose execution has gone on: it would not close another batch.
+            return Joined(Role.LEADER, bucket, led, execution.arn, now())
         opened = head.successor(execution, window, now())
         if opened.open(table, before=head):
             return opened.joined(Role.LEADER)
     raise BatchContended(f"{ATTEMPTS} attempts to find a leader for {bucket} were overtaken; the sweep starts one")
+
+
+def _leads(head: Head, execution: Execution) -> bool:
+    return head.leader == execution.arn or bool(head.led_by(execution))
 
 
 def open_own_batch(  # noqa: PLR0917 -- collaborators are arguments

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from invalidation.batches.table import BATCH, VERSION, BatchTable, Item, Key, items
+from invalidation.batches.table import BATCH, VERSION, BatchTable, Item, Key, items_in_turn
 from invalidation.errors import BatchNotFound, RecordsOfLaterRelease
 from invalidation.events import Change
 
@@ -147,6 +147,8 @@ class Batch:
     state: BatchState = BatchState.FROZEN
     gathered: bool = False
     """Whether its list was gathered from pending items, which are to be deleted."""
+    pending_deleted: int = 0
+    """Chunks of its list, from the first, whose pending items are known to be deleted."""
     by_hand: bool = False
     dry_run: bool = False
     executions: tuple[str, ...] = ()
@@ -200,6 +202,12 @@ class Batch:
     def ended(self) -> bool:
         return self.state is BatchState.ENDED
 
+    @property
+    def chunks_pending(self) -> range:
+        """Numbers of the chunks whose pending items may be there still; Close has deleted them before it resolves."""
+        done = not self.gathered or self.ended or self.resolved is not None
+        return range(0) if done else range(self.pending_deleted + 1, self.chunks + 1)
+
     def save(self, table: BatchTable) -> bool:
         """Write the record once; what ``BatchTable.put_new`` says of False is true here."""
         return table.put_new(self.to_item())
@@ -251,6 +259,7 @@ class Batch:
             distribution_id=item.get("distributionId", ""),
             state=BatchState(item["state"]),
             gathered=item.get("gathered", False),
+            pending_deleted=item.get("pendingDeleted", 0),
             by_hand=item.get("byHand", False),
             dry_run=item.get("dryRun", False),
             executions=tuple(item.get("executions", ())),
@@ -319,16 +328,15 @@ class PendingChange:
 
         ``leave`` is told of those that cannot be read, which stay pending; without it they raise RecordsOfLaterRelease.
         """
-        for shard in range(table.shards):
-            for item in items(table, cls.pk_of(bucket, shard)):
-                try:
-                    pending = cls.from_item(item)
-                except RecordsOfLaterRelease as error:
-                    if leave is None:
-                        raise
-                    leave(error)
-                else:
-                    yield pending
+        for item in items_in_turn(table, [cls.pk_of(bucket, shard) for shard in range(table.shards)]):
+            try:
+                pending = cls.from_item(item)
+            except RecordsOfLaterRelease as error:
+                if leave is None:
+                    raise
+                leave(error)
+            else:
+                yield pending
 
     def to_item(self) -> Item:
         pk, sk = self.key
@@ -337,16 +345,26 @@ class PendingChange:
     @classmethod
     def from_item(cls, item: Item) -> PendingChange:
         """Raises RecordsOfLaterRelease."""
-        change = cls.from_row(item["bucket"], readable(item)).change
-        return cls(change, int(item["pk"].rpartition("#")[2], 16))
+        return cls(_change_from_row(item["bucket"], readable(item)), int(item["pk"].rpartition("#")[2], 16))
 
     def to_row(self) -> dict[str, Any]:
         """For a frozen list, which is of one bucket."""
         change = self.change
-        return {attribute: value for name, attribute in _ATTRIBUTES.items() if (value := getattr(change, name))}
+        row = {attribute: value for name, attribute in _ATTRIBUTES.items() if (value := getattr(change, name))}
+        return row if self.shard is None else {**row, "shard": self.shard}
 
     @classmethod
     def from_row(cls, bucket: str, row: Mapping[str, Any]) -> PendingChange:
         """Reads only fields that this release knows: a list outlives the release that wrote it."""
-        found = {name: row[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in row}
-        return cls(Change(bucket=bucket, **{"event_id": "", **found}))
+        return cls(_change_from_row(bucket, row), row.get("shard"))
+
+    @classmethod
+    def keys_of(cls, bucket: str, rows: Iterable[Mapping[str, Any]], shards: int) -> list[Key]:
+        """Where the rows of a gathered list were pending; ``shards`` counts for rows that do not say it themselves."""
+        found = [cls.from_row(bucket, row) for row in rows]
+        return [(cls.of(each.change, shards) if each.shard is None else each).key for each in found]
+
+
+def _change_from_row(bucket: str, row: Mapping[str, Any]) -> Change:
+    found = {name: row[attribute] for name, attribute in _ATTRIBUTES.items() if attribute in row}
+    return Change(bucket=bucket, **{"event_id": "", **found})

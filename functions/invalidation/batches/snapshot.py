@@ -84,23 +84,23 @@ def frozen_changes(table: BatchTable, batch: Batch) -> Iterator[Change]:
     """
     if batch.kind is not Kind.CHANGES:
         raise ValueError(f"batch {batch.batch_id} holds {batch.kind.value}, not changes")
-    rows = (row for chunk in frozen_chunks(table, batch) for row in chunk)
-    return (PendingChange.from_row(batch.bucket, row).change for row in rows)
+    chunks = (frozen_rows(table, batch, number) for number in range(1, batch.chunks + 1))
+    return (PendingChange.from_row(batch.bucket, row).change for rows in chunks for row in rows)
 
 
 def frozen_paths(table: BatchTable, batch: Batch) -> Iterator[str]:
     """The same for the paths that a request named."""
     if batch.kind is not Kind.PATHS:
         raise ValueError(f"batch {batch.batch_id} holds {batch.kind.value}, not paths")
-    return (path for chunk in frozen_chunks(table, batch) for path in chunk)
+    return (path for number in range(1, batch.chunks + 1) for path in frozen_rows(table, batch, number))
 
 
-def frozen_chunks(table: BatchTable, batch: Batch) -> Iterator[list[Any]]:
-    for number in range(1, batch.chunks + 1):
-        item = table.get(chunk_key(batch.batch_id, batch.attempt, number))
-        if item is None:
-            raise BatchNotFound(f"the list of batch {batch.batch_id} has expired: chunk {number} is gone")
-        yield unpack(readable(item)["rows"])
+def frozen_rows(table: BatchTable, batch: Batch, number: int) -> list[Any]:
+    """One chunk of the list; the first is number 1."""
+    item = table.get(chunk_key(batch.batch_id, batch.attempt, number))
+    if item is None:
+        raise BatchNotFound(f"the list of batch {batch.batch_id} has expired: chunk {number} is gone")
+    return unpack(readable(item)["rows"])
 
 
 def _write_list(table: BatchTable, drafted: Batch, rows: Iterable[Any]) -> int:

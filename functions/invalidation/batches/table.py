@@ -80,7 +80,10 @@ class BatchTable(Protocol):
 
     @property
     def shards(self) -> int:
-        """Over how many partitions a bucket's pending items are spread; 1 to 16."""
+        """Over how many partitions a bucket's pending items are spread; 1 to 16.
+
+        A release may raise the number: where an item is pending is kept with it. None may lower it.
+        """
 
     def get(self, key: Key) -> Item | None:
         """The item, strongly consistent."""
@@ -149,6 +152,19 @@ def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False, p
     while page.after is not None:
         page = table.page(pk, prefix, after=page.after, limit=page_size, keys=keys)
         yield from page.items
+
+
+def items_in_turn(table: BatchTable, pks: Iterable[str]) -> Iterator[Item]:
+    """All items of several partitions, one of each in turn: what is done with them is spread over the partitions."""
+    partitions = [items(table, pk) for pk in pks]
+    while partitions:
+        left = []
+        for partition in partitions:
+            item = next(partition, None)
+            if item is not None:
+                left.append(partition)
+                yield item
+        partitions = left
 
 
 def indexed(

@@ -18,18 +18,8 @@ from tests.fakes.memory_table import MemoryTable
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def table() -> MemoryTable:
     return MemoryTable(page_size=3)
-
-
-@pytest.fixture
-def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
-    return BatchSteps(table, clock)
 
 
 @pytest.fixture

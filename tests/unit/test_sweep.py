@@ -20,21 +20,6 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def table() -> MemoryTable:
-    return MemoryTable(page_size=2)
-
-
-@pytest.fixture
-def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
-    return BatchSteps(table, clock)
-
-
-@pytest.fixture
 def machine() -> FakeStateMachine:
     return FakeStateMachine()
 

@@ -29,18 +29,8 @@ class Overtaken(MemoryTable):
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def table() -> Overtaken:
     return Overtaken(page_size=2)
-
-
-@pytest.fixture
-def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
-    return BatchSteps(table, clock)
 
 
 @pytest.fixture

@@ -14,21 +14,6 @@ from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, ch
 from tests.fakes.memory_table import MemoryTable
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def table() -> MemoryTable:
-    return MemoryTable(page_size=2)
-
-
-@pytest.fixture
-def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
-    return BatchSteps(table, clock)
-
-
 def lists_of(table: MemoryTable, batch_id: str) -> list[str]:
     return [sk for sk in table.partitions.get(f"{BATCH}{batch_id}", {}) if sk.startswith("KEYS")]
 

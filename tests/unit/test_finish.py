@@ -46,21 +46,6 @@ from tests.fakes.memory_table import MemoryTable
 from tests.outcome_schemas import faults
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def table() -> MemoryTable:
-    return MemoryTable(page_size=2)
-
-
-@pytest.fixture
-def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
-    return BatchSteps(table, clock)
-
-
 def states(table: MemoryTable, batch_id: str) -> dict[str, str]:
     return {each.distribution_id: each.state.value for each in report(table, batch_id).targets}
 

@@ -5,6 +5,7 @@ import pytest
 
 from invalidation.batches.head import (
     Head,
+    HeadState,
     Role,
     Window,
     batch_id,
@@ -21,21 +22,6 @@ from invalidation.batches.table import ATTEMPTS, BUCKETS, Item, Key
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
 from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, change, execution
 from tests.fakes.memory_table import MemoryTable
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def table() -> MemoryTable:
-    return MemoryTable(page_size=2)
-
-
-@pytest.fixture
-def steps(table: MemoryTable, clock: Clock) -> BatchSteps:
-    return BatchSteps(table, clock)
 
 
 def pending_keys(table: MemoryTable) -> list[str]:
@@ -140,13 +126,31 @@ def test_a_leader_is_taken_for_dead_when_the_grace_is_over(
     assert steps.join("second", change("b")).role is role
 
 
-def test_no_batch_id_is_used_twice_even_by_an_execution_that_opens_two(steps: BatchSteps, clock: Clock) -> None:
-    first = steps.join("twice", change("a"))
+def test_an_old_attempt_of_a_join_opens_no_second_batch_in_the_name_of_an_execution_that_has_gone_on(
+    steps: BatchSteps, clock: Clock, table: MemoryTable
+) -> None:
+    led = steps.join("long", change("a"))
+    steps.close(led)
     clock.seconds = 200
     steps.close(steps.join("other", change("b")))
-    second = steps.join("twice", change("a"))
-    assert second.role is Role.LEADER
-    assert second.batch_id != first.batch_id
+    late = steps.join("long", change("a"))
+    assert (late.role, late.batch_id) == (Role.LEADER, led.batch_id), "which it has closed already"
+    head = Head.read(table, BUCKET)
+    assert (head.leader, head.state) == (execution("other").arn, HeadState.CLOSED)
+    assert steps.join("next", change("c")).role is Role.LEADER, "who follows nobody that would not close"
+
+
+def test_an_old_attempt_of_a_join_of_several_buckets_leads_none_beside_the_one_that_it_led(
+    steps: BatchSteps, table: MemoryTable, clock: Clock
+) -> None:
+    both = {"a": [change("1", bucket="a")], "b": [change("2", bucket="b")]}
+    long = execution("long")
+    first = join_each(table, both, long, WINDOW, clock, "attempt")
+    steps.close(first.joined)
+    clock.seconds = 200
+    steps.close(steps.join("other", change("3", bucket="a"), bucket="a"))
+    assert join_each(table, both, long, WINDOW, clock, "attempt").joined.batch_id == first.joined.batch_id
+    assert Head.read(table, "b").leader == ""
 
 
 def test_a_batch_id_begins_with_the_start_of_its_execution() -> None:
