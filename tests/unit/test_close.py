@@ -1,16 +1,19 @@
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from invalidation.batches import snapshot as freezing
-from invalidation.batches.head import Execution, Head, HeadState, Role, has_pending, pause, resume
+from invalidation.batches.head import Execution, Head, HeadState, Joined, Role, has_pending, pause, resume
 from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.model import Batch, BatchState, Kind, PendingChange
 from invalidation.batches.snapshot import SAMPLE, chunk_key, frozen_changes, frozen_paths
-from invalidation.batches.table import BATCH, Item
+from invalidation.batches.table import BATCH, Item, Key
+from invalidation.batches.targets import claim, freeze_targets
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable, ChangesNotAccepted
 from invalidation.events import Change
-from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, change, execution
+from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, change, execution, failed, invalidated
 from tests.fakes.memory_table import MemoryTable
 
 
@@ -189,6 +192,144 @@ def test_a_list_that_has_expired_is_said_to_have(steps: BatchSteps, table: Memor
 def test_a_batch_that_is_not_there_is_said_not_to_be(table: MemoryTable) -> None:
     with pytest.raises(BatchNotFound, match="20261123T000000Z-0123456789"):
         Batch.read(table, "20261123T000000Z-0123456789")
+
+
+# --- The pending items of a large batch ---
+
+
+class MortalTable(MemoryTable):
+    """Notes what is deleted, and dies before it would delete more than it may."""
+
+    def __init__(self, shards: int = 4) -> None:
+        super().__init__(shards)
+        self.deleted: list[Key] = []
+        self.may_delete = 1_000_000
+
+    def delete_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            if len(self.deleted) == self.may_delete:
+                raise BatchTableUnavailable("out of time")
+            self.deleted.append(key)
+            super().delete_all([key])
+
+
+@pytest.fixture
+def mortal(monkeypatch: pytest.MonkeyPatch) -> MortalTable:
+    """Its lists have chunks of ten rows, or a few more."""
+    monkeypatch.setattr(freezing, "RAW_CHUNK_BYTES", 1_600)
+    return MortalTable()
+
+
+@pytest.fixture
+def large(mortal: MortalTable, clock: Clock) -> BatchSteps:
+    return BatchSteps(mortal, clock)
+
+
+def interrupted(large: BatchSteps, table: MortalTable, after: int) -> Joined:
+    """A batch of 100 changes whose Close was interrupted after some of its deletes."""
+    joined = large.join("first", *(change(f"{number:03}") for number in range(100)))
+    table.may_delete = after
+    with pytest.raises(BatchTableUnavailable):
+        large.close(joined)
+    table.may_delete = 1_000_000
+    return joined
+
+
+def test_a_close_that_is_tried_again_goes_on_deleting_where_the_last_one_stopped(
+    large: BatchSteps, mortal: MortalTable
+) -> None:
+    joined = interrupted(large, mortal, 55)
+    assert large.close(joined) == ("FROZEN", 100)
+    assert not has_pending(mortal, BUCKET)
+    assert 100 <= len(mortal.deleted) < 115, "of the chunk in which it stopped some are deleted twice"
+
+
+def test_a_close_that_always_dies_after_some_chunks_comes_to_its_end(large: BatchSteps, mortal: MortalTable) -> None:
+    joined = interrupted(large, mortal, 25)
+    for _ in range(10):
+        mortal.may_delete = len(mortal.deleted) + 25
+        with suppress(BatchTableUnavailable):
+            large.close(joined)
+    assert not has_pending(mortal, BUCKET)
+
+
+def test_a_later_leader_does_not_freeze_what_an_earlier_batch_owns(
+    large: BatchSteps, mortal: MortalTable, clock: Clock
+) -> None:
+    interrupted(large, mortal, 25)
+    sizes = []
+    for number in range(3):
+        clock.seconds += 60
+        joined = large.join(f"next-{number}", change(f"new {number}"))
+        clock.seconds += 60
+        sizes.append(large.close(joined))
+    assert sizes == [("FROZEN", 1)] * 3
+
+
+def test_a_change_of_a_key_that_an_earlier_batch_owns_is_another_change(
+    large: BatchSteps, mortal: MortalTable, clock: Clock
+) -> None:
+    interrupted(large, mortal, 25)
+    clock.seconds += 60
+    joined = large.join("next", change("050", "a later event"), change("050"))
+    clock.seconds += 60
+    assert large.close(joined) == ("FROZEN", 1)
+    frozen = frozen_changes(mortal, Batch.read(mortal, joined.batch_id))
+    assert [each.event_id for each in frozen] == ["a later event"]
+
+
+def test_a_leader_who_finds_nothing_of_its_own_deletes_what_a_dead_one_left(
+    large: BatchSteps, mortal: MortalTable, clock: Clock
+) -> None:
+    interrupted(large, mortal, 25)
+    clock.seconds += 500
+    assert large.close(large.join("sweep-lead")) == ("EMPTY", 0)
+    assert not has_pending(mortal, BUCKET)
+
+
+def test_what_an_ended_batch_owned_and_what_is_told_again_is_frozen_again(
+    large: BatchSteps, mortal: MortalTable, clock: Clock
+) -> None:
+    joined = interrupted(large, mortal, 25)
+    freeze_targets(mortal, Batch.read(mortal, joined.batch_id), {})
+    large.finish(joined.batch_id, "first")
+    clock.seconds += 60
+    assert large.close(large.join("next", change("new")))[1] == 76
+
+
+def test_a_retry_of_a_batch_that_has_been_resolved_deletes_nothing(
+    large: BatchSteps, mortal: MortalTable, clock: Clock
+) -> None:
+    joined = large.join("first", *(change(f"{number:03}") for number in range(100)))
+    large.close(joined)
+    freeze_targets(mortal, Batch.read(mortal, joined.batch_id), {"E1": {}, "E2": {}})
+    large.finish(joined.batch_id, "first", invalidated("E1"), failed("E2"))
+    mortal.deleted.clear()
+    assert large.close(claim(mortal, joined.batch_id, execution("sweep-retry"), clock)) == ("FROZEN", 100)
+    assert mortal.deleted == []
+
+
+def test_deletes_are_spread_over_the_shards(large: BatchSteps, mortal: MortalTable) -> None:
+    large.close(large.join("first", *(change(f"{number:03}") for number in range(100))))
+    for at in range(0, 60, 4):
+        assert len({key.pk for key in mortal.deleted[at : at + 4]}) == 4
+
+
+def test_a_release_with_more_shards_deletes_what_an_earlier_one_froze(large: BatchSteps, mortal: MortalTable) -> None:
+    joined = interrupted(large, mortal, 25)
+    mortal.shards = 16
+    assert large.close(joined) == ("FROZEN", 100)
+    assert not has_pending(mortal, BUCKET)
+
+
+def test_a_list_that_does_not_say_where_its_changes_were_pending_is_of_a_release_with_as_many_shards(
+    large: BatchSteps, mortal: MortalTable
+) -> None:
+    joined = interrupted(large, mortal, 0)
+    for item in mortal.partitions[f"{BATCH}{joined.batch_id}"].values():
+        item.pop("shards", None)
+    assert large.close(joined) == ("FROZEN", 100)
+    assert not has_pending(mortal, BUCKET)
 
 
 # --- Pause ---

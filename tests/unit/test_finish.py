@@ -540,6 +540,33 @@ def test_the_time_of_opening_is_that_of_the_execution(steps: BatchSteps, table: 
     assert report(table, steps.frozen("first", "a")).batch.opened == START
 
 
+def test_only_a_distribution_that_was_stale_at_the_edge_is_sent_to_anew(
+    steps: BatchSteps, table: MemoryTable, clock: Clock
+) -> None:
+    batch_id = steps.resolved("first", "E1", "E2")
+    steps.finish(batch_id, "first", failed("E1", "EdgeStillStale"), failed("E2"))
+    claim(table, batch_id, execution("sweep-1"), clock)
+    steps.finish(batch_id, "sweep-1", failed("E1", "EdgeStillStale"), failed("E2"))
+    assert [each.resends for each in targets_of(table, Batch.read(table, batch_id))] == [2, 0]
+
+
+def test_of_an_ended_batch_the_targets_that_have_not_expired_are_told(steps: BatchSteps, table: MemoryTable) -> None:
+    batch_id = steps.resolved("first", "E1", "E2")
+    steps.finish(batch_id, "first", invalidated("E1"), invalidated("E2"))
+    table.delete_all([Target.key_of(batch_id, "E1")])
+    assert [each.distribution_id for each in targets_of(table, Batch.read(table, batch_id))] == ["E2"]
+
+
+def test_a_target_that_is_gone_from_an_unfinished_batch_is_not_taken_for_done(
+    steps: BatchSteps, table: MemoryTable
+) -> None:
+    batch_id = steps.resolved("first", "E1", "E2")
+    table.delete_all([Target.key_of(batch_id, "E1")])
+    with pytest.raises(BatchNotFound, match="no record of distribution E1"):
+        steps.finish(batch_id, "first", invalidated("E2"))
+    assert not Batch.read(table, batch_id).ended
+
+
 def test_a_policy_gives_up_on_permanent_errors_and_on_used_up_tries() -> None:
     assert RETRY.gives_up(1, "AccessDenied")
     assert RETRY.gives_up(3, "CloudFrontThrottled")

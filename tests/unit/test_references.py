@@ -39,3 +39,8 @@ def test_each_batch_target_and_request_has_its_own() -> None:
 
 def test_a_reference_of_the_longest_ids_is_far_from_any_limit() -> None:
     assert len(caller_reference(BATCH, "E" * 32 + "/dt_" + "x" * 64, 99_999, ["/" + "a" * 3_999])) < 200
+
+
+def test_what_is_sent_anew_has_another_reference_each_time() -> None:
+    assert len({caller_reference(BATCH, "E1", 0, ["/a"], resends) for resends in range(3)}) == 3
+    assert caller_reference(BATCH, "E1", 0, ["/a"], 0) == caller_reference(BATCH, "E1", 0, ["/a"])

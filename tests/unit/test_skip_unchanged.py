@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
+from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from invalidation.batches.join import without_unchanged
+from invalidation.batches.table import Item, Key
+from invalidation.errors import BatchContended
 from invalidation.events import Change
 from tests.fakes.memory_table import MemoryTable
 
@@ -63,6 +68,38 @@ def test_a_shorter_sequencer_counts_as_padded_with_zeros() -> None:
     longer = replace(AGAIN, sequencer=FIRST.sequencer + "01")
     assert _kept(FIRST, longer) == ["event-1"]
     assert _kept(longer, FIRST) == ["event-2", "event-1"]
+
+
+class ContendedTable(MemoryTable):
+    """Somebody else writes first, as often as is wanted."""
+
+    lost = 0
+
+    def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        if self.lost:
+            self.lost -= 1
+            return None
+        return super().update(key, assign, expect)
+
+
+def test_who_is_overtaken_too_often_accepts_nothing_and_forgets_nothing() -> None:
+    table = ContendedTable()
+    without_unchanged(table, [FIRST], NOW)
+    without_unchanged(table, [OTHER], NOW)
+    table.lost = 3
+    with pytest.raises(BatchContended, match="try again"):
+        without_unchanged(table, [replace(GONE, key="index.html")], NOW)
+    without_unchanged(table, [AGAIN], NOW)  # comes late
+    back = replace(FIRST, event_id="back", sequencer="0055AED6DCD90281F0")
+    assert without_unchanged(table, [back], NOW) == [back], "viewers may have got what was there in between"
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_who_is_overtaken_looks_again(lost: int) -> None:
+    table = ContendedTable()
+    table.lost = lost
+    assert without_unchanged(table, [FIRST], NOW) == [FIRST]
+    assert without_unchanged(table, [AGAIN], NOW) == []
 
 
 @given(st.lists(st.sampled_from("ab-"), min_size=1, max_size=6))

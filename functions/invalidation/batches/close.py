@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from invalidation.batches.head import Execution, Head
 from invalidation.batches.model import Batch, Clock, PendingChange, compact
-from invalidation.batches.snapshot import draft, freeze_changes, frozen_rows
+from invalidation.batches.snapshot import draft, freeze_changes, pending_keys
 from invalidation.batches.table import BatchTable, Key
 from invalidation.errors import RecordsOfLaterRelease
 
@@ -95,7 +95,7 @@ def _delete_pending(table: BatchTable, batch: Batch) -> None:
     makes a batch that invalidates once too often.
     """
     for number in batch.chunks_pending:
-        table.delete_all(PendingChange.keys_of(batch.bucket, frozen_rows(table, batch, number), table.shards))
+        table.delete_all(pending_keys(table, batch, number))
         if number < batch.chunks:
             table.update(Batch.key_of(batch.batch_id), {"pendingDeleted": number}, {"batchId": batch.batch_id})
 
@@ -118,7 +118,7 @@ def _owned(table: BatchTable, batches: Sequence[Batch]) -> set[bytes]:
         _fingerprint(key)
         for batch in batches
         for number in batch.chunks_pending
-        for key in PendingChange.keys_of(batch.bucket, frozen_rows(table, batch, number), table.shards)
+        for key in pending_keys(table, batch, number)
     }
 
 

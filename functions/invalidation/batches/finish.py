@@ -273,6 +273,9 @@ def _fail(table: BatchTable, found: Target, execution: Execution, failure: Failu
         "error": failure.error,
         "message": failure.message or None,
     }
+    if failure.error == EdgeStillStale.__name__:
+        # The same caller reference would find the invalidation that did not help.
+        assign["resends"] = found.resends + 1
     found.update(table, assign, {"state": TargetState.OWED.value, "tries": found.tries})
 
 

@@ -214,7 +214,7 @@ def without_unchanged(table: BatchTable, changes: Sequence[Change], now: datetim
     """The changes that may have changed content; remembers each of them.
 
     Raises:
-        BatchTableUnavailable: nothing has been accepted yet; the input still holds the changes.
+        BatchContended, BatchTableUnavailable: nothing has been accepted yet; the input still holds the changes.
     """
     return [change for change in changes if not _is_unchanged(table, change, now)]
 
@@ -240,8 +240,8 @@ def _is_unchanged(table: BatchTable, change: Change, now: datetime) -> bool:
         # state after this one, and the next change back to its content be left out.
         if table.update(key, remembered, {"sequencer": found.get("sequencer")}) is not None:
             return same
-    table.delete_all([key])  # contended: nothing remembered means that nothing is left out
-    return False
+    # Forgetting would lose the order: a late older event would be taken for the newest, and a change be left out.
+    raise BatchContended(f"what is remembered of {change.key!r} was overtaken {TRIES} times; try again")
 
 
 def _order(sequencer: str) -> str:

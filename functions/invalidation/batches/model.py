@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -350,19 +350,12 @@ class PendingChange:
     def to_row(self) -> dict[str, Any]:
         """For a frozen list, which is of one bucket."""
         change = self.change
-        row = {attribute: value for name, attribute in _ATTRIBUTES.items() if (value := getattr(change, name))}
-        return row if self.shard is None else {**row, "shard": self.shard}
+        return {attribute: value for name, attribute in _ATTRIBUTES.items() if (value := getattr(change, name))}
 
     @classmethod
     def from_row(cls, bucket: str, row: Mapping[str, Any]) -> PendingChange:
         """Reads only fields that this release knows: a list outlives the release that wrote it."""
-        return cls(_change_from_row(bucket, row), row.get("shard"))
-
-    @classmethod
-    def keys_of(cls, bucket: str, rows: Iterable[Mapping[str, Any]], shards: int) -> list[Key]:
-        """Where the rows of a gathered list were pending; ``shards`` counts for rows that do not say it themselves."""
-        found = [cls.from_row(bucket, row) for row in rows]
-        return [(cls.of(each.change, shards) if each.shard is None else each).key for each in found]
+        return cls(_change_from_row(bucket, row))
 
 
 def _change_from_row(bucket: str, row: Mapping[str, Any]) -> Change:

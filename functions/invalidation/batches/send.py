@@ -245,7 +245,7 @@ class _Dispatch:
         slow = self.pace.slow
         records = invalidations(self._sender.table, self._batch.batch_id, self._target.distribution_id)
         for to in copies:
-            accepted = accepted_ranges(self._batch, to, self._paths, records)
+            accepted = accepted_ranges(self._batch, to, self._paths, records, self._target.resends)
             self.pending += [Pending(to, record.invalidation_id) for _, record in accepted]
             ranges = [covered for covered, _ in accepted]
             while request := next_request(self._paths, ranges, self.pace):
@@ -264,12 +264,16 @@ class _Dispatch:
         return Status.COMPLETED if all(each.completed for each in self.pending) else Status.IN_PROGRESS
 
     def _create(self, to: str, request: Request) -> None:
-        reference = caller_reference(self._batch.batch_id, to, request.start, request.paths)
+        reference = caller_reference(
+            self._batch.batch_id, to, request.start, request.paths, self._target.resends
+        )
         answer = self._sender.cloudfront.create_invalidation(to, request.paths, reference)
         record = InvalidationRecord(
             request.start, answer.id, reference, len(request.paths), request.wildcards, answer.create_time
         )
         record_invalidation(self._sender.table, self._batch.batch_id, self._target.distribution_id, record)
+        if self._target.resends:  # what is sent first has been counted with its plan
+            count_paths(self._sender.table, record.paths, self._sender.now())
         self.created.append(record)
         self.pending.append(Pending(to, answer.id, answer.completed))
         self._note(self.pace.accepted())
@@ -282,7 +286,7 @@ class _Dispatch:
 
 def freeze_plan(table: BatchTable, target: Target, paths: Sequence[str], summary: PlanSummary) -> Target | None:
     """The target with its plan; None when another attempt has frozen one meanwhile, which is the one that counts."""
-    chunks = list(pack(paths))
+    chunks = [chunk for chunk, _ in pack(paths)]
     if len(chunks) == 1 and len(chunks[0]) <= INLINE_BYTES:
         frozen: dict[str, object] = {"rows": chunks[0]}
     else:
@@ -319,17 +323,18 @@ def frozen_plan(table: BatchTable, target: Target) -> tuple[str, ...] | None:
 
 
 def accepted_ranges(
-    batch: Batch, to: str, paths: Sequence[str], records: Iterable[InvalidationRecord]
+    batch: Batch, to: str, paths: Sequence[str], records: Iterable[InvalidationRecord], resends: int = 0
 ) -> list[tuple[range, InvalidationRecord]]:
     """Which of the frozen paths CloudFront has accepted for ``to``, a distribution or tenant of it, and as what.
 
-    A record of something else than these paths, as an earlier release may have left, counts for nothing.
+    A record of something else than these paths, as an earlier release may have left, counts for nothing, nor does one
+    of before the edge was found stale.
     """
     found = []
     for each in records:
         covered = range(each.number, each.number + each.paths)
         sent = paths[covered.start : covered.stop]
-        if each.caller_reference == caller_reference(batch.batch_id, to, each.number, sent):
+        if each.caller_reference == caller_reference(batch.batch_id, to, each.number, sent, resends):
             found.append((covered, each))
     return found
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from invalidation.batches.head import Execution
 from invalidation.batches.model import Batch, Kind, PendingChange, readable
-from invalidation.batches.table import BATCH, VERSION, BatchTable, Key
+from invalidation.batches.table import BATCH, VERSION, BatchTable, Item, Key
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
 
@@ -56,7 +56,8 @@ def draft(execution: Execution, batch_id: str, attempt: str, closed: datetime, *
 def freeze_changes(table: BatchTable, drafted: Batch, changes: Iterable[PendingChange]) -> Batch | None:
     """The batch record that counts, this attempt's or an earlier one's; None if there are no changes to own."""
     tally = _Tally()
-    chunks = _write_list(table, drafted, (each.to_row() for each in tally.counting(changes)))
+    rows = (each.to_row() for each in tally.counting(changes))
+    chunks = _write_list(table, drafted, rows, tally.shards)
     if not tally.changes:
         return None
     complete = replace(
@@ -97,17 +98,34 @@ def frozen_paths(table: BatchTable, batch: Batch) -> Iterator[str]:
 
 def frozen_rows(table: BatchTable, batch: Batch, number: int) -> list[Any]:
     """One chunk of the list; the first is number 1."""
+    return unpack(_chunk(table, batch, number)["rows"])
+
+
+def pending_keys(table: BatchTable, batch: Batch, number: int) -> list[Key]:
+    """Where the changes of one chunk of a gathered list were pending."""
+    item = _chunk(table, batch, number)
+    changes = [PendingChange.from_row(batch.bucket, row).change for row in unpack(item["rows"])]
+    if "shards" in item:
+        shards = [int(digit, 16) for digit in item["shards"]]
+        return [PendingChange(*each).key for each in zip(changes, shards, strict=True)]
+    # An earlier release wrote it, with as many shards as there are still.
+    return [PendingChange.of(change, table.shards).key for change in changes]
+
+
+def _chunk(table: BatchTable, batch: Batch, number: int) -> Item:
     item = table.get(chunk_key(batch.batch_id, batch.attempt, number))
     if item is None:
         raise BatchNotFound(f"the list of batch {batch.batch_id} has expired: chunk {number} is gone")
-    return unpack(readable(item)["rows"])
+    return readable(item)
 
 
-def _write_list(table: BatchTable, drafted: Batch, rows: Iterable[Any]) -> int:
+def _write_list(table: BatchTable, drafted: Batch, rows: Iterable[Any], shards: deque[str] | None = None) -> int:
+    """How many chunks there are. ``shards`` has one digit for each row of a gathered list, as far as rows were read."""
     number = 0
-    for number, chunk in enumerate(pack(rows), 1):
+    for number, (chunk, count) in enumerate(pack(rows), 1):
         pk, sk = chunk_key(drafted.batch_id, drafted.attempt, number)
-        table.put({"pk": pk, "sk": sk, "v": VERSION, "rows": chunk})
+        where = {"shards": "".join([shards.popleft() for _ in range(count)])} if shards else {}
+        table.put({"pk": pk, "sk": sk, "v": VERSION, "rows": chunk, **where})
     return number
 
 
@@ -131,12 +149,16 @@ class _Tally:
     deleted: int = 0
     sample: dict[str, None] = field(default_factory=dict)
     requesters: Counter[tuple[str, str]] = field(default_factory=Counter)
+    shards: deque[str] = field(default_factory=deque)
+    """Where each change is pending, until that is written with its chunk: one hex digit."""
 
     def counting(self, changes: Iterable[PendingChange]) -> Iterator[PendingChange]:
         for each in changes:
             change = each.change
             self.changes += 1
             self.deleted += change.deleted
+            if each.shard is not None:
+                self.shards.append(f"{each.shard:x}")
             if len(self.sample) < SAMPLE:
                 self.sample[change.key] = None
             requester = (change.requester, change.source_ip)
@@ -151,8 +173,8 @@ class _Tally:
         )
 
 
-def pack(rows: Iterable[Any]) -> Iterator[bytes]:
-    """Chunks of the rows, in their order; none for no rows.
+def pack(rows: Iterable[Any]) -> Iterator[tuple[bytes, int]]:
+    """Chunks of the rows, in their order, each with the number of its rows; none for no rows.
 
     One row longer than the limit makes a chunk of its own: an execution's input is at most 256 KB, and so is a row's
     content; escapes may make it longer, but compress away.
@@ -162,12 +184,12 @@ def pack(rows: Iterable[Any]) -> Iterator[bytes]:
     for row in rows:
         line = json.dumps(row, separators=(",", ":"))
         if lines and size + len(line) + 1 > RAW_CHUNK_BYTES:
-            yield _compressed(lines)
+            yield _compressed(lines), len(lines)
             lines, size = [], 2
         lines.append(line)
         size += len(line) + 1
     if lines:
-        yield _compressed(lines)
+        yield _compressed(lines), len(lines)
 
 
 def unpack(chunk: bytes) -> list[Any]:

@@ -20,26 +20,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from invalidation.batches.finish import Failure, RetryPolicy
-from invalidation.batches.head import (
-    Head,
-    HeadState,
-    Window,
-    has_pending,
-    sweep_lead_name,
-    sweep_retry_name,
-)
+from invalidation.batches.head import Head, HeadState, Window, has_pending, sweep_lead_name, sweep_retry_name
 from invalidation.batches.model import OPEN, PARKED, UNFINISHED, Batch, BatchState, Clock, readable, to_text
 from invalidation.batches.replay import Look, Started, StateMachine, due_looks, look_at, look_later, note_ended
-from invalidation.batches.table import (
-    BUCKETS,
-    VERSION,
-    BatchTable,
-    Index,
-    Item,
-    Key,
-    indexed,
-    slices,
-)
+from invalidation.batches.table import BUCKETS, VERSION, BatchTable, Index, Item, Key, indexed, slices
 from invalidation.errors import RecordsOfLaterRelease, SweepIncomplete
 
 LEADERS, RETRIES, REGISTRY, REPLAY = 0.4, 0.75, 0.8, 1.0

@@ -137,6 +137,8 @@ class Target:
     """How much a request may hold after what was refused: a ``Pace``."""
     edge: tuple[dict[str, str], ...] = ()
     """What the last look at the edge has shown: ``{"path", "verdict", "stored", "served"}`` each."""
+    resends: int = 0
+    """How often the edge was stale although all was completed: each time what is sent is sent anew."""
 
     @staticmethod
     def key_of(batch_id: str, distribution_id: str) -> Key:
@@ -198,6 +200,7 @@ class Target:
             frozen=item.get("frozen"),
             pace=item.get("pace", {}),
             edge=tuple(item.get("edge", ())),
+            resends=item.get("resends", 0),
         )
 
 
@@ -268,11 +271,20 @@ def freeze_targets(table: BatchTable, batch: Batch, routing: Mapping[str, Mappin
 
 
 def targets_of(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
-    """All targets that the record names, in its order. What an overtaken attempt left besides is nobody's."""
+    """All targets that the record names, in its order; of an ended batch those that have not expired yet.
+
+    What an overtaken attempt left besides is nobody's.
+
+    Raises:
+        BatchNotFound: a target of an unfinished batch is gone, which nothing in here deletes.
+    """
     if not batch.resolved:
         return ()
     found = {item["distributionId"]: item for item in items(table, f"{BATCH}{batch.batch_id}", TARGETS)}
-    return tuple([Target.from_item(found[distribution_id]) for distribution_id in batch.resolved])
+    gone = [each for each in batch.resolved if each not in found]
+    if gone and not batch.ended:
+        raise BatchNotFound(f"batch {batch.batch_id} has no record of distribution {gone[0]}, which it still owes")
+    return tuple([Target.from_item(found[each]) for each in batch.resolved if each in found])
 
 
 def owed_targets(targets: Sequence[Target]) -> list[Target]:

@@ -404,12 +404,12 @@ def _arn(resource: str) -> str:
     return "*" if resource == "*" else f"arn:aws:cloudfront::<account>:{resource}"
 
 
-def caller_reference(batch_id: str, target: str, number: int, paths: Sequence[str]) -> str:
-    """``<batch id>.<distribution>.<request number>.<hash of the sorted paths>``.
+def caller_reference(batch_id: str, target: str, number: int, paths: Sequence[str], resends: int = 0) -> str:
+    """``<batch id>.<distribution>.<request number>.<hash of the sorted paths>``, and which resend it is, if it is one.
 
     The same reference with the same paths returns the first invalidation; with other paths it is refused
     (CloudFront API Reference, InvalidationBatch). The hash keeps a changed plan from being refused, and the batch id
     lets whoever sees the reference in the CloudFront console find the execution.
     """
     digest = hashlib.sha256("\n".join(sorted(paths)).encode()).hexdigest()[:12]
-    return f"{batch_id}.{target}.{number}.{digest}"
+    return f"{batch_id}.{target}.{number}.{digest}" + (f".{resends}" if resends else "")

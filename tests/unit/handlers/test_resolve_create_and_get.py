@@ -71,6 +71,18 @@ def test_creating_twice_creates_one_invalidation(site: Site, invoke: Invoke, joi
     assert (one["status"], site.invalidated) == ("InProgress", [["/a.html"]])
 
 
+def test_a_retry_after_a_stale_edge_sends_the_same_paths_anew_and_only_once(
+    site: Site, invoke: Invoke, joined: dict[str, Any]
+) -> None:
+    invoke.create(joined, site.distribution)
+    stale = {"distributionId": site.distribution, "outcome": "Failed", "Error": "EdgeStillStale", "Cause": "old"}
+    invoke.finish({**joined, "results": [stale]}, joined["leader"])
+    retried = invoke.join({"retryBatch": joined["batchId"]})
+    for _ in range(2):
+        invoke.create(retried, site.distribution)
+    assert site.invalidated == [["/a.html"], ["/a.html"]]
+
+
 def test_an_invalidation_that_was_created_and_not_recorded_is_found_again(
     site: Site, invoke: Invoke, joined: dict[str, Any]
 ) -> None:
