@@ -264,9 +264,7 @@ class _Dispatch:
         return Status.COMPLETED if all(each.completed for each in self.pending) else Status.IN_PROGRESS
 
     def _create(self, to: str, request: Request) -> None:
-        reference = caller_reference(
-            self._batch.batch_id, to, request.start, request.paths, self._target.resends
-        )
+        reference = caller_reference(self._batch.batch_id, to, request.start, request.paths, self._target.resends)
         answer = self._sender.cloudfront.create_invalidation(to, request.paths, reference)
         record = InvalidationRecord(
             request.start, answer.id, reference, len(request.paths), request.wildcards, answer.create_time
