@@ -70,11 +70,11 @@ class Edge:
     def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
         return (InvalidationTarget(distribution.id),)
 
-    def create_invalidation(self, target: InvalidationTarget, paths: Sequence[str], reference: str) -> Invalidation:
+    def create_invalidation(self, to: str, paths: Sequence[str], reference: str) -> Invalidation:
         self.asked.append(reference)
-        if target.distribution_id in self.fails:
-            raise self.fails[target.distribution_id]
-        new = {"id": f"I{len(self.created):013}", "distribution": target.distribution_id, "paths": list(paths)}
+        if to in self.fails:
+            raise self.fails[to]
+        new = {"id": f"I{len(self.created):013}", "distribution": to, "paths": list(paths)}
         made = self.created.setdefault(reference, new)
         assert made["paths"] == list(paths), "CloudFront refuses other paths under the same reference"
         return Invalidation(made["id"], "InProgress", datetime(2026, 11, 23, tzinfo=UTC))
