@@ -3,15 +3,14 @@
 ``PutBucketNotificationConfiguration`` replaces the whole configuration (S3 API Reference), so this reads, merges,
 writes, and reads back. S3 offers no conditional write here: a concurrent change shows when what is read back differs
 from what was written, or when S3 refuses the write because of it, and then the merge is done again.
-
-What this stack switched on itself: EventBridge on a bucket has no owner, so only that may be undone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -88,7 +87,7 @@ class BucketEvents:
         try:
             answer = self._client.get_bucket_notification_configuration(Bucket=bucket)
         except ClientError as error:
-            raise _not_ready(bucket, error) from None
+            raise _not_ready(bucket, error) from error
         return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
     def enable(self, bucket: str, *, dry_run: bool = False) -> Switched:
@@ -140,7 +139,7 @@ class BucketEvents:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == BUSY:
                 return False
-            raise _not_ready(bucket, error) from None
+            raise _not_ready(bucket, error) from error
         return True
 
     def _check_region(self, bucket: str) -> None:
@@ -151,7 +150,7 @@ class BucketEvents:
             headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             region = headers.get("x-amz-bucket-region", "")
             if not region or region == self._region:
-                raise _not_ready(bucket, error) from None
+                raise _not_ready(bucket, error) from error
         if region != self._region:
             raise BucketNotReady(
                 f"bucket {bucket} is in {region}, this stack in {self._region}: its events would never arrive. "
@@ -179,6 +178,88 @@ def _not_ready(bucket: str, error: ClientError) -> BucketNotReady:
     return BucketNotReady(f"bucket {bucket}: {error.operation_name} failed with {code}: {error}")
 
 
+DENIED = {"AccessDenied", "AccessDeniedException", "403"}
+
+
+class WatchedBuckets:
+    """The buckets of a stack: what it switched on itself is remembered, and may be undone.
+
+    EventBridge on a bucket has no owner: whoever found it on must leave it on.
+
+    Args:
+        events: switches one bucket.
+        table: the batch table, which keeps what was switched on here.
+        patience: seconds for which a denied call is tried again. A role's new permission takes seconds to act, and
+            CloudFormation calls as soon as it has written it (aws/aws-cdk#37675).
+        pause: waits for so many seconds.
+    """
+
+    def __init__(
+        self, events: BucketEvents, table: BatchTable, *, patience: int, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._events = events
+        self._table = table
+        self._patience = patience
+        self._pause = pause
+
+    def watch(self, buckets: Sequence[str]) -> list[str]:
+        """Let all of them send events, or none; return those that did not before.
+
+        Raises:
+            BucketNotReady, ConcurrentBucketChange, botocore.exceptions.ClientError: one could not be switched. What
+                was switched before it is undone; a note on the exception names what could not be.
+        """
+        switched: list[str] = []
+        try:
+            for bucket in buckets:
+                self._patiently(partial(self._switch_on, bucket, switched))
+        except Exception as error:
+            for bucket in switched:
+                try:
+                    self._switch_off(bucket)
+                except (BucketNotReady, ConcurrentBucketChange, ClientError) as another:
+                    error.add_note(f"The events of {bucket} may stay on: {another}")
+            raise
+        return switched
+
+    def leave(self, buckets: Iterable[str]) -> dict[str, str]:
+        """Undo what this stack switched on; return why some were left as they are.
+
+        A bucket that is gone or denied is left: a stack must still be deletable.
+        """
+        left = {}
+        for bucket in sorted(buckets):
+            if events_switched_on_here(self._table, bucket):
+                try:
+                    self._switch_off(bucket)
+                except BucketNotReady as error:
+                    left[bucket] = str(error)
+        return left
+
+    def _switch_on(self, bucket: str, switched: list[str]) -> None:
+        if bucket in switched or self._events.enable(bucket).changed:
+            if bucket not in switched:
+                switched.append(bucket)
+            remember_events_switched_on(self._table, bucket)
+
+    def _switch_off(self, bucket: str) -> None:
+        self._events.disable(bucket)
+        self._table.update(Key(BUCKETS, bucket), {_MARK: None}, {})
+
+    def _patiently(self, action: Callable[[], None]) -> None:
+        waited, pause = 0.0, 2.0
+        while True:
+            try:
+                action()
+            except (BucketNotReady, ClientError) as error:
+                if not _is_denied(error) or waited >= self._patience:
+                    raise
+            else:
+                return
+            self._pause(pause)
+            waited, pause = waited + pause, min(2 * pause, 16)
+
+
 _MARK = "eventsSwitchedOn"
 
 
@@ -187,11 +268,12 @@ def remember_events_switched_on(table: BatchTable, bucket: str) -> None:
     table.update(Key(BUCKETS, bucket), {_MARK: True}, {})
 
 
-def forget_events_switched_on(table: BatchTable, bucket: str) -> None:
-    """Note that it was undone."""
-    table.update(Key(BUCKETS, bucket), {_MARK: None}, {})
-
-
 def events_switched_on_here(table: BatchTable, bucket: str) -> bool:
     """Whether it was this stack that let the bucket send its events."""
     return bool((table.get(Key(BUCKETS, bucket)) or {}).get(_MARK))
+
+
+def _is_denied(error: BaseException | None) -> bool:
+    if isinstance(error, BucketNotReady):
+        return _is_denied(error.__cause__)
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in DENIED

@@ -6,6 +6,7 @@ field that is wrong and says what is accepted. It never repeats more than a shor
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,8 +155,8 @@ def _parse_events(documents: Sequence[object]) -> Changes:
 def _parse_event(document: object) -> Change | None:
     """The change that an EventBridge event tells of; None where S3 tells of something that changes no content."""
     event = _mapping(document, "the event")
-    if "body" in event:
-        event = _mapping(event["body"], "body")  # buffered intake: the pipe leaves of a message only what the rule sent
+    if "body" in event:  # buffered intake: the pipe leaves of a message only what the rule sent
+        event = _mapping(_unwrapped(event["body"]), "body")
     if event.get("source") != "aws.s3":
         raise InvalidRequest(f"source is {_excerpt(event.get('source'))}, not 'aws.s3'; {ACCEPTED}")
     kind = _text(event, "detail-type", "detail-type")
@@ -222,6 +223,16 @@ _REQUESTS: dict[str, Callable[[Mapping[str, Any]], Input]] = {
     "keys": _parse_keys_request,
     "paths": _parse_paths_request,
 }
+
+
+def _unwrapped(body: object) -> object:
+    """A message's body as a pipe hands it over: parsed, or as text (EBU, "Pipes: implicit body data parsing")."""
+    if not isinstance(body, str):
+        return body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(f"body is text and no JSON: {_excerpt(body)}; {ACCEPTED}") from None
 
 
 def _mapping(value: object, field: str) -> Mapping[str, Any]:

@@ -112,6 +112,10 @@ def test_an_event_from_the_buffered_intake_is_the_event_in_its_body() -> None:
     assert parse([{"body": PUT}, {"body": SAMPLES["object-deleted"]}]) == parse([PUT, SAMPLES["object-deleted"]])
 
 
+def test_an_event_from_the_buffered_intake_is_the_same_when_its_body_arrives_as_text() -> None:
+    assert parse([{"body": json.dumps(PUT)}, {"body": PUT}]) == parse([PUT, PUT])
+
+
 def test_an_s3_event_that_changes_no_content_is_no_change() -> None:
     assert parse({**PUT, "detail-type": "Object Tags Added"}) == Changes(())
 
@@ -189,7 +193,9 @@ BAD: dict[str, tuple[object, str]] = {
     "a requester that is a list": (_changed(PUT, ("detail", "requester"), []), "detail.requester is empty"),
     "a huge requester": (_changed(PUT, ("detail", "requester"), HUGE), "detail.requester is longer"),
     "a version that is a number": (_changed(PUT, ("detail", "object", "version-id"), 1), "version-id is a number"),
-    "a body that is text": ([{"body": json.dumps(PUT)}], "body is a string, not an object"),
+    "a body that is text": ([{"body": "not JSON"}], "body is text and no JSON: 'not JSON'"),
+    "a body that is a text of a list": ([{"body": "[]"}], "body is empty, not an object"),
+    "a body that nests without end": ([{"body": "[" * 100_000}], "body is text and no JSON"),
     # requests
     "keys without a bucket": (_without(KEYS, ("bucket",)), "bucket is missing or null"),
     "a bucket without keys": (_without(KEYS, ("keys",)), "keys is missing or null"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -9,22 +10,27 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from invalidation.bucket_events import WatchedBuckets
 from invalidation.errors import BucketNotReady
 from tests.definition import REGION
 from tests.statemachine.stack import Stack
 from tests.unit.handlers.invoking import Invoke
 
 FUNCTION = "EnableBucketEventsFunction"
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not yet"}}, "PutBucketNotificationConfiguration")
 Ask = Callable[..., dict[str, Any]]
 
 
 class FakeBuckets:
-    """Which buckets send events; those in ``missing`` are gone."""
+    """Which buckets send events; those in ``missing`` are gone; the next ``denied`` calls come before the role acts."""
 
     def __init__(self) -> None:
         self.on: set[str] = set()
         self.missing: set[str] = set()
+        self.denied = 0
+        self.waited: list[float] = []
 
     def enable(self, bucket: str) -> Any:
         return self._switch(bucket, self.on.add)
@@ -35,6 +41,9 @@ class FakeBuckets:
     def _switch(self, bucket: str, change: Callable[[str], None]) -> Any:
         if bucket in self.missing:
             raise BucketNotReady(f"bucket {bucket} does not exist")
+        if self.denied:
+            self.denied -= 1
+            raise BucketNotReady(f"bucket {bucket} denies it") from DENIED
         before = set(self.on)
         change(bucket)
         return SimpleNamespace(changed=self.on != before)
@@ -42,9 +51,11 @@ class FakeBuckets:
 
 @pytest.fixture
 def buckets(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeBuckets:
-    fake = FakeBuckets()
-    monkeypatch.setattr(stack.functions.module(FUNCTION), "EVENTS", fake)
-    return fake
+    fake: Any = FakeBuckets()
+    watched = WatchedBuckets(fake, stack.table, patience=60, pause=fake.waited.append)
+    monkeypatch.setattr(stack.functions.module(FUNCTION), "BUCKETS", watched)
+    made: FakeBuckets = fake
+    return made
 
 
 @pytest.fixture
@@ -52,17 +63,12 @@ def ask(stack: Stack, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Send a CloudFormation event to the handler, and return what it answered to the pre-signed address."""
     answered: list[Any] = []
 
-    class Answer:
-        def __enter__(self) -> None: ...
-
-        def __exit__(self, *_: object) -> None: ...
-
-    def urlopen(request: Any, timeout: float) -> Answer:
+    def urlopen(request: Any, timeout: float) -> io.BytesIO:
         assert (request.full_url, request.method, timeout) == ("https://cloudformation.example/answer", "PUT", 10)
         assert request.get_header("Content-type") == ""
         answered.append(json.loads(request.data))
         assert len(request.data) <= 4_096  # CFN User Guide, "Custom resource response objects"
-        return Answer()
+        return io.BytesIO()
 
     monkeypatch.setattr(stack.functions.module(FUNCTION).urllib.request, "urlopen", urlopen)
 
@@ -106,11 +112,46 @@ def test_a_bucket_that_is_not_ready_fails_the_deployment_with_what_to_do(buckets
 def test_cloudformation_is_answered_even_when_something_unforeseen_happens(
     stack: Stack, buckets: FakeBuckets, ask: Ask
 ) -> None:
-    stack.functions.refuse("dynamodb:UpdateItem", "AccessDeniedException")
+    stack.functions.refuse("dynamodb:UpdateItem", "InternalServerError", 500, times=10)
     answer = ask("Create", ["unforeseen"])
+    stack.functions.forgive()
     assert answer["Status"] == "FAILED"
-    assert "AccessDeniedException" in answer["Reason"]
-    assert buckets.on == {"unforeseen"}
+    assert "InternalServerError" in answer["Reason"]
+    assert "The events of unforeseen may stay on" in answer["Reason"]
+    assert buckets.on == set()
+
+
+def test_a_creation_that_fails_undoes_what_it_has_switched_on_and_only_that(buckets: FakeBuckets, ask: Ask) -> None:
+    buckets.on, buckets.missing = {"found-on"}, {"nowhere"}
+    assert ask("Create", ["found-on", "switched", "nowhere"])["Status"] == "FAILED"
+    assert buckets.on == {"found-on"}
+    assert ask("Delete", ["found-on", "switched", "nowhere"], undo=True)["Status"] == "SUCCESS"
+    assert buckets.on == {"found-on"}
+
+
+def test_an_update_that_fails_undoes_its_own_buckets_alone(buckets: FakeBuckets, ask: Ask) -> None:
+    ask("Create", ["was-there"])
+    buckets.missing = {"nowhere"}
+    assert ask("Update", ["was-there", "new-one", "nowhere"], ["was-there"])["Status"] == "FAILED"
+    assert buckets.on == {"was-there"}
+
+
+def test_a_role_that_does_not_act_yet_is_waited_for(buckets: FakeBuckets, ask: Ask) -> None:
+    buckets.denied = 3
+    assert ask("Create", ["early-bird"])["Status"] == "SUCCESS"
+    assert (buckets.waited, buckets.on) == ([2, 4, 8], {"early-bird"})
+
+
+def test_a_bucket_that_stays_denied_fails_the_deployment_after_a_minute(buckets: FakeBuckets, ask: Ask) -> None:
+    buckets.denied = 1_000
+    answer = ask("Create", ["denied-for-good"])
+    assert answer["Reason"] == "BucketNotReady: bucket denied-for-good denies it"
+    assert 60 <= sum(buckets.waited) <= 80
+
+
+def test_what_is_not_denied_but_wrong_is_not_waited_for(buckets: FakeBuckets, ask: Ask) -> None:
+    buckets.missing = {"nowhere"}
+    assert (ask("Create", ["nowhere"])["Status"], buckets.waited) == ("FAILED", [])
 
 
 def test_the_physical_id_stays_through_updates_and_deletion(buckets: FakeBuckets, ask: Ask) -> None:
