@@ -89,7 +89,7 @@ class CloudFrontUnavailable(InvalidationError):
 
 
 class TooManyInvalidationsInProgress(InvalidationError):
-    """The distribution has 3,000 paths or 15 wildcard paths in progress (CFD, invalidation quotas)."""
+    """CloudFront takes no more invalidations just now: by which of its published quotas, ``limits`` says."""
 
     transient = True
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.cloud.account import BUCKET, Account
+from benchmarks.cloud.cloudfront import PAGE
 from invalidation.cloudfront.paths import covers
 from tests.fakes.cloudfront_quota import Answers, InProgressQuota, RateQuota
 
@@ -27,10 +28,21 @@ def quota(request: pytest.FixtureRequest) -> RateQuota | InProgressQuota:
     return QUOTAS[request.param]()
 
 
-def _account(quota: Any, serving: int) -> Account:
-    account = Account(serving=serving)
+def _account(quota: Any, serving: int, buckets: int = 1) -> Account:
+    """``serving`` distributions for each of the buckets ``my-site``, ``my-site-1`` …"""
+    account = Account(serving=serving * buckets)
     account.cloudfront.quota = quota
+
+    def bucket_of(number: int) -> str:
+        place = number - (PAGE - serving * buckets)
+        return f"another-{number}" if place < 0 else _bucket(place // serving)
+
+    setattr(account.cloudfront, "bucket_of", bucket_of)  # noqa: B010 # one account has one bucket else
     return account
+
+
+def _bucket(number: int) -> str:
+    return f"{BUCKET}-{number}" if number else BUCKET
 
 
 def _outcomes(account: Account) -> list[str]:
@@ -59,5 +71,25 @@ def test_a_storm_on_three_distributions_is_covered_and_little_is_refused(
         )
     assert _outcomes(account) == ["Completed"]
     assert len(answers.paths) == 3
+    assert all(_covered(answers, each, STORM) for each in answers.paths)
+    assert answers.ratio <= 3
+
+
+def test_ten_distributions_of_three_buckets_share_the_rate_and_none_starves(
+    quota: RateQuota | InProgressQuota, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    account = _account(quota, serving=10, buckets=3)
+    for number in range(3):
+        document = {"bucket": _bucket(number), "keys": STORM}
+        account.clock.begin(account.machine.execution(document))
+    account.clock.run()
+    answers = quota.answers
+    with capsys.disabled():
+        print(  # noqa: T201 # figures to be read
+            f"\n{request.node.callspec.id}, 3 buckets of 10: {answers.accepted.total()} accepted, "
+            f"{answers.refused.total()} refused, {account.clock.seconds / 60:.1f} min"
+        )
+    assert _outcomes(account) == ["Completed"] * 3
+    assert len(answers.paths) == 30
     assert all(_covered(answers, each, STORM) for each in answers.paths)
     assert answers.ratio <= 3

@@ -360,7 +360,9 @@ _ADVICE: Final[dict[type[InvalidationError], str]] = {
     NoSuchDistribution: "It was deleted, or its id is mistyped: correct the DistributionIds parameter or the request.",
     NoSuchInvalidation: "It belongs to another distribution, or its id is mistyped.",
     InvalidationRefused: "The same request would be refused again: its paths or its caller reference are wrong.",
-    TooManyInvalidationsInProgress: "At most 3,000 paths and 15 wildcards may be in progress: try again as they end.",
+    TooManyInvalidationsInProgress: (
+        "It takes 150 paths and a wildcard a second, or 3,000 paths and 15 wildcards in progress: try again with less."
+    ),
     CloudFrontThrottled: "The account's request rate is used up: try again later.",
     CloudFrontUnavailable: "Try again later.",
 }
