@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from invalidations_cli.report.items import with_items
+from invalidations_cli.report.summary import summary_of
 
 if TYPE_CHECKING:
     from invalidations_cli.history import ExecutionHistory
@@ -26,7 +27,20 @@ if TYPE_CHECKING:
 
 LIBRARY = "@dagrejs/dagre 3.1.3"
 STYLES = ("colours", "base", "graph", "details", "record", "media")
-SCRIPTS = ("dom", "data", "payload", "layout", "graph", "navigate", "details", "timeline", "events", "main")
+SCRIPTS = (
+    "dom",
+    "data",
+    "payload",
+    "layout",
+    "graph",
+    "navigate",
+    "summary",
+    "details",
+    "timeline",
+    "events",
+    "search",
+    "main",
+)
 ICON_COLOURS = {"SUCCEEDED": "#1a7f37", "RUNNING": "#0969da"}
 ICON_FAILED = "#cf222e"
 
@@ -79,7 +93,7 @@ def _hash(content: str) -> str:
 
 def _data(history: ExecutionHistory) -> str:
     """The history as JSON in which no `<`, `>` or `&` is left, so that nothing in it can end the script element."""
-    values = {**asdict(history), "unrecorded": sorted(history.unrecorded)}
+    values = {**asdict(history), "unrecorded": sorted(history.unrecorded), "summary": summary_of(history)}
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

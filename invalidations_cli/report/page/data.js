@@ -74,7 +74,19 @@ function iterationsOf(name) {
   });
 }
 
-/* Names of iterations that stand side by side: by their index, and where that is not enough, by visit and try. */
+/* The distribution that an iteration works on: as a state inside says, or the item itself. */
+const distributions = new Map();
+for (const visit of run.visits)
+  if (visit.iteration !== null && visit.distribution_id) distributions.set(visit.iteration, visit.distribution_id);
+for (const iteration of run.iterations) {
+  const item = iteration.input === null ? undefined : parsed(iteration.input);
+  if (typeof item?.distributionId === "string") distributions.set(iteration.number, item.distributionId);
+}
+
+const iterationName = (iteration) => distributions.get(iteration.number) ?? `#${iteration.index}`;
+
+/* Names of iterations that stand side by side: by distribution or index, and where that is not enough, by visit and
+   try. */
 function iterationNames(siblings) {
   const visits = [...new Set(siblings.map((each) => each.visit))];
   const again = new Set(siblings.filter((each) => each.attempt > 1).map((each) => each.visit));
@@ -82,7 +94,7 @@ function iterationNames(siblings) {
     siblings.map((each) => [
       each,
       [
-        `#${each.index}`,
+        iterationName(each),
         visits.length > 1 && `visit ${visits.indexOf(each.visit) + 1}`,
         again.has(each.visit) && `try ${each.attempt}`,
       ]
@@ -95,7 +107,7 @@ function iterationNames(siblings) {
 const iterationLabel = (visit) =>
   iterationsAround(visit)
     .reverse()
-    .map((iteration) => `#${iteration.index}`)
+    .map(iterationName)
     .join(" ");
 
 const runEnd = run.end ?? Math.max(run.start, ...run.events.slice(-1).map((event) => event.time));

@@ -25,10 +25,12 @@ function executionDetails() {
   );
   return [
     el("h2", {}, "Execution"),
+    consoleLink("Step Functions console ↗"),
     run.error || run.cause ? causeOf(run.error, run.cause) : null,
     el(
       "dl",
       { class: "facts-list" },
+      summaryFacts(),
       fact("Started", moment(run.start)),
       run.end !== null ? fact("Ended", moment(run.end)) : null,
       fact("Took", duration(runEnd - run.start)),
@@ -40,6 +42,7 @@ function executionDetails() {
           copyButton(() => run.arn, "ARN"),
         ),
     ),
+    distributionTable(),
     el("h3", {}, "Worth a look"),
     incidents.length === 0
       ? el("p", { class: "quiet" }, "Nothing was retried, caught or failed.")

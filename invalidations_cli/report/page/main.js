@@ -24,7 +24,28 @@ function show(name, visit) {
   markSelection();
   if (name !== null && graphView.boxes.has(name)) reveal(name);
   if (eventView.which === "state") updateEvents();
+  keepAddress();
   byId("announce").textContent = name === null ? "Execution" : `${name}: ${STATUSES[statusOf(name)].text}`;
+}
+
+/* The address names what is shown, so that a colleague opens the same place: `#state=Get%20Invalidation&visit=7`. */
+function keepAddress() {
+  const parts = new URLSearchParams();
+  if (selection.state !== null) parts.set("state", selection.state);
+  if (selection.visit !== null && visitsByState.get(selection.state)?.length > 1) parts.set("visit", selection.visit);
+  const text = parts.toString().replaceAll("+", "%20");
+  if (text !== location.hash.slice(1)) history.replaceState(null, "", text ? `#${text}` : "#");
+}
+
+/* Whether the address names a state of this execution, which is then shown. */
+function showAddress() {
+  const parts = new URLSearchParams(location.hash.slice(1));
+  const name = parts.get("state");
+  if (!states.has(name)) return false;
+  const visit = parts.has("visit") ? run.visits[Number(parts.get("visit"))] : undefined;
+  if (visit?.state === name) selectVisit(visit);
+  else select(name);
+  return true;
 }
 
 function markSelection() {
@@ -86,6 +107,7 @@ function drawTop() {
     el(
       "dl",
       {},
+      run.summary.batch && fact("Outcome", inWords(run.summary.batch.outcome)),
       fact(
         "Started",
         el("time", { datetime: new Date(run.start).toISOString() }, moment(run.start).replace(/\.\d+ /, " ")),
@@ -93,6 +115,7 @@ function drawTop() {
       fact("Took", duration(runEnd - run.start)),
       counts.map(([each, count]) => fact(each[0].toUpperCase() + each.slice(1), String(count))),
     ),
+    drawSearch(),
     el("button", { type: "button", id: "overview", onclick: () => show(null, null) }, "Overview"),
   );
 }
@@ -135,8 +158,11 @@ function begin() {
   const broken = run.visits.find(
     (visit) => visit.status === "failed" && !["Map", "Parallel", "Fail"].includes(visit.type),
   );
-  if (run.status === "FAILED" && broken) selectVisit(broken);
-  else show(null, null);
+  window.addEventListener("hashchange", () => showAddress() || show(null, null));
+  if (!showAddress()) {
+    if (run.status === "FAILED" && broken && !run.summary.batch) selectVisit(broken);
+    else show(null, null);
+  }
   document.documentElement.dataset.ready = "true";
 }
 

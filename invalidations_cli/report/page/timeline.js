@@ -9,7 +9,7 @@ function drawTimeline() {
   const axis = el(
     "div",
     { class: "axis", "aria-hidden": "true" },
-    el("span"),
+    el("span", { class: "speed" }, el("i", { class: "working" }), "working", el("i", { class: "waiting" }), "waiting"),
     el(
       "div",
       { class: "track" },
@@ -26,7 +26,10 @@ function drawTimeline() {
     el(
       "ol",
       { class: "rows" },
-      rows.map((row) => timelineRow(row, at)),
+      rows.flatMap((row, index) => [
+        row.label && row.label !== rows[index - 1]?.label && iterationRow(row),
+        timelineRow(row, at),
+      ]),
     ),
   );
 }
@@ -61,9 +64,16 @@ function byIterationThenTime(one, other) {
   return one.visits[0].start - other.visits[0].start || one.visits[0].number - other.visits[0].number;
 }
 
-function timelineRow({ visits, name, depth, label }, at) {
-  const title = el("span", { class: "row-name", title: name }, label && el("span", { class: "tag" }, label), name);
+/* What the rows below are of: an iteration, by its distribution where it has one. */
+function iterationRow({ label, depth }) {
+  const title = el("span", { class: "row-name tag" }, label);
   title.style.paddingInlineStart = `${depth * 14}px`;
+  return el("li", { class: "group" }, title);
+}
+
+function timelineRow({ visits, name, depth, label }, at) {
+  const title = el("span", { class: "row-name", title: [label, name].filter(Boolean).join(" ") }, name);
+  title.style.paddingInlineStart = `${(label ? depth + 1 : depth) * 14}px`;
   return el(
     "li",
     { "data-state": name },
@@ -88,7 +98,7 @@ function bar(visit, at) {
     .join(", ");
   const element = el("button", {
     type: "button",
-    class: `span ${visit.status}`,
+    class: `span ${visit.status}${visit.type === "Wait" ? " waiting" : ""}`,
     "data-visit": visit.number,
     "aria-label": text,
     title: text,
