@@ -77,6 +77,16 @@ class Changes:
     changes: tuple[Change, ...]
     rejected: tuple[Rejected, ...] = ()
 
+    def accepted(self, events: Sequence[Any]) -> list[Any]:
+        """The list without its wrong events: one wrong event must not cost the others."""
+        wrong = {each.position for each in self.rejected}
+        return [each for position, each in enumerate(events) if position not in wrong]
+
+    def rejection(self, others_in: str) -> InvalidRequest:
+        """What to tell of the wrong events; the others go on in the execution of this name."""
+        first = self.rejected[0].message
+        return InvalidRequest(f"{first} (the other events of the list go on in execution {others_in})")
+
 
 @dataclass(frozen=True, slots=True)
 class KeysRequest:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from invalidation.batches.model import LONG_AGO, OPEN, Clock, PendingChange, compact, digest, readable, to_text
+from invalidation.batches.model import LONG_AGO, OPEN, Clock, PendingChange, compact, digest, later_release, to_text
 from invalidation.batches.table import VERSION, BatchTable, Item, Key, items
 from invalidation.errors import BatchContended
 
@@ -57,7 +57,8 @@ class Head:
         """Raises RecordsOfLaterRelease."""
         if item is None:
             return cls(bucket)
-        readable(item)
+        if item.get("v", VERSION) > VERSION:
+            raise later_release(item)
         return cls(
             bucket=bucket,
             batch_id=item.get("batchId", ""),
@@ -209,6 +210,11 @@ class Execution:
     @property
     def name(self) -> str:
         return self.arn.rsplit(":", 1)[-1]
+
+    @property
+    def accepted_name(self) -> str:
+        """The name for an execution that goes on with a list's events without those that were wrong."""
+        return f"accepted-{batch_id(self)}"
 
     @property
     def started_by_sweep(self) -> bool:

@@ -18,17 +18,18 @@ only ``Cache-Control`` or ``Content-Type`` is left out too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from invalidation.batches.head import Execution, Head, Joined, Role, Window, batch_id, needs_leader
+from invalidation.batches.head import Execution, Head, Joined, Role, Window, batch_id, lead_name, needs_leader
 from invalidation.batches.model import Batch, Clock, Kind, PendingChange, digest, epoch_seconds
 from invalidation.batches.snapshot import draft, freeze_changes, freeze_paths
 from invalidation.batches.table import ATTEMPTS, BUCKETS, VERSION, BatchTable, Key
+from invalidation.batches.targets import claim
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
-from invalidation.events import Change
+from invalidation.events import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch
 
 REMEMBERED: Final = timedelta(days=90)
 """For how long an object's ETag is remembered after its last change."""
@@ -42,6 +43,56 @@ class JoinedEach:
 
     joined: Joined
     leaderless: tuple[str, ...]
+
+    def leaders_to_start(self, execution: Execution) -> list[tuple[str, dict[str, str]]]:
+        """Name and input of the executions that are to lead them: the same however often this execution tries."""
+        return [(lead_name(bucket, execution), {"lead": bucket}) for bucket in self.leaderless]
+
+
+def select(
+    table: BatchTable, wanted: Changes, included: Callable[[str], bool], now: datetime, *, skip_unchanged: bool
+) -> tuple[dict[str, list[Change]], str]:
+    """The changes that matter, by bucket; where there are none, why.
+
+    Raises:
+        BatchContended, BatchTableUnavailable: nothing has been accepted yet; the input still holds the changes.
+    """
+    changes = [change for change in wanted.changes if included(change.key)]
+    if wanted.changes and not changes:
+        return {}, "IncludeKeys leaves the key out"
+    if skip_unchanged:
+        changes = without_unchanged(table, changes, now)
+    by_bucket: dict[str, list[Change]] = {}
+    for change in changes:
+        by_bucket.setdefault(change.bucket, []).append(change)
+    return by_bucket, "" if by_bucket else "nothing changed that viewers could see"
+
+
+def join_request(  # noqa: PLR0917 -- collaborators are arguments
+    table: BatchTable,
+    request: KeysRequest | PathsRequest | Lead | RetryBatch,
+    execution: Execution,
+    window: Window,
+    now: Clock,
+    attempt: str,
+) -> Joined:
+    """See to what a person, or the sweep, asks for.
+
+    Raises:
+        BatchNotFound: there is no such batch to try again.
+        ChangesNotAccepted: no record names what is wanted; the execution's input still does.
+        BatchContended, BatchTableUnavailable: trying again may help.
+    """
+    match request:
+        case KeysRequest(bucket, keys, dry_run):
+            changes = [Change(bucket, key, event_id="") for key in keys]
+            return open_own_batch(table, bucket, changes, execution, now, attempt, dry_run=dry_run)
+        case PathsRequest(distribution_id, paths, dry_run):
+            return open_paths_batch(table, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
+        case Lead(bucket):
+            return join(table, bucket, (), execution, window, now, attempt)
+        case RetryBatch(batch_id):
+            return claim(table, batch_id, execution, now)
 
 
 def join(  # noqa: PLR0917 -- collaborators are arguments

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -60,13 +60,16 @@ def readable(item: Item) -> Item:
     Raises:
         RecordsOfLaterRelease: it does not, for the stack was set back to an earlier release.
     """
-    version = item.get("v", VERSION)
-    if version > VERSION:
-        raise RecordsOfLaterRelease(
-            f"{item['pk']} / {item['sk']} in the batch table has form {version}, and this release knows {VERSION} at "
-            "most: a later release wrote it. It is left as it is; deploy that one again, or a later one, to continue it"
-        )
+    if item.get("v", VERSION) > VERSION:
+        raise later_release(item)
     return item
+
+
+def later_release(item: Item) -> RecordsOfLaterRelease:
+    return RecordsOfLaterRelease(
+        f"{item['pk']} / {item['sk']} in the batch table has form {item['v']}, and this release knows {VERSION} at "
+        "most: a later release wrote it. It is left as it is; deploy that one again, or a later one, to continue it"
+    )
 
 
 class Outcome(StrEnum):
@@ -337,6 +340,11 @@ class PendingChange:
                 leave(error)
             else:
                 yield pending
+
+    @classmethod
+    def keys_of(cls, bucket: str, rows: Iterable[Mapping[str, Any]], shards: Iterable[int]) -> list[Key]:
+        """Where the rows of a gathered list were pending."""
+        return [cls(_change_from_row(bucket, row), shard).key for row, shard in zip(rows, shards, strict=True)]
 
     def to_item(self) -> Item:
         pk, sk = self.key

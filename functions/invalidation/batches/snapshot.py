@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from invalidation.batches.head import Execution
-from invalidation.batches.model import Batch, Kind, PendingChange, readable
+from invalidation.batches.model import Batch, Kind, PendingChange, later_release
 from invalidation.batches.table import BATCH, VERSION, BatchTable, Item, Key
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
@@ -102,13 +102,15 @@ def frozen_rows(table: BatchTable, batch: Batch, number: int) -> list[Any]:
 
 
 def pending_keys(table: BatchTable, batch: Batch, number: int) -> list[Key]:
-    """Where the changes of one chunk of a gathered list were pending."""
+    """Where the changes of one chunk of a gathered list were pending.
+
+    A list of a release that did not keep the shards was written with as many as there are still.
+    """
     item = _chunk(table, batch, number)
-    changes = [PendingChange.from_row(batch.bucket, row).change for row in unpack(item["rows"])]
+    rows = unpack(item["rows"])
     if "shards" in item:
-        shards = [int(digit, 16) for digit in item["shards"]]
-        return [PendingChange(*each).key for each in zip(changes, shards, strict=True)]
-    # An earlier release wrote it, with as many shards as there are still.
+        return PendingChange.keys_of(batch.bucket, rows, [int(digit, 16) for digit in item["shards"]])
+    changes = [PendingChange.from_row(batch.bucket, row).change for row in rows]
     return [PendingChange.of(change, table.shards).key for change in changes]
 
 
@@ -116,7 +118,9 @@ def _chunk(table: BatchTable, batch: Batch, number: int) -> Item:
     item = table.get(chunk_key(batch.batch_id, batch.attempt, number))
     if item is None:
         raise BatchNotFound(f"the list of batch {batch.batch_id} has expired: chunk {number} is gone")
-    return readable(item)
+    if item.get("v", VERSION) > VERSION:
+        raise later_release(item)
+    return item
 
 
 def _write_list(table: BatchTable, drafted: Batch, rows: Iterable[Any], shards: deque[str] | None = None) -> int:

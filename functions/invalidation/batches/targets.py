@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from invalidation.batches.head import Execution, Joined, Role
-from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, readable, to_text
+from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, later_release, to_text
 from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
 from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.plan import PlanRule
@@ -184,7 +184,8 @@ class Target:
     @classmethod
     def from_item(cls, item: Item) -> Target:
         """Raises RecordsOfLaterRelease."""
-        readable(item)
+        if item.get("v", VERSION) > VERSION:
+            raise later_release(item)
         return cls(
             batch_id=item["batchId"],
             distribution_id=item["distributionId"],
@@ -244,7 +245,8 @@ class InvalidationRecord:
     @classmethod
     def from_item(cls, item: Item) -> InvalidationRecord:
         """Raises RecordsOfLaterRelease."""
-        readable(item)
+        if item.get("v", VERSION) > VERSION:
+            raise later_release(item)
         return cls(
             number=item["number"],
             invalidation_id=item["invalidationId"],
@@ -262,11 +264,13 @@ def freeze_targets(table: BatchTable, batch: Batch, routing: Mapping[str, Mappin
     are written before the record names them, so that a name always has a target behind it.
     """
     if batch.resolved is None:
-        for distribution_id, document in routing.items():
-            table.put_new(Target(batch.batch_id, distribution_id, dict(document)).to_item())
+        targets = tuple([Target(batch.batch_id, each, dict(document)) for each, document in routing.items()])
+        written = [table.put_new(target.to_item()) for target in targets]
         expect = {"batchId": batch.batch_id, "resolved": None}
         resolved = table.update(Batch.key_of(batch.batch_id), {"resolved": list(routing)}, expect)
-        batch = Batch.from_item(resolved) if resolved else Batch.read(table, batch.batch_id)
+        if resolved is not None and all(written):
+            return targets
+        batch = Batch.read(table, batch.batch_id)
     return targets_of(table, batch)
 
 
