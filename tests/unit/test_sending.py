@@ -18,6 +18,7 @@ from invalidation.batches.send import PATIENCE, Sender
 from invalidation.batches.table import Key
 from invalidation.batches.targets import Target, count_paths, freeze_targets, invalidations, paths_of_month
 from invalidation.cloudfront.client import Invalidation
+from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.listing import BucketLister
 from invalidation.cloudfront.paths import covers
@@ -293,6 +294,30 @@ def test_who_makes_progress_is_not_out_of_time_and_who_does_not_is() -> None:
     site.clock.now += PATIENCE
     with pytest.raises(NoRoomInTime, match="last word: no room"):
         site.send(batch)
+
+
+def test_what_was_refused_for_long_goes_as_one_wider_wildcard_and_says_so() -> None:
+    site = Site()
+    site.cloudfront.takes = lambda paths: site.clock.now >= NOW + timedelta(minutes=12) and len(paths) == 1
+    paths = [f"/docs/{number:02}/*" for number in range(9)]
+    batch = site.ask_for(*paths, "/docs/a", "/docs/b")
+    site.send_all(batch)
+    assert site.cloudfront.sent() == ["/docs/*"]
+    plan = site.target(batch).plan
+    assert plan is not None
+    assert plan.widened == (Widening("/docs/*", 11),)
+    before = len(site.cloudfront.asked)
+    assert site.send(batch).status is Status.IN_PROGRESS
+    assert len(site.cloudfront.asked) == before
+
+
+def test_no_wildcard_wider_than_widest_path_takes_the_place_of_others() -> None:
+    site = Site()
+    site.limits = SendingLimits(widest_path="/docs/*")
+    site.cloudfront.takes = lambda paths: site.clock.now >= NOW + timedelta(minutes=12) and len(paths) == 1
+    batch = site.ask_for("/docs/a/*", "/img/a/*")
+    site.send_all(batch)
+    assert sorted(site.cloudfront.sent()) == ["/docs/a/*", "/img/a/*"]
 
 
 class DyingTable(MemoryTable):

@@ -34,9 +34,10 @@ from invalidation.batches.targets import (
 )
 from invalidation.cloudfront.bucket import MaxAgeReader
 from invalidation.cloudfront.client import CloudFront, caller_reference
+from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
-from invalidation.cloudfront.plan import Budget, Plan, PlanRule, plan_keys, plan_paths
+from invalidation.cloudfront.plan import Budget, Plan, PlanRule, plan_keys, plan_paths, wildcard_for
 from invalidation.cloudfront.progress import Pace, Pending, Progress, Request, Status, in_sending_order, next_request
 from invalidation.cloudfront.routing import InvalidateBy, paths_for
 from invalidation.cloudfront.tags import TagReader
@@ -69,6 +70,9 @@ MAX_CHANGES_COUNTED: Final = 2_000
 
 SECONDS_LEFT: Final = 60.0
 """Of the function's time, below which no further request is begun: one may be tried three times for 15 s."""
+
+WIDENED_AFTER: Final = timedelta(minutes=10)
+"""When CloudFront has taken nothing of a distribution for so long, one wider wildcard takes the place of the rest."""
 
 PATIENCE: Final = timedelta(minutes=2)
 """Past its deadline a distribution goes on for as long after something of it was accepted, or was first refused."""
@@ -248,33 +252,47 @@ class _Dispatch:
             accepted = accepted_ranges(self._batch, to, self._paths, records, self._target.resends)
             self.pending += [Pending(to, record.invalidation_id) for _, record in accepted]
             ranges = [covered for covered, _ in accepted]
-            while request := next_request(self._paths, ranges, self.pace):
+            while request := self._next(ranges):
                 if (slow and self.created) or seconds_left() < SECONDS_LEFT:
                     return Status.SENDING
                 try:
                     self._create(to, request)
                 except (TooManyInvalidationsInProgress, CloudFrontThrottled):
                     self._note(self.pace.refused(request, self._sender.now()))
-                    if next_request(self._paths, ranges, self.pace) != request:
+                    if self._next(ranges) != request:
                         continue  # what is smaller now may be accepted at once
                     if self.created:
                         return Status.SENDING
                     raise
-                ranges.append(range(request.start, request.start + len(request.paths)))
+                ranges.append(request.covered)
         return Status.COMPLETED if all(each.completed for each in self.pending) else Status.IN_PROGRESS
+
+    def _next(self, ranges: list[range]) -> Request | None:
+        """The next request; for what has been refused for long, one wider wildcard in the place of all that is left."""
+        refused_for = self._sender.now() - datetime.fromisoformat(self.pace.since) if self.pace.since else timedelta()
+        wider = partial(wildcard_for, within=self._sender.limits.widest_path) if refused_for >= WIDENED_AFTER else None
+        return next_request(self._paths, ranges, self.pace, wider)
 
     def _create(self, to: str, request: Request) -> None:
         reference = caller_reference(self._batch.batch_id, to, request.start, request.paths, self._target.resends)
         answer = self._sender.cloudfront.create_invalidation(to, request.paths, reference)
-        record = InvalidationRecord(
-            request.start, answer.id, reference, len(request.paths), request.wildcards, answer.create_time
-        )
+        sizes = len(request.paths), request.wildcards
+        created, stands_for = answer.create_time, request.stands_for
+        record = InvalidationRecord(request.start, answer.id, reference, *sizes, created, stands_for)
+        if request.stands_for:
+            self._tell_of(Widening(request.paths[0], request.stands_for))
         record_invalidation(self._sender.table, self._batch.batch_id, self._target.distribution_id, record)
         if self._target.resends:  # what is sent first has been counted with its plan
             count_paths(self._sender.table, record.paths, self._sender.now())
         self.created.append(record)
         self.pending.append(Pending(to, answer.id, answer.completed))
         self._note(self.pace.accepted())
+
+    def _tell_of(self, widening: Widening) -> None:
+        if self._target.plan is not None and widening not in self._target.plan.widened:
+            plan = replace(self._target.plan, widened=(*self._target.plan.widened, widening))
+            self._target = replace(self._target, plan=plan)
+            self._target.update(self._sender.table, {"plan": plan.to_document()}, {})
 
     def _note(self, pace: Pace) -> None:
         if pace != self.pace:
@@ -330,8 +348,10 @@ def accepted_ranges(
     """
     found = []
     for each in records:
-        covered = range(each.number, each.number + each.paths)
+        covered = range(each.number, each.number + (each.stands_for or each.paths))
         sent = paths[covered.start : covered.stop]
+        if each.stands_for:
+            sent = (wildcard_for(sent),)
         if each.caller_reference == caller_reference(batch.batch_id, to, each.number, sent, resends):
             found.append((covered, each))
     return found

@@ -215,6 +215,8 @@ class InvalidationRecord:
     paths: int
     wildcards: int
     created: datetime
+    stands_for: int = 0
+    """How many of the frozen paths its one wildcard took the place of; 0: it has just its own."""
 
     @staticmethod
     def key_of(batch_id: str, distribution_id: str, invalidation_id: str) -> Key:
@@ -240,6 +242,7 @@ class InvalidationRecord:
             "wildcards": self.wildcards,
             "created": to_text(self.created),
             "audit": self.audit_of(self.invalidation_id),
+            **({"standsFor": self.stands_for} if self.stands_for else {}),
         }
 
     @classmethod
@@ -254,6 +257,7 @@ class InvalidationRecord:
             paths=item["paths"],
             wildcards=item["wildcards"],
             created=datetime.fromisoformat(item["created"]),
+            stands_for=item.get("standsFor", 0),
         )
 
 

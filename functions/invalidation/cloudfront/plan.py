@@ -178,6 +178,12 @@ def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Sequen
     return replace(planned, paths=(*(item for item in distinct if item.startswith("#")), *planned.paths))
 
 
+def wildcard_for(paths: Sequence[str], within: str = "/*") -> str:
+    """One wildcard that matches all of the paths, two at least, and nothing outside ``within``; "" where none does."""
+    planned = plan_paths(paths, Budget(1, 1, 1, within)).paths if len(paths) > 1 else ()
+    return planned[0] if len(planned) == 1 else ""
+
+
 def _plan(asked: list[str], budget: Budget, others: Callable[[], Sequence[str] | None] | None) -> Plan:
     """For sorted, distinct paths."""
     needed = _without_covered(asked)

@@ -17,7 +17,7 @@ from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_A_
 from invalidation.errors import InvalidationTimedOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from invalidation.cloudfront.client import CloudFront
 
@@ -144,11 +144,18 @@ class Request:
 
     start: int
     paths: tuple[str, ...]
+    stands_for: int = 0
+    """How many paths of the list a wider wildcard takes the place of; 0: none."""
 
     @property
     def wildcards(self) -> int:
         """How many of the paths are wildcards."""
         return sum(path.endswith("*") for path in self.paths)
+
+    @property
+    def covered(self) -> range:
+        """The places in the list that are done with when it is accepted."""
+        return range(self.start, self.start + (self.stands_for or len(self.paths)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +203,16 @@ def in_sending_order(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(paths, key=lambda path: (path.endswith("*"), path)))
 
 
-def next_request(paths: Sequence[str], accepted: Iterable[range], pace: Pace) -> Request | None:
+def next_request(
+    paths: Sequence[str],
+    accepted: Iterable[range],
+    pace: Pace,
+    wider: Callable[[Sequence[str]], str] | None = None,
+) -> Request | None:
     """The first paths that are in none of the ``accepted`` ranges, as many as the pace allows; None when none is left.
 
-    All that is left goes together where it fits. Otherwise wildcards go by themselves.
+    All that is left goes together where it fits. Otherwise wildcards go by themselves. ``wider`` gives one wildcard in
+    the place of many paths, "" where there is none.
     """
     covered = {number for each in accepted for number in each}
     start = next((number for number in range(len(paths)) if number not in covered), None)
@@ -207,6 +220,8 @@ def next_request(paths: Sequence[str], accepted: Iterable[range], pace: Pace) ->
         return None
     end = next((number for number in range(start, len(paths)) if number in covered), len(paths))
     left = Request(start, tuple(paths[start:end]))
+    if wider and (wildcard := wider(left.paths)):
+        return Request(start, (wildcard,), stands_for=end - start)
     if len(left.paths) <= pace.paths and left.wildcards <= pace.wildcards:
         return left
     exact = len(left.paths) - left.wildcards
@@ -217,6 +232,6 @@ def next_request(paths: Sequence[str], accepted: Iterable[range], pace: Pace) ->
 def all_requests(paths: Sequence[str], pace: Pace = Pace()) -> list[Request]:
     """The paths in requests, as if none was refused."""
     found: list[Request] = []
-    while request := next_request(paths, (range(each.start, each.start + len(each.paths)) for each in found), pace):
+    while request := next_request(paths, (each.covered for each in found), pace):
         found.append(request)
     return found
