@@ -6,7 +6,7 @@ SCAN := .build/scan/ready
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test build lint fmt soak bench clean
+.PHONY: help setup demo test build python3.13 release lint fmt soak bench clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,22 +33,34 @@ demo: .venv/demo  ## Run the main job on a local AWS and show what happens.
 test: .venv/ready $(SAM)  ## Run all tests.
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-build: .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
-	$(SAM) build
+build: python3.13 .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
+	$(SAM) build $(if $(CONTAINER),--use-container)
 	@$(BIN)/python -m tools.package bytecode .aws-sam/build
-	@echo 'Now deploy it: $(SAM) deploy --guided'
+	@echo 'Now deploy it: $(SAM) deploy --parameter-overrides BucketNames=my-site'
+
+# First, as it is the one thing that make cannot set up.
+python3.13:
+	@test -n "$(CONTAINER)" || python3.13 -c '' 2>/dev/null || { printf '%s\n' \
+	  'The functions run on Python 3.13, and `sam build` needs it as python3.13 on the PATH.' \
+	  'Where pyenv has it, it may not be active:  PYENV_VERSION=$$(pyenv latest 3.13):$$(pyenv version-name) make build' \
+	  'With Docker and without Python 3.13:       make build CONTAINER=1' \
+	  'Without either: a release needs no build (README.md, "Deploy it").'; exit 2; }
+
+release: .venv/ready  ## Write what is deployed without a build, into dist: package, template, command line, checksums.
+	$(BIN)/python -m tools.release
 
 lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state machine.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml
-	$(BIN)/python -m tools.definition
+	$(BIN)/cfn-lint --regions ALL_REGIONS -- template.yaml
+	$(BIN)/python -m tools.definition statemachine/invalidation.asl.json
+	$(BIN)/python -m tools.definition examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --check README.md
 	$(BIN)/python -m tools.parameters --check README.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
-	$(BIN)/python -m tools.scan
 	$(BIN)/python -m tools.package
+	$(BIN)/python -m tools.scan
 
 # The SAM CLI pins other versions of what .venv holds, so it has an environment of its own.
 $(SAM): requirements/sam.txt
@@ -67,7 +79,8 @@ $(SCAN): requirements/scan.txt
 fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m tools.definition --write
+	$(BIN)/python -m tools.definition --write statemachine/invalidation.asl.json
+	$(BIN)/python -m tools.definition --write examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --write README.md
 	$(BIN)/python -m tools.parameters --write README.md
 

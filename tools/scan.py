@@ -1,12 +1,14 @@
 """`make lint`'s security scans: the template as it is deployed, its policies, and the pinned packages.
 
 Nothing is let off silently: a finding is mended, or is an exception in `scan.toml` with its reason. An exception for
-which there is no finding any more is wrong as well.
+which there is no finding any more is wrong as well. A scan that did not happen is said on the last line, and fails
+where `REQUIRE_AUDIT=1` is in the environment.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tempfile
@@ -127,7 +129,14 @@ def verdict(scanned: Sequence[Scanned], allowed: Sequence[Exemption]) -> Iterato
 def summary(scanned: Scanned) -> str:
     if scanned.skipped:
         return f"{scanned.scanner:10} SKIPPED: {scanned.skipped}"
-    return f"{scanned.scanner:10} {scanned.looked_at}, {len(scanned.findings)} findings"
+    more = f"; {scanned.unknown}" if scanned.unknown else ""
+    return f"{scanned.scanner:10} {scanned.looked_at}, {len(scanned.findings)} findings{more}"
+
+
+def last_line(scanned: Sequence[Scanned]) -> str:
+    """What was not scanned, and why; "" where everything was."""
+    missed = [f"{each.scanner}: {each.skipped or each.unknown}" for each in scanned if each.skipped or each.unknown]
+    return f"NOT SCANNED: {'; '.join(missed)}. REQUIRE_AUDIT=1 makes this an error." if missed else ""
 
 
 def _write(path: Path, document: Any) -> None:
@@ -146,7 +155,10 @@ def scan() -> None:
     for line in wrong:
         click.secho(line, fg="red", err=True)
     click.echo(f"{len(allowed)} exceptions, with their reasons, in {EXCEPTIONS.relative_to(ROOT)}")
-    sys.exit(bool(wrong))
+    missed = last_line(scanned)
+    if missed:
+        click.secho(missed, fg="yellow", err=True)
+    sys.exit(bool(wrong) or (bool(missed) and os.environ.get("REQUIRE_AUDIT") == "1"))
 
 
 if __name__ == "__main__":

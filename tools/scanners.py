@@ -39,12 +39,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a scanner came to. `skipped` says why it could not look, where it could not."""
+    """What a scanner came to. `skipped` says why it could not look; `unknown` what it looked for in vain."""
 
     scanner: str
     looked_at: str
     findings: tuple[Finding, ...] = ()
     skipped: str = ""
+    unknown: str = ""
 
 
 def program(folder: Path) -> Run:
@@ -105,8 +106,8 @@ def pip_audit(run: Run, requirements: Iterable[Path]) -> Scanned:
         if dependencies and not asked:
             return _unreachable("it knows none of the packages")
         found += [finding for each in asked for finding in _vulnerabilities(each)]
-    told_of = f"{audited} packages" + (f", and nothing is known here of {unknown} more" if unknown else "")
-    return Scanned("pip-audit", told_of, _distinct(found))
+    missed = f"nothing is known here of {unknown} packages" if unknown else ""
+    return Scanned("pip-audit", f"{audited} packages", _distinct(found), unknown=missed)
 
 
 def _unreachable(why: str) -> Scanned:

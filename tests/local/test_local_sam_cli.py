@@ -16,6 +16,7 @@ from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.server import ROOT
 from tests.local.tools import ended
 from tools.package import bytecode
+from tools.release import release
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
@@ -60,7 +61,7 @@ def test_sam_builds_and_deploys_the_template_and_the_stack_works(
             *("deploy", "--config-file", str(ROOT / "samconfig.toml")),
             *("--template-file", str(tmp_path / "build" / "template.yaml"), "--stack-name", "by-sam"),
             *("--parameter-overrides", f"BucketNames={BUCKET} BatchWindowSeconds=2"),
-            *("--region", "us-east-1", "--no-confirm-changeset"),
+            *("--region", "us-east-1"),
         ],
         environment,
     )
@@ -71,8 +72,48 @@ def test_sam_builds_and_deploys_the_template_and_the_stack_works(
         stateMachineArn=outputs["StateMachineArn"], input=f'{{"bucket": "{BUCKET}", "keys": ["index.html"]}}'
     )
     assert stack["StackStatus"] == "CREATE_COMPLETE"
-    assert "__pycache__/observed.cpython-313.pyc" in uploaded(local)
+    assert "invalidation/__pycache__/observability.cpython-313.pyc" in uploaded(local)
     assert ended(local.aws, answer["executionArn"], seconds=60)["status"] == "SUCCEEDED"
+
+
+def test_a_release_is_deployed_without_a_build_and_the_stack_works(
+    local: LocalEnvironment, environment: dict[str, str], tmp_path: Path
+) -> None:
+    bucket, folder = "deployed-from-a-release", tmp_path / "dist"
+    local.aws.client("s3").create_bucket(Bucket=bucket)
+    files = {each.name for each in release(folder)}
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
+    assert files - {each for each in files if each.endswith(".whl")} == {
+        *(
+            "LICENSE",
+            "README.md",
+            "SHA256SUMS",
+            "functions.zip",
+            "invalidation.asl.json",
+            "samconfig.toml",
+            "template.yaml",
+        )
+    }
+    shown, *_ = (folder / "README.md").read_text().splitlines()
+    command = shown.partition("`sam ")[2].strip("`").replace("my-site", bucket).split()
+    _sam([*command, "--stack-name", "by-release"], environment, folder)
+    (stack,) = local.aws.client("cloudformation").describe_stacks(StackName="by-release")["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    answer = local.aws.client("stepfunctions").start_execution(
+        stateMachineArn=outputs["StateMachineArn"], input=f'{{"bucket": "{bucket}", "keys": ["index.html"]}}'
+    )
+    assert ended(local.aws, answer["executionArn"], seconds=60)["status"] == "SUCCEEDED"
+
+
+def test_a_deploy_without_a_build_fails_at_once_and_says_what_is_missing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copyfile(ROOT / "samconfig.toml", tmp_path / "samconfig.toml")
+    shutil.copyfile(ROOT / "template.yaml", tmp_path / "template.yaml")
+    ran = _run(["deploy", "--parameter-overrides", "BucketNames=my-site"], environment, tmp_path)
+    assert ran.returncode != 0
+    assert ".aws-sam/build/template.yaml" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 def uploaded(local: LocalEnvironment) -> set[str]:
@@ -86,8 +127,13 @@ def uploaded(local: LocalEnvironment) -> set[str]:
     return {name for each in packages if zipfile.is_zipfile(each) for name in zipfile.ZipFile(each).namelist()}
 
 
-def _sam(arguments: list[str], environment: dict[str, str]) -> None:
-    ran = subprocess.run(
-        [str(SAM), *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=240
-    )
+def _sam(arguments: list[str], environment: dict[str, str], folder: Path = ROOT) -> None:
+    ran = _run(arguments, environment, folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def _run(arguments: list[str], environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(SAM), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=240
+    )

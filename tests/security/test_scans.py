@@ -11,11 +11,12 @@ from typing import Any
 
 import botocore.session
 import pytest
+from click.testing import CliRunner
 
 from tests.definition import ROOT, template
 from tools import scan
 from tools.rendering import NotUnderstood, rendered, translated
-from tools.scan import TEMPLATES, Exemption, documents, exemptions, policies, summary, verdict
+from tools.scan import TEMPLATES, Exemption, documents, exemptions, last_line, policies, summary, verdict
 from tools.scanners import Finding, Scanned, ScannerProblem, checkov, parliament, pip_audit, program
 
 FOUND = Finding("checkov", "CKV_1", "BatchTable", "it is not painted")
@@ -55,6 +56,27 @@ def test_an_exemption_without_a_finding_fails_unless_the_scanner_could_not_look(
 
 def test_a_scan_that_was_skipped_says_so_and_why() -> None:
     assert summary(Scanned("pip-audit", "", skipped="no network")) == "pip-audit  SKIPPED: no network"
+
+
+def test_the_last_line_says_what_was_not_scanned_and_nothing_where_all_was() -> None:
+    told = last_line([Scanned("checkov", "9 checks"), Scanned("pip-audit", "", skipped="no network")])
+    assert told == "NOT SCANNED: pip-audit: no network. REQUIRE_AUDIT=1 makes this an error."
+    assert last_line([Scanned("checkov", "9 checks")]) == ""
+
+
+@pytest.mark.parametrize(("required", "code"), [("", 0), ("1", 1)])
+def test_a_scan_that_did_not_happen_fails_where_it_is_required(
+    monkeypatch: pytest.MonkeyPatch, required: str, code: int
+) -> None:
+    monkeypatch.setenv("REQUIRE_AUDIT", required)
+    monkeypatch.setattr(scan, "scan_all", lambda _run: [Scanned("pip-audit", "", skipped="no network")])
+    ran = CliRunner().invoke(scan.scan, [])
+    assert (ran.exit_code, ran.output.splitlines()[-1][:23]) == (code, "NOT SCANNED: pip-audit:")
+
+
+def test_lint_ends_with_the_scans() -> None:
+    lint = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    assert lint.splitlines()[-1].strip().endswith("-m tools.scan")
 
 
 def test_no_function_is_left_in_a_rendered_template(templates: dict[str, Any]) -> None:
@@ -105,7 +127,8 @@ def test_pip_audit_tells_of_each_vulnerability_with_its_remedy(tmp_path: Path) -
     told = {"dependencies": [{"name": "a", "version": "1.1", "vulns": [vulnerable]}, {"name": "b", "skip_reason": "?"}]}
     scanned = pip_audit(answering(json.dumps(told)), [tmp_path])
     assert scanned.findings == (Finding("pip-audit", "CVE-2026-1", "a", "1.1; mended in 1.2: Evil things"),)
-    assert scanned.looked_at == "1 packages, and nothing is known here of 1 more"
+    assert summary(scanned) == "pip-audit  1 packages, 1 findings; nothing is known here of 1 packages"
+    assert "NOT SCANNED: pip-audit: nothing is known here of 1 packages" in last_line([scanned])
 
 
 @pytest.mark.parametrize("answer", ["", '{"dependencies": [{"name": "a", "skip_reason": "not found"}]}'])

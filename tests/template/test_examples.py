@@ -37,6 +37,13 @@ def test_the_parent_is_stopped_by_whatever_is_not_fresh() -> None:
     assert states[choice["Default"]]["Type"] == "Fail"
 
 
+def test_the_parent_starts_again_what_was_not_started_however_the_error_is_spelled() -> None:
+    states = json.loads((EXAMPLES / "parent.asl.json").read_text())["States"]
+    (task,) = (state for state in states.values() if state["Type"] == "Task")
+    retried = {error for retrier in task["Retry"] for error in retrier["ErrorEquals"]}
+    assert {"StepFunctions.ExecutionLimitExceeded", "StepFunctions.ExecutionLimitExceededException"} <= retried
+
+
 def test_the_page_s_inputs_are_accepted_and_its_links_lead_somewhere() -> None:
     page = PAGE.read_text(encoding="utf-8")
     inputs = [line for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
