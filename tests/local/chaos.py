@@ -32,7 +32,14 @@ from tests.local.instruments import faults
 from tests.local.instruments.control import INSTRUMENTS
 from tests.local.instruments.faults import Fault
 
-SETTINGS = LocalSettings(wait_scale=0.05, invalidation_seconds=0.5, handlers_at_once=3, extra_patches=INSTRUMENTS)
+SETTINGS = LocalSettings(
+    cloudfront_quota="rate",
+    wait_scale=0.05,
+    invalidation_seconds=0.5,
+    handlers_at_once=3,
+    extra_patches=INSTRUMENTS,
+)
+"""A fault stands for the other quota's refusals; the long form runs under either."""
 SITES = (environment.BUCKET, "second-site", "third-site")
 PARAMETERS = {
     "BucketNames": ",".join(SITES),

@@ -9,7 +9,7 @@ import pytest
 
 from invalidations_cli.local import environment, server
 from invalidations_cli.local.environment import LocalEnvironment
-from invalidations_cli.local.settings import LocalSettings
+from invalidations_cli.local.settings import LocalSettings, Quota
 from tests.local import fresh, stacks, storm
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("storm")]
@@ -20,16 +20,22 @@ TRUE_TIME = LocalSettings(wait_scale=1.0, invalidation_seconds=2.0)
 MOST_MEMORY = 1_500_000_000
 
 
-@pytest.fixture(params=["in-progress", "rate"])
-def quiet(request: pytest.FixtureRequest) -> Iterator[LocalEnvironment]:
+@pytest.fixture
+def quiet(quota: Quota) -> Iterator[LocalEnvironment]:
     parameters, template = {"BatchWindowSeconds": str(WINDOW)}, stacks.template(MAX_BATCH_WINDOW_SECONDS="8")
-    settings = replace(TRUE_TIME, cloudfront_quota=request.param)
+    settings = replace(TRUE_TIME, cloudfront_quota=quota)
     with environment.running(settings, server.free_port(), parameters, template=template) as there:
         yield there
 
 
 @pytest.mark.parametrize(
-    ("changes", "timeout"), [(300, 90), pytest.param(1000, 300, marks=pytest.mark.soak)], ids=["short", "long"]
+    ("quota", "changes", "timeout"),
+    [
+        ("in-progress", 300, 90),
+        ("rate", 150, 90),
+        pytest.param("in-progress", 1000, 300, marks=pytest.mark.soak),
+        pytest.param("rate", 1000, 600, marks=pytest.mark.soak),
+    ],
 )
 def test_a_storm_becomes_at_most_one_batch_in_a_window_covers_every_key_and_fails_nothing(
     changes: int, timeout: float, quiet: LocalEnvironment

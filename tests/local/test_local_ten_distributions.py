@@ -18,10 +18,13 @@ from tests.local.instruments.control import INSTRUMENTS
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("ten")]
 
-SITES = {environment.BUCKET: 4, "second-site": 3, "third-site": 3}
-KEYS = [f"docs/section {number % 20}/page {number}.html" for number in range(330)]
+SITES = {"first-site": 4, "second-site": 3, "third-site": 3}
+"""Bucket → how many distributions serve it."""
+KEYS = [f"docs/section {number % 20}/page {number}.html" for number in range(200)]
+UNCHANGED = [f"docs/section {section}/old {number}.html" for section in range(20) for number in range(2)]
+"""What lies beside them, so that no single wildcard is the best."""
 LONGEST = 150.0
-"""Seconds; ten times as long to the state machine, whose waits are ten times as short."""
+"""Seconds; twenty times as long to the state machine, whose waits are twenty times as short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +33,19 @@ class TenDistributions:
     distributions: dict[str, list[str]]
 
 
-@pytest.fixture(params=["in-progress"])
+@pytest.fixture(params=["rate", "in-progress"])
 def ten(request: pytest.FixtureRequest) -> Iterator[TenDistributions]:
     settings = LocalSettings(
-        cloudfront_quota=request.param, wait_scale=0.1, invalidation_seconds=0.5, extra_patches=INSTRUMENTS
+        cloudfront_quota=request.param, wait_scale=0.05, invalidation_seconds=0.5, extra_patches=INSTRUMENTS
     )
     parameters = {"BucketNames": ",".join(SITES), "EnableBucketEvents": "false", "BatchWindowSeconds": "2"}
     with environment.running(settings, server.free_port(), parameters) as there:
-        found = {there.bucket: [there.distribution_id]}
+        found = {}
         for bucket, count in SITES.items():
-            if bucket not in found:
-                site.create_bucket(there.aws, bucket)
-            ids = found.setdefault(bucket, [])
-            ids += [create(there.aws, configuration([s3_origin(bucket)])) for _ in range(count - len(ids))]
+            site.create_bucket(there.aws, bucket)
+            for key in UNCHANGED + KEYS:
+                there.aws.client("s3").put_object(Bucket=bucket, Key=key)
+            found[bucket] = [create(there.aws, configuration([s3_origin(bucket)])) for _ in range(count)]
         yield TenDistributions(there, found)
 
 
@@ -68,6 +71,8 @@ def test_three_storms_for_ten_distributions_all_end_well_whatever_the_quota(ten:
         for distribution_id in ids:
             done = fresh.invalidations(there.aws, distribution_id)
             assert [key for key in KEYS if not any(each.reaches(key) for each in done)] == []
+    sent = [each for ids in ten.distributions.values() for id_ in ids for each in fresh.invalidations(there.aws, id_)]
+    assert any(path.endswith("*") for each in sent for path in each.paths)
     answered = control.ask(there.endpoint, "invalidations")
     print(f"{sum(SITES.values())} distributions, {len(SITES)} storms of {len(KEYS)} keys: {answered}")  # noqa: T201
     assert answered.get("refused", 0) <= 3 * answered["accepted"]
