@@ -1,6 +1,7 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -369,6 +370,21 @@ def test_a_resumed_bucket_needs_nobody_when_nothing_waits_or_a_leader_gathers(
     steps.join("first", change("a"))
     pause(table, BUCKET)
     assert not resume(table, BUCKET, WINDOW, clock)
+
+
+def test_a_resume_finds_the_change_of_a_joiner_who_read_that_the_bucket_is_paused(
+    steps: BatchSteps, table: MemoryTable, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause(table, BUCKET)
+    update = table.update
+
+    def after_a_joiner(key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        monkeypatch.setattr(table, "update", update)
+        assert steps.join("in between", change("a")).role is Role.PAUSED
+        return update(key, assign, expect)
+
+    monkeypatch.setattr(table, "update", after_a_joiner)
+    assert resume(table, BUCKET, WINDOW, clock)
 
 
 def test_opening_a_batch_does_not_resume_a_bucket(steps: BatchSteps, table: MemoryTable) -> None:

@@ -1,7 +1,8 @@
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from invalidation.batches.targets import (
 )
 from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.plan import Budget, plan_paths
-from invalidation.errors import BatchContended, BatchNotFound
+from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
 from invalidation.outcome import LONGEST_TARGETS, report_of_finish
 from tests.fakes.batch_steps import (
     BUCKET,
@@ -538,6 +539,81 @@ def test_results_are_read_as_the_map_returns_them() -> None:
 def test_the_time_of_opening_is_that_of_the_execution(steps: BatchSteps, table: MemoryTable, clock: Clock) -> None:
     clock.seconds = 5
     assert report(table, steps.frozen("first", "a")).batch.opened == START
+
+
+class Overtaken(MemoryTable):
+    """Somebody else writes to a target just before the first update that a test is about."""
+
+    def __init__(self) -> None:
+        super().__init__(page_size=2)
+        self.before: Callable[[], object] | None = None
+
+    def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        before, self.before = (self.before, None) if key.sk.startswith("TARGET") else (None, self.before)
+        if before is not None:
+            before()
+        return super().update(key, assign, expect)
+
+
+@pytest.fixture
+def overtaken() -> Overtaken:
+    return Overtaken()
+
+
+@pytest.fixture
+def overtaken_steps(overtaken: Overtaken, clock: Clock) -> BatchSteps:
+    return BatchSteps(overtaken, clock)
+
+
+def to_state(table: MemoryTable, batch_id: str, state: TargetState) -> Callable[[], object]:
+    return partial(table.update, Target.key_of(batch_id, "E1"), {"state": state.value}, {})
+
+
+def test_a_failure_that_is_overtaken_by_a_success_does_not_undo_it(
+    overtaken_steps: BatchSteps, overtaken: Overtaken
+) -> None:
+    batch_id = overtaken_steps.resolved("first", "E1")
+    overtaken.before = to_state(overtaken, batch_id, TargetState.COMPLETED)
+    overtaken_steps.finish(batch_id, "first", failed("E1"))
+    assert Target.read(overtaken, batch_id, "E1").state is TargetState.COMPLETED
+
+
+def test_a_success_that_is_overtaken_by_a_failure_is_written_all_the_same(
+    overtaken_steps: BatchSteps, overtaken: Overtaken
+) -> None:
+    batch_id = overtaken_steps.resolved("first", "E1")
+    overtaken.before = to_state(overtaken, batch_id, TargetState.PARKED)
+    overtaken_steps.finish(batch_id, "first", invalidated("E1"))
+    assert Target.read(overtaken, batch_id, "E1").state is TargetState.COMPLETED
+
+
+def test_a_claim_by_hand_that_is_overtaken_by_a_success_does_not_undo_it(
+    overtaken_steps: BatchSteps, overtaken: Overtaken, clock: Clock
+) -> None:
+    batch_id = overtaken_steps.resolved("first", "E1")
+    overtaken_steps.finish(batch_id, "first", failed("E1", "AccessDenied"))
+    overtaken.before = to_state(overtaken, batch_id, TargetState.COMPLETED)
+    claim(overtaken, batch_id, execution("by-hand"), clock)
+    assert Target.read(overtaken, batch_id, "E1").state is TargetState.COMPLETED
+
+
+def test_a_finish_that_dies_while_it_marks_what_expires_is_repeated_to_the_end(
+    steps: BatchSteps, table: MemoryTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = steps.resolved("first", "E1")
+    update = table.update
+
+    def dying(key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        if key.sk.startswith("KEYS") and "expiresAt" in assign:
+            raise BatchTableUnavailable("dies here")
+        return update(key, assign, expect)
+
+    monkeypatch.setattr(table, "update", dying)
+    with pytest.raises(BatchTableUnavailable):
+        steps.finish(batch_id, "first", invalidated("E1"))
+    monkeypatch.setattr(table, "update", update)
+    steps.finish(batch_id, "first", invalidated("E1"))
+    assert all("expiresAt" in item for item in table.partitions[f"{BATCH}{batch_id}"].values())
 
 
 def test_only_a_distribution_that_was_stale_at_the_edge_is_sent_to_anew(

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.batches.head import Execution
+from invalidation.batches.head import Execution, has_pending
 from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.model import Batch
 from invalidation.batches.queries import (
@@ -12,7 +12,8 @@ from invalidation.batches.queries import (
     parked_batches,
     unfinished_batches,
 )
-from invalidation.batches.targets import InvalidationRecord, freeze_targets, record_invalidation
+from invalidation.batches.table import Key, Page
+from invalidation.batches.targets import InvalidationRecord, freeze_targets, record_invalidation, targets_of
 from tests.fakes.batch_steps import BUCKET, START, BatchSteps, Clock, change, execution, failed, invalidated
 from tests.fakes.memory_table import MemoryTable
 
@@ -83,3 +84,22 @@ def test_unfinished_and_parked_batches_are_told_apart(steps: BatchSteps, table: 
     owed = steps.resolved("owed", "E1")
     assert [each.batch_id for each in unfinished_batches(table)] == [owed]
     assert [each.batch_id for each in parked_batches(table)] == [parked]
+
+
+class WithEmptyPages(MemoryTable):
+    """Its queries begin with a page on which there is nothing, as DynamoDB's may."""
+
+    def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
+        if after is None:
+            return Page((), Key(pk, ""))
+        return super().page(pk, prefix, after=after, limit=limit, keys=keys)
+
+
+def test_an_empty_page_is_not_the_end_of_a_query(clock: Clock) -> None:
+    table = WithEmptyPages()
+    steps = BatchSteps(table, clock)
+    joined = steps.join("first", change("a"))
+    assert has_pending(table, BUCKET)
+    assert steps.close(joined) == ("FROZEN", 1)
+    freeze_targets(table, Batch.read(table, joined.batch_id), {"E1": {}})
+    assert len(targets_of(table, Batch.read(table, joined.batch_id))) == 1
