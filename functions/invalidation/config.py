@@ -7,7 +7,7 @@ have no parameter, as nobody has wanted another value; the variable is there for
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH
@@ -128,9 +128,12 @@ def rules_of(settings: Settings) -> PathRules:
 
 @dataclass(frozen=True, slots=True)
 class SendingLimits:
-    """How far, how much and how long an invalidation may go; ``monthly_paths`` is the month's budget."""
+    """How far, how much and how long an invalidation may go.
 
-    widest_path: str = "/*"
+    ``budget`` is for a batch in a month that has nothing left; ``monthly_paths`` says when that is.
+    """
+
+    budget: Budget = field(default_factory=Budget)
     monthly_paths: int = FREE_PATHS_A_MONTH
     dry_run: bool = False
     completion_timeout: timedelta = timedelta(minutes=30)
@@ -142,10 +145,8 @@ def sending_limits_of(settings: Settings) -> SendingLimits:
     Raises:
         ValueError: ``widest_path`` is no wildcard that CloudFront knows.
     """
-    Budget(widest_path=settings.widest_path)
-    return SendingLimits(
-        settings.widest_path, settings.monthly_path_budget, settings.dry_run, settings.completion_timeout
-    )
+    budget = Budget(widest_path=settings.widest_path)
+    return SendingLimits(budget, settings.monthly_path_budget, settings.dry_run, settings.completion_timeout)
 
 
 def budget_of(settings: Settings) -> Budget:

@@ -22,7 +22,7 @@ from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.listing import BucketLister
 from invalidation.cloudfront.paths import covers
-from invalidation.cloudfront.plan import PlanRule
+from invalidation.cloudfront.plan import Budget, PlanRule
 from invalidation.cloudfront.progress import Progress, Status
 from invalidation.cloudfront.routing import PathRules
 from invalidation.config import SendingLimits
@@ -178,7 +178,7 @@ def test_what_is_frozen_is_sent_whatever_has_changed_since() -> None:
     with pytest.raises(TooManyInvalidationsInProgress):
         site.send(batch)
     frozen = site.target(batch)
-    site.limits = SendingLimits(widest_path="/docs/00/*", monthly_paths=0)
+    site.limits = SendingLimits(Budget(widest_path="/docs/00/*"), monthly_paths=0)
     site.cloudfront.takes = lambda _paths: True
     site.send_all(batch)
     assert frozen.plan is not None
@@ -313,7 +313,7 @@ def test_what_was_refused_for_long_goes_as_one_wider_wildcard_and_says_so() -> N
 
 def test_no_wildcard_wider_than_widest_path_takes_the_place_of_others() -> None:
     site = Site()
-    site.limits = SendingLimits(widest_path="/docs/*")
+    site.limits = SendingLimits(Budget(widest_path="/docs/*"))
     site.cloudfront.takes = lambda paths: site.clock.now >= NOW + timedelta(minutes=12) and len(paths) == 1
     batch = site.ask_for("/docs/a/*", "/img/a/*")
     site.send_all(batch)

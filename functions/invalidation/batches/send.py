@@ -141,15 +141,16 @@ class Sender:
         """The plan, what the record says of it, and how many paths the month has been charged for it already."""
         copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
-            planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.widest_path))
+            planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path))
             return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.BY_HAND), 0
         keys = self._keys(batch)
         if batch.changes <= FEW_PATHS and batch.resolved == (distribution.id,):
-            planned = self._plan(batch, distribution, keys, Budget(widest_path=self.limits.widest_path))
+            planned = self._plan(batch, distribution, keys, self.limits.budget)
             if not planned.widened:  # whatever the month has left
                 return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.EXACT), 0
         allowance = self._allowance(batch, keys, distribution)
-        planned = self._plan(batch, distribution, keys, allowance.budget(distribution.id, self.limits.widest_path))
+        budget = allowance.budget(distribution.id, self.limits.budget.widest_path)
+        planned = self._plan(batch, distribution, keys, budget)
         rule = PlanRule.EXACT
         if planned.widened:
             rule = PlanRule.FREE_PATHS if distribution.id in allowance.free else PlanRule.THRIFTY
@@ -269,8 +270,9 @@ class _Dispatch:
 
     def _next(self, ranges: list[range]) -> Request | None:
         """The next request; for what has been refused for long, one wider wildcard in the place of all that is left."""
-        refused_for = self._sender.now() - datetime.fromisoformat(self.pace.since) if self.pace.since else timedelta()
-        wider = partial(wildcard_for, within=self._sender.limits.widest_path) if refused_for >= WIDENED_AFTER else None
+        now, widest = self._sender.now(), self._sender.limits.budget.widest_path
+        long = self.pace.since and now - datetime.fromisoformat(self.pace.since) >= WIDENED_AFTER
+        wider = partial(wildcard_for, within=widest) if long else None
         return next_request(self._paths, ranges, self.pace, wider)
 
     def _create(self, to: str, request: Request) -> None:
