@@ -144,7 +144,7 @@ class Stack:
         return Executions(self.client("stepfunctions"), self.state_machine_arn)
 
     def command(self, *words: str) -> str:
-        """A command of this program about this stack, as it can be pasted into a shell."""
+        """A command of this program about this stack, to paste into a shell."""
         return escape(shlex.join(("invalidations", *words, *self.options)), LONGEST)
 
     def execution_arn(self, name: str) -> str:
@@ -174,7 +174,7 @@ def find_stack(name: str, clients: Clients) -> Stack:
 
 
 def clients_for(endpoint_url: str | None, region: str | None, profile: str | None) -> Clients:
-    """Clients for AWS, or for an emulator on this machine, to which nobody's real credentials go.
+    """Clients for AWS, or for a local emulator, which gets nobody's real credentials.
 
     Raises:
         click.UsageError: what was asked of a local endpoint makes no sense there.
@@ -378,7 +378,7 @@ def told_of(error: Exception, stack: str) -> click.ClickException | None:
 
 
 def sign_in_problem(error: BaseException | None) -> str:
-    """What is wrong with the caller's credentials, if that is the cause, or the cause of the cause; else nothing."""
+    """What is wrong with the caller's credentials; nothing if that is not the cause."""
     while error is not None:
         code = error.response.get("Error", {}).get("Code", "") if isinstance(error, boto.ClientError) else ""
         if code in EXPIRED or isinstance(error, EXPIRED_SIGN_IN) or STILL_EXPIRED in str(error):

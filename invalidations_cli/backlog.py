@@ -76,7 +76,7 @@ class BucketBacklog:
 
     @property
     def clear(self) -> bool:
-        """Whether nothing is on its way or worked on, as far as one look can tell; what is parked is not."""
+        """Whether nothing is on its way or worked on, in one look; parked batches aside."""
         return not (self.pending or self.unfinished or self.running or self.lost or self.queued)
 
 
@@ -91,7 +91,7 @@ class BacklogReader:
 
     def __init__(self, stack: Stack, bucket: str, began: datetime) -> None:
         self._stack = stack
-        self._bucket = bucket
+        self.bucket = bucket
         self._began = began
         self._table: BatchTable = stack.table()
         self._executions = stack.executions()
@@ -103,7 +103,7 @@ class BacklogReader:
         queued = messages_in(self._stack, self._stack.intake_queue_url)
         running = list(running_executions(self._stack))
         pending = self._pending()
-        head = Head.read(self._table, self._bucket)
+        head = Head.read(self._table, self.bucket)
         unfinished, parked = self._batches(head)
         in_table = bool(pending or unfinished)
         return BucketBacklog(
@@ -121,11 +121,11 @@ class BacklogReader:
 
     def opened(self) -> dict[str, Batch]:
         """Batches that were opened since the command began, those included that ended between two looks."""
-        page = batches_of_bucket(self._table, self._bucket, since=self._began, limit=MAX_PENDING_OF_SHARD)
+        page = batches_of_bucket(self._table, self.bucket, since=self._began, limit=MAX_PENDING_OF_SHARD)
         return {each.batch_id: each for each in page.batches if not each.dry_run}
 
     def _pending(self) -> int:
-        shards = (PendingChange.pk_of(self._bucket, shard) for shard in range(self._table.shards))
+        shards = (PendingChange.pk_of(self.bucket, shard) for shard in range(self._table.shards))
         return sum(len(self._table.page(shard, limit=MAX_PENDING_OF_SHARD, keys=True).items) for shard in shards)
 
     def _batches(self, head: Head) -> tuple[tuple[Batch, ...], tuple[Batch, ...]]:
@@ -137,7 +137,7 @@ class BacklogReader:
         return tuple(found.values()), tuple(parked.values())
 
     def _of_bucket(self, batches: Callable[[BatchTable], Iterator[Batch]]) -> Iterator[Batch]:
-        return (each for each in batches(self._table) if each.bucket == self._bucket and not each.dry_run)
+        return (each for each in batches(self._table) if each.bucket == self.bucket and not each.dry_run)
 
     def _batch(self, batch_id: str) -> Iterator[Batch]:
         """The record, where there is one: a batch that still gathers has none."""
@@ -159,11 +159,11 @@ class BacklogReader:
             return False
         match wanted:
             case Changes(changes):
-                return any(change.bucket == self._bucket for change in changes)
+                return any(change.bucket == self.bucket for change in changes)
             case KeysRequest(bucket) | Lead(bucket):
-                return bucket == self._bucket
+                return bucket == self.bucket
             case RetryBatch(batch_id):
-                return any(batch.bucket == self._bucket for batch in self._batch(batch_id))
+                return any(batch.bucket == self.bucket for batch in self._batch(batch_id))
             case _:
                 return False
 

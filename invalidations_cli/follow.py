@@ -229,7 +229,7 @@ class Watcher(Follower):
         self._horizon = max(self._horizon or before, before)
 
     def _list(self) -> None:
-        """Newest first (Step Functions API Reference, ListExecutions), so that the first old one ends the listing."""
+        """Listings are newest first: the first old one ends it (Step Functions API Reference, ListExecutions)."""
         horizon = self._horizon if self._from_now else None
         running_only = self._from_now and horizon is None
         criteria: dict[str, Any] = {"statusFilter": "RUNNING"} if running_only else {}

@@ -106,7 +106,7 @@ def _exactly(stack: Stack, what: str) -> Identified | None:
 
 
 def batch_named(stack: Stack, what: str) -> Batch | None:
-    """The batch of this id, or the one for which an invalidation of this id was created."""
+    """The batch of this id, or of the invalidation of this id."""
     if BATCH_ID.fullmatch(what):
         return Batch.find(stack.table(), what)
     return batch_of_invalidation(stack.table(), what) if INVALIDATION_ID.fullmatch(what) else None
@@ -127,7 +127,7 @@ def _beginning_with(stack: Stack, prefix: str) -> Iterator[str]:
 
 
 def _batches_beginning_with(stack: Stack, prefix: str) -> Iterator[str]:
-    """A batch id begins with its time, so that a day or more of it is a span to look at."""
+    """Batch ids, which begin with their time: a day of it is a span to search."""
     written = BATCH_PREFIX.fullmatch(prefix)
     if not written:
         return

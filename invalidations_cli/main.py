@@ -32,7 +32,7 @@ Exit codes of all commands:
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is called, so that `--help` stays quick."""
+    """A group that imports a command only when it is called: `--help` stays quick."""
 
     def __init__(self, *arguments: Any, commands_at: Places, **named: Any) -> None:
         super().__init__(*arguments, **named)

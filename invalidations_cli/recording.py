@@ -1,4 +1,4 @@
-"""An execution's definition, description and events, from Step Functions or from a file that `show --save` wrote."""
+"""An execution's definition, description and events, from Step Functions or from a file."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from invalidation.batches.model import Batch, BatchState, Kind, Outcome
 from invalidation.config import Settings
 from invalidation.errors import MAX_MESSAGE
 from invalidation.outcome import BatchReport
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.identify import batch_of, identify
 from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
@@ -64,7 +64,7 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
     if ended.outcome is not Outcome.ABANDONED:
         raise click.ClickException(not_parked(stack, ended))
     if form is Form.JSON:
-        tables.json_line(BatchReport.read(stack.table(), ended).to_document())
+        output.json_line(BatchReport.read(stack.table(), ended).to_document())
     elif batch.outcome is Outcome.ABANDONED:
         click.echo(f"{about(ended)} was abandoned already, {stamp(ended.finished)} UTC: {escape(ended.message, 1_000)}")
     else:

@@ -21,7 +21,7 @@ from invalidation.batches.targets import Target, TargetState
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.outcome import IN_PROGRESS, BatchReport
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.aws import Stack, with_stack
 from invalidations_cli.backlog import NO_BUCKET, known_buckets
 from invalidations_cli.output import MOST, Form, Moment, count, stamp, took, with_forms
@@ -118,12 +118,12 @@ def audit(stack: Stack, form: Form, limit: int, **filters: Any) -> None:
         show(chunks, limit)
         return
     if form is Form.CSV:
-        tables.csv_line(COLUMNS)
+        output.csv_line(COLUMNS)
     for entry in (entry for chunk in chunks for entry in chunk):
         if form is Form.CSV:
-            tables.csv_line(csv_row(entry))
+            output.csv_line(csv_row(entry))
         else:
-            tables.json_line(entry.to_document())
+            output.json_line(entry.to_document())
 
 
 def question_of(
@@ -147,7 +147,7 @@ class ReadingProgress:
 
     def __init__(self) -> None:
         self.batches = 0
-        self.status = tables.console(stderr=True).status("Reading the audit …")
+        self.status = output.console(stderr=True).status("Reading the audit …")
 
     def looked_at(self, batch: Batch) -> None:
         self.batches += 1
@@ -165,13 +165,13 @@ class ReadingProgress:
 
 
 def show(chunks: Iterator[list[BatchReport]], limit: int) -> None:
-    """A table for each chunk, or a block for each batch where it is narrow, and a line that sums up."""
-    out = tables.console()
+    """A table, or a block for each batch where it is narrow, and a sum."""
+    out = output.console()
     batches = paths = 0
     last: BatchReport | None = None
     for chunk in chunks:
         if out.width >= ROOMY:
-            made = tables.table(*HEADINGS, whole=(HEADINGS[0], HEADINGS[3]), leading=1)
+            made = output.table(*HEADINGS, whole=(HEADINGS[0], HEADINGS[3]), leading=1)
             for entry in chunk:
                 made.add_row(*row(entry))
             out.print(made)
@@ -196,7 +196,7 @@ def show(chunks: Iterator[list[BatchReport]], limit: int) -> None:
 def row(entry: BatchReport) -> tuple[Text, ...]:
     batch = entry.batch
     return (
-        tables.lines(stamp(batch.opened), Text(tables.plain(batch.batch_id), "dim")),
+        output.lines(stamp(batch.opened), Text(output.plain(batch.batch_id), "dim")),
         what_changed(batch),
         by_whom(batch),
         where(entry),
@@ -207,7 +207,7 @@ def row(entry: BatchReport) -> tuple[Text, ...]:
 def block(entry: BatchReport) -> Text:
     """A batch below each other: each id is whole, however narrow the terminal is."""
     batch = entry.batch
-    head = Text.assemble((tables.plain(batch.batch_id), "bold"), f"  {stamp(batch.opened)} UTC")
+    head = Text.assemble((output.plain(batch.batch_id), "bold"), f"  {stamp(batch.opened)} UTC")
     cells = (what_changed(batch), by_whom(batch), where(entry), what_became(entry))
     lines = [line for cell in cells for line in cell.split("\n")]
     return Text("\n").join([head, *(Text("  ") + line for line in lines), Text()])
@@ -218,26 +218,26 @@ def what_changed(batch: Batch) -> Text:
     keys = [short(key) for key in batch.sample[:SHOWN]]
     more = batch.changes - len(keys)
     deleted = f"{batch.deleted} of {batch.changes} deleted" if batch.deleted else ""
-    return tables.lines(Text(tables.plain(head), "bold"), *keys, f"and {more} more" if more > 0 else "", deleted)
+    return output.lines(Text(output.plain(head), "bold"), *keys, f"and {more} more" if more > 0 else "", deleted)
 
 
 def by_whom(batch: Batch) -> Text:
     """Account and address, those with the most changes first. Requests by hand are not told of by S3."""
     if batch.by_hand:
-        return tables.text("a request")
+        return output.text("a request")
     shown = [
         line
         for each in batch.requesters[:SHOWN]
         for line in (each.get("requester") or "unknown account", f"  {each.get('sourceIp') or 'no address'}")
     ]
     more = len(batch.requesters) - SHOWN
-    return tables.lines(*shown, f"and {more} more" if more > 0 else "")
+    return output.lines(*shown, f"and {more} more" if more > 0 else "")
 
 
 def where(entry: BatchReport) -> Text:
     shown = [line for target in entry.targets[:SHOWN] for line in of_target(entry, target)]
     more = len(entry.targets) - SHOWN
-    return tables.lines(*shown, f"and {count(more, 'distribution')} more" if more > 0 else "")
+    return output.lines(*shown, f"and {count(more, 'distribution')} more" if more > 0 else "")
 
 
 def of_target(entry: BatchReport, target: Target) -> Iterator[str | Text]:
@@ -271,7 +271,7 @@ def what_became(entry: BatchReport) -> Text:
     again = f"again at {stamp(batch.next_try_at)}" if batch.next_try_at else ""
     parked = "parked" if batch.state is BatchState.PARKED else ""
     abandoned = batch.message if batch.outcome is Outcome.ABANDONED else ""
-    return tables.lines(
+    return output.lines(
         Text(entry.outcome, STYLES.get(entry.outcome, "")),
         "dry run" if batch.dry_run else "",
         batch.error,

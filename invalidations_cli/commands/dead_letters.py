@@ -22,7 +22,7 @@ from rich.text import Text
 
 from invalidation.errors import InvalidRequest
 from invalidation.events import Changes, parse
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import subject_of
 from invalidations_cli.output import Form, count, stamp, with_forms
@@ -66,12 +66,12 @@ def dead_letters(stack: Stack, *, form: Form, replay: bool, limit: int | None) -
 
 def list_all(stack: Stack, queue: DeadLetterQueue, limit: int, form: Form) -> int:
     """How many there are."""
-    with tables.console(stderr=True).status("Reading the queue …"):
+    with output.console(stderr=True).status("Reading the queue …"):
         there = queue.count()
         letters = list(queue.receive(limit))
     show(letters, form)
     if form is Form.PEOPLE and letters:
-        out = tables.console()
+        out = output.console()
         if there > len(letters) >= limit:
             out.print(f"Of about {there:,}; --limit shows more.", style="dim")
         out.print(
@@ -85,16 +85,16 @@ def list_all(stack: Stack, queue: DeadLetterQueue, limit: int, form: Form) -> in
 def show(letters: Sequence[DeadLetter], form: Form) -> None:
     if form is Form.JSON:
         for letter in letters:
-            tables.json_line(letter.to_document())
+            output.json_line(letter.to_document())
         return
-    out = tables.console()
+    out = output.console()
     for (why, came_from), some in grouped(letters).items():
-        out.print(tables.text(why or "Nothing says why", "bold"), soft_wrap=True)
+        out.print(output.text(why or "Nothing says why", "bold"), soft_wrap=True)
         if came_from:
-            out.print(tables.text(f"  from {came_from}", "dim"), soft_wrap=True)
-        made = tables.table("put there (UTC)", "bucket", "what")
+            out.print(output.text(f"  from {came_from}", "dim"), soft_wrap=True)
+        made = output.table("put there (UTC)", "bucket", "what")
         for letter in some:
-            made.add_row(Text(stamp(letter.sent)), tables.text(letter.bucket), tables.text(letter.about))
+            made.add_row(Text(stamp(letter.sent)), output.text(letter.bucket), output.text(letter.about))
         out.print(made)
 
 
@@ -132,7 +132,7 @@ def tell(stack: Stack, name: str, group: Sequence[DeadLetter], undeleted: Sequen
     if form is Form.JSON:
         for letter in group:
             extra = {"execution": stack.execution_arn(name), "deleted": letter not in undeleted}
-            tables.json_line(letter.to_document() | extra)
+            output.json_line(letter.to_document() | extra)
         return
     click.echo(f"Started {name} with {count(len(group), 'event')}.")
     if undeleted:
@@ -271,7 +271,7 @@ class DeadLetterQueue:
             yield from new
 
     def _receive(self, number: int) -> list[dict[str, Any]]:
-        """Long polling asks all of SQS's servers, so that no message means that there is none."""
+        """Long polling asks all of SQS's servers: an empty answer means an empty queue."""
         answer = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=number,

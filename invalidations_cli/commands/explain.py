@@ -77,7 +77,7 @@ class DistributionAnswer:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What a change of the key invalidates, as far as the bucket is known to be an origin."""
+        """What a change of the key invalidates, if the bucket is an origin."""
         return () if self.unless else self.explanation.sent.paths
 
     @property
@@ -87,7 +87,7 @@ class DistributionAnswer:
 
     @property
     def interesting(self) -> bool:
-        """Whether there is more to say than that it has nothing to do with the bucket."""
+        """Whether it has anything to do with the bucket."""
         distribution = self.explanation.distribution
         return self.explanation.served.verdict is not RouteVerdict.NO_ORIGIN or bool(distribution.unrecognised)
 
@@ -336,5 +336,5 @@ def settings_of(parameters: Mapping[str, str]) -> Settings:
 
 
 def matches(pattern: str, key: str) -> bool:
-    """Whether a pattern of an event rule, in which only ``*`` is special, matches all of the key (EBU, "wildcard")."""
+    """Whether a pattern of an event rule matches the key; only ``*`` is special (EBU, "wildcard")."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), key, re.DOTALL) is not None

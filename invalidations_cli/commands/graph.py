@@ -65,7 +65,7 @@ def graph(aws: AwsOptions, *, stack_name: str, what: str, html: Path | None, for
 
 
 def found(aws: AwsOptions, stack_name: str, what: str) -> Recording:
-    """A file, an execution of any state machine by its ARN, or what the stack knows by this name.
+    """A file, any execution by its ARN, or what the stack knows by this name.
 
     Raises:
         click.ClickException: there is none.
@@ -102,5 +102,5 @@ def is_file(what: str) -> bool:
 
 
 def file_name(name: str) -> str:
-    """The name as one of a file that no shell and no file system takes amiss."""
+    """The name, made fit for a file."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80] or "execution"

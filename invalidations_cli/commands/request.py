@@ -153,7 +153,7 @@ def start(stack: Stack, requests: Sequence[Request]) -> list[str]:
 
 
 def watch(follower: Follower, arns: Sequence[str], deadline: float) -> None:
-    """Print each state as it is entered, until all have ended or it is too late."""
+    """Print each state as it is entered, until all have ended or the time is up."""
     began: datetime | None = None
     while True:
         for step in follower.new_steps():
@@ -261,7 +261,7 @@ def _target(target: Mapping[str, Any]) -> str:
 
 
 def _paths(target: Mapping[str, Any]) -> Iterator[str]:
-    """What a dry run would have sent, as far as the outcome has room for it."""
+    """What a dry run would have sent, as far as the outcome holds it."""
     sample = target.get("pathSample", [])
     yield from (f"    {escape(path, 4_000)}" for path in sample)
     if sample and target["paths"] > len(sample):

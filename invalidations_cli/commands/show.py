@@ -23,7 +23,7 @@ from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
 from invalidation.outcome import BatchReport, failure_in
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.aws import NOT_NEEDED, Stack, with_stack
 from invalidations_cli.follow import COLOURS, subject_of
 from invalidations_cli.history import ExecutionHistory, Visit
@@ -77,15 +77,15 @@ def show(stack: Stack, form: Form, *, what: str, most: int, save: Path | None, f
     What changed and who changed it; the batch's life; each distribution with its invalidations, paths, tries and
     errors; and the execution's states with their durations, as long as Step Functions has them (90 days).
     """
-    with tables.console(stderr=True).status("Reading …"):
+    with output.console(stderr=True).status("Reading …"):
         details = find(stack, what, most)
     if save:
         keep(details.recording, save, force=force)
         click.echo(f"{save}: draw it with:\n  {shlex.join(('invalidations', 'graph', str(save)))}", err=True)
     if form is Form.JSON:
-        tables.json_line(document(details))
+        output.json_line(document(details))
     else:
-        tell(stack, details, tables.console())
+        tell(stack, details, output.console())
 
 
 def keep(recording: Recording | None, path: Path, *, force: bool) -> None:
@@ -165,22 +165,22 @@ def tell_batch(entry: BatchReport, out: Console) -> None:
         ("given up", batch.message if abandoned else ""),
         ("error", batch.error if abandoned or not batch.error else f"{batch.error}: {batch.message}"),
     ]
-    out.print(tables.facts(facts))
+    out.print(output.facts(facts))
     for arn in batch.executions:
         out.print(Text.assemble(("  execution  ", "dim"), escape(arn.rpartition(":")[2])), soft_wrap=True)
 
 
 def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> None:
     out.print(Text("\nWhat changed", "bold"))
-    made = tables.table("key", "change", "when (UTC)", "account", "address", "reason")
-    plain = tables.table("path" if entry.batch.distribution_id else "key")
+    made = output.table("key", "change", "when (UTC)", "account", "address", "reason")
+    plain = output.table("path" if entry.batch.distribution_id else "key")
     for each in details.changes:
         if isinstance(each, Change) and not entry.batch.by_hand:
             change = "deleted" if each.deleted else "put"
             values = (each.key, change, each.time[:19].replace("T", " "), each.requester, each.source_ip, each.reason)
-            made.add_row(*(tables.text(value) for value in values))
+            made.add_row(*(output.text(value) for value in values))
         else:
-            plain.add_row(tables.text(each.key if isinstance(each, Change) else each))
+            plain.add_row(output.text(each.key if isinstance(each, Change) else each))
     for each_table in (made, plain):
         if each_table.row_count:
             out.print(each_table)
@@ -253,16 +253,16 @@ def tell_execution(details: BatchDetails, history: ExecutionHistory, recording: 
         ("role", ROLES.get(str(details.joined.get("role")), "")),
         ("led by", leader_of(details, history)),
     ]
-    out.print(tables.facts(facts))
-    made = tables.table("state", "distribution", "at (UTC)", "took", "what happened", right=("took",))
+    out.print(output.facts(facts))
+    made = output.table("state", "distribution", "at (UTC)", "took", "what happened", right=("took",))
     for visit in visits_of(history):
         tries = f"{len(visit.attempts)} tries" if len(visit.attempts) > 1 else ""
         why = in_words(visit.error, visit.cause)[:LONGEST_WHY]
         status = "" if visit.status == "succeeded" else visit.status
-        happened = tables.lines(", ".join(part for part in (status, tries) if part), why)
+        happened = output.lines(", ".join(part for part in (status, tries) if part), why)
         row = (
-            tables.text(visit.state, COLOURS.get(visit.type, "")),
-            tables.text(visit.distribution_id),
+            output.text(visit.state, COLOURS.get(visit.type, "")),
+            output.text(visit.distribution_id),
             Text(clock(moment(visit.start))),
         )
         made.add_row(*row, Text(took(visit.seconds)), happened)
@@ -298,7 +298,7 @@ def hints(stack: Stack, details: BatchDetails) -> Iterator[tuple[str, str]]:
 
 
 def in_words(error: str, cause: str) -> str:
-    """An error with its cause, which a function's own error has as JSON with a stack trace."""
+    """An error with its cause; a function's cause is JSON with a stack trace."""
     return f"{error}: {failure_in({'Error': error, 'Cause': cause}).message}" if error else ""
 
 
@@ -327,7 +327,7 @@ class BatchDetails:
 
 
 def find(stack: Stack, what: str, most: int) -> BatchDetails:
-    """What is known of an execution, a batch or an invalidation, with at most so many changes.
+    """What is known of an execution, batch or invalidation, with at most so many changes.
 
     Raises:
         click.ClickException: there is none, or there are several.

@@ -13,7 +13,7 @@ from rich.text import Text
 from invalidation.batches.model import Batch, BatchState
 from invalidation.batches.replay import MAX_REPLAYS, Ended
 from invalidation.health import Check, cut
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.backlog import MAX_WAITING, ActionItem, BucketStatus, StackStatus, stack_status
 from invalidations_cli.commands.doctor import health_of
@@ -41,7 +41,7 @@ def status(stack: Stack, *, form: Form) -> None:
 
     What is owed and not parked is tried again by itself, and needs nobody.
     """
-    with tables.console(stderr=True).status("Looking …"):
+    with output.console(stderr=True).status("Looking …"):
         found = stack_status(stack, now())
         health = health_of(stack)
         broken = {bucket: cut(health.checks(bucket)) for bucket in stack.bucket_names}
@@ -52,9 +52,9 @@ def status(stack: Stack, *, form: Form) -> None:
             for bucket, checks in broken.items()
         ]
         document = found.to_document(stack.table())
-        tables.json_line(document | {"ok": not needs, "needs": [asdict(each) for each in needs], "chains": chains})
+        output.json_line(document | {"ok": not needs, "needs": [asdict(each) for each in needs], "chains": chains})
     else:
-        tell(stack.name, found, needs, tables.console())
+        tell(stack.name, found, needs, output.console())
     if needs:
         sys.exit(ExitCode.FAILED)
 
@@ -63,14 +63,14 @@ def tell(name: str, found: StackStatus, needs: Sequence[ActionItem], out: Consol
     out.print(Text.assemble((f"Stack {escape(name)}", "bold"), f"  {stamp(found.at)} UTC"))
     out.print(buckets(found.buckets))
     out.print(
-        tables.facts(
+        output.facts(
             [
                 ("executions running", found.running),
                 ("in the intake queue", f"about {count(found.intake, 'message')}" if found.intake else ""),
                 ("dead letters", found.dead_letters),
                 ("batches unfinished", len(found.unfinished)),
                 ("batches parked", len(found.parked)),
-                ("changes to be replayed", tables.lines(*lost(found.unaccepted)) if found.unaccepted else ""),
+                ("changes to be replayed", output.lines(*lost(found.unaccepted)) if found.unaccepted else ""),
             ]
         )
     )
@@ -100,10 +100,10 @@ def cut_chains(stack: Stack, broken: Mapping[str, Sequence[Check]]) -> Iterator[
 
 
 def buckets(found: Sequence[BucketStatus]) -> object:
-    made = tables.table("bucket", "state", "changes that wait", "since (UTC)", right=("changes that wait",))
+    made = output.table("bucket", "state", "changes that wait", "since (UTC)", right=("changes that wait",))
     for each in found:
         waiting = f"{MAX_WAITING:,} or more" if each.waiting >= MAX_WAITING else f"{each.waiting:,}"
-        made.add_row(tables.text(each.name), what_it_does(each), Text(waiting), Text(stamp(each.oldest)))
+        made.add_row(output.text(each.name), what_it_does(each), Text(waiting), Text(stamp(each.oldest)))
     return made
 
 
@@ -116,13 +116,13 @@ def what_it_does(bucket: BucketStatus) -> Text:
 
 
 def batches(found: Sequence[Batch]) -> object:
-    made = tables.table("batch", "what", "state", "next try (UTC)", "error", whole=("batch",))
+    made = output.table("batch", "what", "state", "next try (UTC)", "error", whole=("batch",))
     for each in found:
         what = f"{count(each.changes, 'change' if each.bucket else 'path')} of {each.bucket or each.distribution_id}"
         tried = f", {count(each.tries, 'try', 'tries')} failed" if each.tries else ""
         state = "parked" if each.state is BatchState.PARKED else "owed"
         row = (each.batch_id, what, state + tried, stamp(each.next_try_at), each.error)
-        made.add_row(*(tables.text(value) for value in row))
+        made.add_row(*(output.text(value) for value in row))
     return made
 
 

@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from invalidation.batches.model import LONG_AGO, Batch, BatchState
-from invalidation.health import cut
+from invalidation.health import Check, cut
 from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.commands.doctor import health_of, lines
@@ -96,16 +96,10 @@ def wait(
     watch = QuietWatch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since), now)
     reader = BacklogReader(stack, bucket, now)
     click.echo(f"Until nothing is owed to {escape(bucket)}, and nothing new has arrived for {quiet:g} s:", err=True)
-    facts, health = BucketBacklog(), health_of(stack)
-    broken = cut(health.checks(bucket, key or ""))
     try:
-        result = WaitResult.CUT
-        if not broken:
-            result, facts = watching(reader, watch, began, timeout)
-            broken = cut(health_of(stack).checks(bucket, key or "")) if result is WaitResult.FRESH else []
+        result, facts, broken = awaited(stack, reader, watch, began=began, timeout=timeout, key=key or "")
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    result = WaitResult.CUT if broken else result
     seconds = time.monotonic() - began
     watch.batches = reader.opened() | watch.batches
     if result is WaitResult.FRESH and not watch.batches:
@@ -114,13 +108,22 @@ def wait(
         cut_checks = [each.to_document() for each in broken]
         click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | {"cut": cut_checks}))
     else:
-        for line in told(result, bucket, facts, watch, seconds):
-            click.echo(line)
-    if not as_json:
-        for line in lines(broken):
+        for line in (*told(result, bucket, facts, watch, seconds), *lines(broken)):
             click.echo(line)
     unexpected = result is WaitResult.NOTHING_ARRIVED and expect_change
     sys.exit(ExitCode.FAILED if unexpected else EXITS.get(result, ExitCode.FAILED))
+
+
+def awaited(
+    stack: Stack, reader: BacklogReader, watch: QuietWatch, *, began: float, timeout: float, key: str
+) -> tuple[WaitResult, BucketBacklog, Sequence[Check]]:
+    """How it ended, the last look at the bucket, and the checks by which the chain is cut: at first, or at the end."""
+    broken = cut(health_of(stack).checks(reader.bucket, key))
+    if broken:
+        return WaitResult.CUT, BucketBacklog(), broken
+    result, facts = watching(reader, watch, began, timeout)
+    broken = cut(health_of(stack).checks(reader.bucket, key)) if result is WaitResult.FRESH else []
+    return WaitResult.CUT if broken else result, facts, broken
 
 
 def check(stack: Stack, bucket: str) -> None:

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import COLOURS, FollowedExecution, Step, Watcher
 from invalidations_cli.history import CONTAINERS, ExecutionHistory, Visit
@@ -78,7 +78,7 @@ def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, tim
     client = stack.client("stepfunctions")
     definition = json.loads(client.describe_state_machine(stateMachineArn=stack.state_machine_arn)["definition"])
     watcher = Watcher(client, stack.state_machine_arn, from_now=True)
-    out = tables.console()
+    out = output.console()
     if once:
         steps = watcher.new_steps()
         if form is Form.JSON:
@@ -94,7 +94,7 @@ def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, tim
             keep_a_screen(watcher, ended_ones, deadline, definition, out)
         else:
             look(watcher, ended_ones, deadline, lambda steps: print_lines(steps, watcher))
-    (tables.console(stderr=True) if form is Form.JSON else out).print(Text(ended_ones.summary(), "dim"))
+    (output.console(stderr=True) if form is Form.JSON else out).print(Text(ended_ones.summary(), "dim"))
     if deadline.is_over:
         sys.exit(ExitCode.TIMED_OUT)
     if until_idle is not None and ended_ones.failed:
@@ -171,7 +171,7 @@ def print_lines(steps: list[Step], watcher: Watcher) -> None:
 
 def print_json(steps: list[Step]) -> None:
     for step in steps:
-        tables.json_line(document(step))
+        output.json_line(document(step))
     sys.stdout.flush()
 
 
@@ -214,7 +214,7 @@ def board(
     executions: Sequence[FollowedExecution], definition: Mapping[str, Any], now: datetime, *, most: int = 1_000
 ) -> Table:
     """A row for each execution, the first `most` of them."""
-    made = tables.table("what", "state", "for", "in all", right=("for", "in all"), leading=1)
+    made = output.table("what", "state", "for", "in all", right=("for", "in all"), leading=1)
     for execution in executions[:most]:
         made.add_row(*row(execution, definition, now))
     if len(executions) > most:
@@ -225,20 +225,20 @@ def board(
 def row(execution: FollowedExecution, definition: Mapping[str, Any], now: datetime) -> tuple[Text, ...]:
     history = execution.history(definition)
     places = current(history)
-    what = tables.lines(execution.subject or "…", Text(tables.plain(short_name(execution.name)), "dim"))
+    what = output.lines(execution.subject or "…", Text(output.plain(short_name(execution.name)), "dim"))
     total = took(((execution.stopped or now) - began(execution)).total_seconds())
-    trail = Text(tables.plain(", ".join(trail_of(history))), "dim")
+    trail = Text(output.plain(", ".join(trail_of(history))), "dim")
     if execution.ended:
         colour = "green" if execution.status == "SUCCEEDED" else "red"
         ending = Text(f"● {execution.status}", colour)
-        why = tables.text(f" {history.error}: {history.cause}"[:LONGEST_WHY] if history.error else "", colour)
-        return what, tables.lines(ending + why, trail), Text(""), Text(total)
+        why = output.text(f" {history.error}: {history.cause}"[:LONGEST_WHY] if history.error else "", colour)
+        return what, output.lines(ending + why, trail), Text(""), Text(total)
     states = [
-        Text(tables.plain(f"{each.state}  {each.distribution_id}".rstrip()), COLOURS.get(each.type, ""))
+        Text(output.plain(f"{each.state}  {each.distribution_id}".rstrip()), COLOURS.get(each.type, ""))
         for each in places
     ]
     durations = [took((now - moment(each.start)).total_seconds()) for each in places]
-    return what, tables.lines(*states, trail), tables.lines(*durations), Text(total)
+    return what, output.lines(*states, trail), output.lines(*durations), Text(total)
 
 
 def current(history: ExecutionHistory) -> list[Visit]:

@@ -51,14 +51,14 @@ class FlowState:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The states of one machine in the order of the definition, and the transitions between them."""
+    """The states of one machine, in the definition's order, and the transitions between them."""
 
     start: str
     states: tuple[FlowState, ...]
     edges: tuple[Transition, ...]
 
     def walk(self, container: str | None = None) -> Iterator[tuple[FlowState, str | None]]:
-        """Every state, those inside containers too, each with the name of the container that it is in."""
+        """Every state, also inside containers, each with the name of its container."""
         for state in self.states:
             yield state, container
             for machine in state.machines:

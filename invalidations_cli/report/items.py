@@ -18,7 +18,7 @@ STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d+)\]|\['([^']*)'\]")
 
 
 def with_items(history: ExecutionHistory) -> ExecutionHistory:
-    """The history with an iteration for each item of each Map visit that no MapStateStarted event belongs to."""
+    """The history with iterations also of Maps whose events tell of none."""
     return replace(history, iterations=(*history.iterations, *_derived(history)))
 
 

@@ -75,7 +75,7 @@ def _asset(name: str) -> str:
 
 
 def _library() -> str:
-    """The layout library, with the licence that has to go where it goes, and without its pointer to a source map."""
+    """The layout library with its licence, and without its pointer to a source map."""
     code = re.sub(r"^//# sourceMappingURL=.*$", "", _asset("vendor/dagre.min.js"), flags=re.MULTILINE)
     return f"/*! {LIBRARY}\n{_asset('vendor/dagre.LICENSE.txt')}*/\n{code}"
 
@@ -92,7 +92,7 @@ def _hash(content: str) -> str:
 
 
 def _data(history: ExecutionHistory) -> str:
-    """The history as JSON in which no `<`, `>` or `&` is left, so that nothing in it can end the script element."""
+    """The history as JSON without `<`, `>` and `&`: nothing in it can end the script element."""
     values = {**asdict(history), "unrecorded": sorted(history.unrecorded), "summary": summary_of(history)}
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

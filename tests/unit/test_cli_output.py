@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from invalidations_cli import output as tables
+from invalidations_cli import output
 from invalidations_cli.output import Form, with_forms
 from tests.fakes.stack import HOSTILE, SHOWN_HOSTILE
 
@@ -32,12 +32,12 @@ def forms(form: Form) -> None:
 @click.command()
 @click.argument("cells", nargs=-1)
 def as_csv(cells: tuple[str, ...]) -> None:
-    tables.csv_line(cells)
+    output.csv_line(cells)
 
 
 def test_control_characters_markup_and_directions_are_spelled_out_in_a_table() -> None:
-    made = tables.table("key")
-    made.add_row(tables.text(HOSTILE))
+    made = output.table("key")
+    made.add_row(output.text(HOSTILE))
     text = printed(made, terminal=True)
     assert SHOWN_HOSTILE in text
     assert HOSTILE not in text
@@ -46,20 +46,20 @@ def test_control_characters_markup_and_directions_are_spelled_out_in_a_table() -
 
 def test_emoji_names_and_markup_are_not_replaced() -> None:
     assert ":smile: [red]x[/red] [link=http://x]y[/link]" in printed(
-        tables.text(":smile: [red]x[/red] [link=http://x]y[/link]")
+        output.text(":smile: [red]x[/red] [link=http://x]y[/link]")
     )
 
 
 def test_a_lone_surrogate_and_a_line_separator_are_spelled_out() -> None:
-    assert tables.plain("a\ud800b\u2028c") == r"a\ud800b\u2028c"
+    assert output.plain("a\ud800b\u2028c") == r"a\ud800b\u2028c"
 
 
 def test_a_cell_leaves_empty_lines_out() -> None:
-    assert printed(tables.lines("a", "", None, "b")).split() == ["a", "b"]
+    assert printed(output.lines("a", "", None, "b")).split() == ["a", "b"]
 
 
 def test_facts_without_a_value_are_left_out_and_zero_is_a_value() -> None:
-    text = printed(tables.facts([("bucket", "site"), ("error", ""), ("next", None), ("dead letters", 0)]))
+    text = printed(output.facts([("bucket", "site"), ("error", ""), ("next", None), ("dead letters", 0)]))
     assert text.split("\n")[:2] == [line for line in text.split("\n")[:2] if line]
     assert "error" not in text
     assert "next" not in text
@@ -68,14 +68,14 @@ def test_facts_without_a_value_are_left_out_and_zero_is_a_value() -> None:
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_no_csv_cell_is_a_formula(formula: str) -> None:
-    assert tables.csv_cell(formula).startswith("'")
+    assert output.csv_cell(formula).startswith("'")
 
 
 @pytest.mark.parametrize(
     ("value", "cell"), [("a=1", "a=1"), (-3, "-3"), (None, ""), (0, "0"), ("index.html", "index.html")]
 )
 def test_other_csv_cells_are_as_they_are(value: object, cell: str) -> None:
-    assert tables.csv_cell(value) == cell
+    assert output.csv_cell(value) == cell
 
 
 def test_csv_reads_back_as_one_line_whatever_is_in_it() -> None:
@@ -88,13 +88,13 @@ def test_csv_reads_back_as_one_line_whatever_is_in_it() -> None:
 def test_json_is_one_line_of_ascii_that_reads_back_exactly() -> None:
     @click.command()
     def command() -> None:
-        tables.json_line({"key": HOSTILE + "\x7f\x9b\ud800"})
+        output.json_line({"key": HOSTILE + "\x7f\x9b\ud800"})
 
-    output = CliRunner().invoke(command).output
-    assert output.count("\n") == 1
-    assert output.rstrip("\n").isprintable()
-    assert output.isascii()
-    assert json.loads(output) == {"key": HOSTILE + "\x7f\x9b\ud800"}
+    printed = CliRunner().invoke(command).output
+    assert printed.count("\n") == 1
+    assert printed.rstrip("\n").isprintable()
+    assert printed.isascii()
+    assert json.loads(printed) == {"key": HOSTILE + "\x7f\x9b\ud800"}
 
 
 @pytest.mark.parametrize(("option", "form"), [((), "people"), (("--json",), "json"), (("--csv",), "csv")])
@@ -111,13 +111,13 @@ def test_json_and_csv_together_are_wrong_usage() -> None:
 @pytest.mark.parametrize("text", ["a;=1+1", "a,+1", "a|@x", "a | =1", "a;\n-1", "a; ＝1"])  # noqa: RUF001 - the wide form is meant
 def test_no_csv_cell_holds_a_formula_for_a_spreadsheet_that_separates_otherwise(text: str) -> None:
     separator = next(each for each in ";,|" if each in text)
-    assert tables.csv_cell(text).split(separator)[1].startswith("'")
+    assert output.csv_cell(text).split(separator)[1].startswith("'")
 
 
 def test_no_csv_cell_holds_a_tab() -> None:
-    assert tables.csv_cell("a\t=1+1") == r"a\t=1+1"
+    assert output.csv_cell("a\t=1+1") == r"a\t=1+1"
 
 
 @pytest.mark.parametrize("key", ["a-b.html", "mail@example.com", "x=1;y=2", "1 - 2 + 3", "a, b"])
 def test_what_holds_no_formula_stays_as_it_is(key: str) -> None:
-    assert tables.csv_cell(key) == key
+    assert output.csv_cell(key) == key

@@ -64,7 +64,7 @@ class Observatory(FakeAws):
     def paginate(self, **_options: Any) -> Iterator[Any]:
         self.world.scheduler.pause()
         clock = self.world.scheduler.clock
-        running = [arn for arn, (_, at) in self.machine.begun.items() if at <= clock and self.machine.is_running(arn)]
+        running = [arn for arn, (_, at) in self.machine.begun.items() if at <= clock and self.machine._goes_on(arn)]
         yield {"executions": [{"executionArn": arn} for arn in running]}
 
     def input_of(self, arn: str) -> Any:

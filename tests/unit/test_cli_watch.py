@@ -275,7 +275,7 @@ def test_ctrl_c_ends_it_well(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_in_a_terminal_the_screen_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     screens = Console(file=out, force_terminal=True, width=120, height=40, markup=False, emoji=False, highlight=False)
-    monkeypatch.setattr("invalidations_cli.commands.watch.tables.console", lambda: screens)
+    monkeypatch.setattr("invalidations_cli.commands.watch.output.console", lambda: screens)
     monkeypatch.setattr(command, "POLL_SECONDS", 0.0)
     world = World()
     world.states.add("a", event(HOSTILE)).event("TaskStateEntered", START, name="Join Batch", input="{}")
