@@ -23,6 +23,7 @@ class Fault(StrEnum):
     STOPPED = "execution stopped"
     CLOCK_WRONG = "handler's clock wrong by up to five minutes"
     CLOCK_JUMPS = "clock moves on by minutes"
+    EMPTY_PAGE = "a page without items, and not the last"
     INDEX_STALE = "index answers with what it held before"
     EVENT_TWICE = "event delivered twice"
     STEP_FUNCTIONS_LAGS = "Step Functions answers as it would have before"

@@ -18,6 +18,7 @@ from invalidation.batches import finish as settling
 from invalidation.batches import head as executions
 from invalidation.batches import join as joining
 from invalidation.batches import model as records
+from invalidation.batches import replay as replaying
 from invalidation.batches import snapshot as freezing
 from invalidation.batches import sweep as sweeping
 from invalidation.batches import targets as resolving
@@ -26,7 +27,7 @@ from invalidation.batches.head import Execution, Head, HeadState, Joined, Window
 from invalidation.batches.model import Batch, Clock, PendingChange, digest
 from invalidation.batches.snapshot import chunk_key
 from invalidation.batches.table import BATCH, BatchTable, Key
-from invalidation.batches.targets import Target
+from invalidation.batches.targets import Target, TargetState
 from invalidation.events import Change
 from tests.simulation.faults import Fault
 
@@ -203,9 +204,42 @@ def trust_every_gathering_head(head: Head, window: Window, now: datetime) -> boo
     return head.state is HeadState.CLOSED and abs(now - head.closed_at) > window.grace
 
 
-def only_what_is_scheduled(batch: Batch, unused: object, now: datetime) -> str:
-    del unused
-    return "due" if batch.next_try_at is not None and batch.next_try_at <= now else ""
+def only_what_is_scheduled(visit: sweeping._Visit, batch: Batch) -> tuple[Batch | None, str]:
+    del visit
+    return (batch, "due") if batch.next_try_at is not None else (None, "")
+
+
+def look_then_resume(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
+    pending = executions.has_pending(table, bucket)
+    table.update(Head.key_of(bucket), {"paused": None}, {})
+    return executions.needs_leader(table, bucket, window, now) and pending
+
+
+def owe_everything_again(table: BatchTable, batch: Batch, execution: Execution) -> bool:
+    """A claim by hand that counts every target anew, whatever has become of it."""
+    for target in resolving.targets_of(table, batch) if not execution.started_by_sweep else ():
+        target.update(table, {"state": TargetState.OWED.value, "tries": 0}, {})
+    claimed = {"owner": execution.arn, "state": "FROZEN", "unfinished": "UNFINISHED", "nextTryAt": None, "tries": 0}
+    return batch.update(table, claimed) is not None
+
+
+def end_then_expire(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: datetime) -> Batch | None:
+    expiry = {"expiresAt": records.epoch_seconds(expires)}
+    ended = batch.update(table, {**ending, **expiry})
+    if ended is not None:
+        finishing.expire_what_is_below(table, batch.batch_id, expiry)
+    return ended
+
+
+# --- Replay ---
+
+
+def replay_only_what_failed(machine: replaying.StateMachine, ended: replaying.Ended) -> replaying.Started | None:
+    """Take whatever has an input without changes, or a list of them, for accepted."""
+    if len(str(machine.input_of(ended.arn))) % 2:
+        return None
+    replay = replaying.Started(ended.replay_name, machine.input_of(ended.arn), "")
+    return replay if machine.start(replay.name, replay.document) else None
 
 
 MUTANTS = (
@@ -236,4 +270,7 @@ MUTANTS = (
     Mutant("the sweep trusts every closed head", (sweeping, "_leaderless"), trust_every_closed_head),
     Mutant("the sweep trusts every gathering head", (sweeping, "_leaderless"), trust_every_gathering_head),
     Mutant("the sweep does not ask who is still running", (sweeping._Visit, "_due"), only_what_is_scheduled),
+    Mutant("a claim by hand resets every target", (resolving, "_take_over"), owe_everything_again),
+    Mutant("a batch ends first and expires its items afterwards", (finishing, "_end"), end_then_expire),
+    Mutant("some inputs are not replayed", (sweeping, "look_at"), replay_only_what_failed),
 )

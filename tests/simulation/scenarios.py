@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from invalidation.batches import close as closing
+from invalidation.batches import head as pausing
 from invalidation.batches import join as joining
 from invalidation.batches.finish import RetryPolicy
 from invalidation.batches.head import Execution, Role, Window
@@ -49,6 +50,19 @@ def leader(stage: Stage, attempts: int = 1) -> None:
             closing.close(stage.table, BUCKET, joined.batch_id, execution("leader"), name, stage.now)
 
         stage.enter(f"leader {attempt}", run)
+
+
+def a_joiner_while_the_bucket_is_resumed(stage: Stage) -> None:
+    pausing.pause(stage.table, BUCKET)
+    joiner(stage, "first")
+
+    def run() -> None:
+        if pausing.resume(stage.table, BUCKET, WINDOW, stage.now):
+            joined = joining.join(stage.table, BUCKET, (), execution("lead"), WINDOW, stage.now, "join lead")
+            if joined.role is Role.LEADER:
+                closing.close(stage.table, BUCKET, joined.batch_id, execution("lead"), "close lead", stage.now)
+
+    stage.enter("person", run)
 
 
 def two_joiners_and_a_leader(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from invalidation.batches import close as closing
+from invalidation.batches import head as executions
 from invalidation.batches import join as joining
 from invalidation.batches import snapshot as freezing
 from invalidation.batches.head import Head
@@ -15,6 +16,7 @@ from invalidation.events import Change
 from tests.simulation import mutants
 from tests.simulation.exhaustive import Explored, Explorer, Stage
 from tests.simulation.scenarios import (
+    a_joiner_while_the_bucket_is_resumed,
     frozen,
     frozen_after_sweeps,
     frozen_once,
@@ -63,6 +65,12 @@ def test_wherever_one_of_two_joiners_and_a_leader_dies_the_sweep_loses_nothing()
     assert explored.interleavings > 700_000
 
 
+def test_a_change_that_comes_while_its_bucket_is_resumed_has_a_leader_whoever_goes_first() -> None:
+    explored = explore(a_joiner_while_the_bucket_is_resumed, frozen)
+    assert explored.broken == {}
+    assert explored.interleavings > 50
+
+
 @pytest.mark.parametrize("deaths", [0, 1])
 def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
     class OneByOne(Explorer):
@@ -108,6 +116,11 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
             two_attempts_of_close_and_a_joiner,
             "first belongs to nobody",
         ),
+        (
+            ((executions, "resume"), mutants.look_then_resume),
+            a_joiner_while_the_bucket_is_resumed,
+            "first is frozen 0 times",
+        ),
     ],
     ids=[
         "the joiner reads the head first",
@@ -118,6 +131,7 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
         "two attempts share a list name",
         "the record is overwritten",
         "an overtaken attempt keeps its list",
+        "resume looks for what is pending before it clears the pause",
     ],
 )
 def test_a_mistake_in_the_protocol_is_found(

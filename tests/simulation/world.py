@@ -179,6 +179,11 @@ class SimulatedTable(MemoryTable):
         if self.find(key) is None or self._world.random.random() < 0.5:
             super().ensure(key)
 
+    def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
+        if self._world.faults.strike((Fault.EMPTY_PAGE,)):
+            return self._request("page", Key(pk, prefix), lambda: Page((), after or Key(pk, "")))
+        return super().page(pk, prefix, after=after, limit=limit, keys=keys)
+
     def index_page(
         self,
         index: Index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from invalidation.batches import replay
 from invalidation.batches.replay import MAX_LOOKS, MAX_REPLAYS, Ended, due_looks
 from invalidation.batches.sweep import Swept, sweep
-from invalidation.batches.table import BatchTable
+from invalidation.batches.table import BatchTable, Item
+from invalidation.errors import BatchTableUnavailable
 from tests.fakes.batch_steps import RETRY, START, WINDOW, Clock
 from tests.fakes.memory_table import MemoryTable
 from tests.fakes.state_machine import ARN, FakeStateMachine
@@ -178,3 +180,25 @@ def test_an_execution_of_the_future_waits_for_its_time(
     assert swept(table, machine, clock).started == ()
     clock.seconds = 2_400
     assert [each.name for each in swept(table, machine, clock).started] == [f"replay-3-{'0' * 32}"]
+
+
+class RefusingTable(MemoryTable):
+    """Takes no item of an execution while ``refuses`` is set."""
+
+    refuses = True
+
+    def put_all(self, items: Iterable[Item]) -> None:
+        if self.refuses:
+            raise BatchTableUnavailable("nothing is written")
+        super().put_all(items)
+
+
+def test_an_execution_whose_item_could_not_be_written_is_noted_by_the_next_sweep(
+    machine: FakeStateMachine, clock: Clock
+) -> None:
+    table = RefusingTable()
+    machine.end("lost", clock(), {"detail": 1})
+    assert len(swept(table, machine, clock).failed) == 1
+    table.refuses = False
+    clock.seconds = 300
+    assert [each.document for each in swept(table, machine, clock).started] == [{"detail": 1}]

@@ -500,3 +500,41 @@ def test_notes_of_a_later_release_are_left_as_they_are(
     assert orders(found) == [{"lead": "one"}]
     assert len(found.left_alone) == 1
     assert table.find(Key("SWEEP", "NOTES")) == later
+
+
+def test_who_claims_at_once_what_the_sweep_has_started_is_not_written_over(
+    steps: BatchSteps, table: MemoryTable, machine: FakeStateMachine, clock: Clock
+) -> None:
+    batch_id = steps.resolved("first", "E1")
+    clock.seconds = 1_000
+    name = ""
+
+    def claims(method: str, about: str) -> bool:
+        nonlocal name
+        if method == "start" and "retry" in about:
+            name = about
+            claim(table, batch_id, execution(about), clock)
+        return False
+
+    machine.fails = claims
+    swept(table, machine, clock)
+    batch = Batch.read(table, batch_id)
+    assert (batch.owner, batch.next_try_at, batch.starts) == (execution(name).arn, None, 0)
+
+
+def test_a_batch_that_somebody_claims_while_it_is_looked_at_is_not_parked(
+    steps: BatchSteps, table: MemoryTable, machine: FakeStateMachine, clock: Clock
+) -> None:
+    batch_id = steps.resolved("first", "E1")
+    table.update(Batch.key_of(batch_id), {"tries": RETRY.max_tries - 1}, {})
+    clock.seconds = 1_000
+
+    def claims(method: str, about: str) -> bool:
+        if method == "is_running" and about == execution("first").arn:
+            claim(table, batch_id, execution("person"), clock)
+        return False
+
+    machine.fails = claims
+    swept(table, machine, clock)
+    batch = Batch.read(table, batch_id)
+    assert (batch.state, batch.owner) == (BatchState.FROZEN, execution("person").arn)
