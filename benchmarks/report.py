@@ -26,7 +26,7 @@ class Results:
     grown: Sequence[growth.Row]
     planned: Sequence[planner.Row]
     stormed: Sequence[storms.Row]
-    listed: Sequence[storms.Listing]
+    listed: Sequence[storms.Large]
     starts: Sequence[cold_start.Row]
     package: cold_start.Package
     through: throughput.Row

@@ -16,6 +16,7 @@ from benchmarks.sites import SITES, Deploy, deploy
 from benchmarks.verdicts import Verdict, at_most
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH, price
+from invalidation.cloudfront.listing import Listing
 from invalidation.cloudfront.paths import covers
 from invalidation.cloudfront.plan import Budget, Plan, plan_keys
 from invalidation.cloudfront.routing import PathRules, paths_for, viewer_paths
@@ -71,7 +72,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class Large:
     """Planning with a listing of ``LISTED`` keys, of which so many changed."""
 
     case: str
@@ -93,7 +94,7 @@ def storm(made: Deploy) -> Iterator[Row]:
     yield _row(made, EXACT, Plan(tuple(asked)), kept, None)
 
 
-def listings() -> list[Listing]:
+def listings() -> list[Large]:
     """As large as a listing may be: a deploy, and every other object of a site changed, in no order."""
     whole = deploy("documentation", round(LISTED / 2.7))
     keys = [*whole.changed, *whole.unchanged]
@@ -102,7 +103,7 @@ def listings() -> list[Listing]:
     return [_listing(whole), _listing(half)]
 
 
-def verdicts(rows: Sequence[Row], with_listings: Sequence[Listing]) -> Iterator[Verdict]:
+def verdicts(rows: Sequence[Row], with_listings: Sequence[Large]) -> Iterator[Verdict]:
     within = [row for row in rows if row.rule == WITHIN]
     hundred = max((row for row in within if row.changes == 100), key=lambda row: row.evicted)
     yield at_most(f"100 changes within the allowance: evicted (most: {hundred.site})", hundred.evicted, 0)
@@ -123,8 +124,8 @@ def verdicts(rows: Sequence[Row], with_listings: Sequence[Listing]) -> Iterator[
 
 
 def _plan(made: Deploy, budget: Budget, *, listed: bool) -> Plan:
-    around = (*made.changed, *made.unchanged)
-    return plan_keys(SERVING, lambda: made.changed, RULES, budget, listed=lambda: around if listed else None)
+    around = Listing((*made.changed, *made.unchanged) if listed else None)
+    return plan_keys(SERVING, lambda: made.changed, RULES, budget, listed=lambda: around)
 
 
 def _row(made: Deploy, rule: str, planned: Plan, kept: Sequence[str], fewest: int | None) -> Row:
@@ -149,9 +150,9 @@ def _fewest(asked: list[str], kept: list[str], budget: Budget) -> int | None:
     )
 
 
-def _listing(made: Deploy) -> Listing:
-    around = (*made.changed, *made.unchanged)
+def _listing(made: Deploy) -> Large:
+    around = Listing((*made.changed, *made.unchanged))
     begun = time.process_time()
     planned = plan_keys(SERVING, lambda: made.changed, RULES, FREE, listed=lambda: around)
     seconds = time.process_time() - begun
-    return Listing(made.site, len(made.changed), seconds, sum(each.unchanged or 0 for each in planned.widened))
+    return Large(made.site, len(made.changed), seconds, sum(each.unchanged or 0 for each in planned.widened))

@@ -87,11 +87,10 @@ class Services:
         raise NotCounted(f"the benchmark has no {service}:{operation}: give it an answer, and a meter")
 
     def _page_of_keys(self, request: dict[str, Any]) -> dict[str, Any]:
-        first = int(request.get("ContinuationToken", 0))
-        found = [key for key in self.objects if key.startswith(request["Prefix"])]
-        page = {"Contents": [{"Key": key} for key in found[first : first + KEYS_A_PAGE]]}
-        more = first + KEYS_A_PAGE < len(found)
-        return {**page, "IsTruncated": more} | ({"NextContinuationToken": str(first + KEYS_A_PAGE)} if more else {})
+        after, prefix = request.get("StartAfter", ""), request["Prefix"]
+        found = sorted(key for key in self.objects if key > after and key.startswith(prefix))
+        contents = [{"Key": key} for key in found[:KEYS_A_PAGE]]
+        return {"Contents": contents, "IsTruncated": len(found) > KEYS_A_PAGE}
 
 
 class NotCounted(Exception):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
 from invalidation.cloudfront.paths import covers, normalised
-from invalidation.cloudfront.plan import Budget, Plan, plan_paths
+from invalidation.cloudfront.plan import Budget, Plan, Surroundings, plan_paths
 from invalidation.cloudfront.routing import PathRules, paths_for
 from tests.security.hostile import KEYS, texts
 
@@ -159,7 +159,7 @@ def test_a_storm_of_keys_below_one_prefix_purges_nothing_outside_it(
     """With the default budget, and whatever the cover makes of them."""
     others = sorted({"/index.html", "/uploads.html", f"/{prefix}kept.html"})
     paths = paths_for(distribution, [prefix + key for key in keys], RULES)
-    made = plan_paths(paths, Budget(), (lambda: others) if listed else None)
+    made = plan_paths(paths, Budget(), (lambda: Surroundings(others)) if listed else None)
     assert [path for path in made.paths if reaches_outside(path, prefix)] == []
 
 

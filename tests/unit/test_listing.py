@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from itertools import count
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from invalidation.cloudfront import listing as listing_module
 from invalidation.cloudfront.distribution import Distribution
-from invalidation.cloudfront.listing import MAX_PAGES, MAX_SECONDS, BucketLister
+from invalidation.cloudfront.listing import MAX_CHANGED, MAX_PAGES, MAX_SECONDS, BucketLister, Listing
 from invalidation.cloudfront.paths import covers
 from invalidation.cloudfront.plan import Budget, Plan, plan_keys
 from invalidation.cloudfront.routing import PathRules, paths_for, viewer_paths
+from tests.fakes import bucket as fakes
 from tests.fakes.bucket import PAGE, Bucket
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ def served_by(behaviors: Sequence[dict[str, Any]] = (), origin_path: str = "", *
 
 
 def planned(distribution: Distribution, changed: Sequence[str], listed: Sequence[str] | None) -> Plan:
-    return plan_keys(distribution, lambda: changed, PathRules(), STORM, listed=lambda: listed)
+    listing = Listing(None if listed is None else tuple(listed))
+    return plan_keys(distribution, lambda: changed, PathRules(), STORM, listed=lambda: listing)
 
 
 # ---------------------------------------------------------------- what is listed
@@ -82,18 +86,46 @@ def test_all_distributions_of_a_batch_are_planned_with_one_listing_and_the_next_
 
 
 def test_fifty_pages_are_listed_and_no_more() -> None:
+    changed = [f"{at:05}" for at in range(0, MAX_PAGES * PAGE, PAGE)]
     just = Bucket(f"{at:05}" for at in range(MAX_PAGES * PAGE))
-    assert len(lister(just).around("batch", SITE, ["0", "1"]).keys or ()) == MAX_PAGES * PAGE
+    assert len(lister(just).around("batch", SITE, changed).keys or ()) == MAX_PAGES * PAGE
     more = Bucket(f"{at:05}" for at in range(MAX_PAGES * PAGE + 1))
-    found = lister(more).around("batch", SITE, ["0", "1"])
-    assert (found.keys, found.unknown) == (None, "more than 50,000 keys begin with ''")
+    found = lister(more).around("batch", SITE, changed)
+    assert (found.keys, found.unknown) == (None, "more than 50,000 keys lie among those that changed, below ''")
     assert more.pages == MAX_PAGES
+
+
+def test_many_unchanged_keys_in_a_row_are_left_out_up_to_the_neighbours_of_the_next_changed_one() -> None:
+    docs, uploads, zoo = (
+        [f"{folder}/{at:06}.html" for at in range(number)]
+        for folder, number in (("docs", 500), ("uploads", 30_000), ("zoo", 40))
+    )
+    bucket = Bucket([*docs, *uploads, *zoo, "index.html"])
+    found = lister(bucket).around("batch", SITE, [docs[7], "index.html", zoo[30]])
+    assert found.keys is not None
+    assert set(found.keys) >= {*docs, *zoo, "index.html"}
+    assert bucket.pages == 5
+    assert [gap[-1] for gap in found.gaps] == [found.keys[-len(zoo) - 1]]
+
+
+def test_what_follows_the_last_changed_key_for_long_is_left_out() -> None:
+    bucket = Bucket(["a.html", *(f"uploads/{at:06}" for at in range(30_000))])
+    found = lister(bucket).around("batch", SITE, ["a.html", "gone.html", "uploads/000000"])
+    assert bucket.pages == 4
+    assert len(found.gaps) == 1
+
+
+def test_a_million_changes_are_not_listed_for() -> None:
+    bucket = Bucket([])
+    found = lister(bucket).around("batch", SITE, (f"{at}" for at in range(MAX_CHANGED + 1)))
+    assert (found.keys, found.unknown) == (None, "more than 100,000 keys changed")
+    assert bucket.pages == 0
 
 
 def test_a_bucket_that_answers_slowly_is_given_up() -> None:
     slow = Bucket(f"{at:05}" for at in range(10 * PAGE))
     clock = count(0.0, MAX_SECONDS / 2)
-    found = lister(slow, clock=lambda: next(clock)).around("batch", SITE, ["0", "1"])
+    found = lister(slow, clock=lambda: next(clock)).around("batch", SITE, ["0", "9"])
     assert (found.keys, found.unknown) == (None, "3 pages took more than 30 s")
 
 
@@ -128,6 +160,17 @@ def test_without_a_listing_the_plan_is_the_narrowest_and_says_that_it_does_not_k
     assert found.paths == plan_keys(served_by(), lambda: CHANGED, PathRules(), STORM).paths
     assert [each.unchanged for each in found.widened] == [None, None]
     assert found.widened[0].told == ("/docs/* for 9 paths; unchanged objects with it not counted")
+
+
+def test_a_wildcard_over_what_was_not_listed_is_avoided_and_its_evictions_are_not_told() -> None:
+    changed = [*(f"docs/{at}.html" for at in range(9)), "zoo/1.html"]
+    uploads = [f"uploads/{at:06}" for at in range(3_000)]
+    listing = Listing((*changed, *NEIGHBOURS, *uploads), (tuple(uploads[-1_000:]),))
+    budget = Budget(max_exact_paths=1, max_cover_paths=2, max_wildcards=1)
+    found = plan_keys(served_by(), lambda: changed, PathRules(), budget, listed=lambda: listing)
+    assert (found.paths, [each.unchanged for each in found.widened]) == (("/docs/*", "/zoo/1.html"), [12])
+    forced = plan_keys(served_by(), lambda: changed, PathRules(), Budget(1, 1, 1), listed=lambda: listing)
+    assert (forced.paths, [each.unchanged for each in forced.widened]) == (("/*",), [None])
 
 
 def test_deleted_keys_are_changed_ones_and_count_nowhere_else() -> None:
@@ -174,3 +217,23 @@ def test_a_wildcard_that_purges_any_path_of_an_object_matches_the_one_that_stand
     for path in paths_for(distribution, [key], rules):
         plain = path.removesuffix("*")
         assert all(covers(plain[:length] + "*", standing) for length in range(1, len(plain) + 1))
+
+
+@given(
+    st.sets(st.text("ab/\x00\x01é\ud7ff\ue000\U0010ffff", min_size=1, max_size=4), min_size=1, max_size=40), st.data()
+)
+@settings(deadline=None, max_examples=300)
+def test_no_neighbour_of_a_changed_key_is_missed_without_a_gap_that_says_so(
+    site: set[str], data: st.DataObject
+) -> None:
+    changed = data.draw(st.lists(st.sampled_from(sorted(site)), min_size=1, max_size=4, unique=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fakes, "PAGE", 1)
+        patch.setattr(listing_module, "PAGES_WITHOUT_CHANGE", 1)
+        found = lister(Bucket(site), max_pages=100).around("batch", SITE, changed)
+    assert found.keys is not None
+    missed = site - set(found.keys)
+    shared = len(commonprefix(changed))  # noqa: RUF071 - by character is what is meant
+    for prefix in {key[:length] for key in changed for length in range(shared, len(key) + 1)}:
+        if any(each.startswith(prefix) for each in missed):
+            assert any(gap[-1].startswith(prefix) for gap in found.gaps)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from invalidation.batches.table import BatchTable
-    from invalidation.cloudfront.listing import BucketLister
+    from invalidation.cloudfront.listing import BucketLister, Listing
     from invalidation.cloudfront.routing import PathRules
     from invalidation.config import SendingLimits
 
@@ -173,9 +173,8 @@ class Sender:
     def _max_age(self, bucket: str, key: str) -> int | None:
         return MaxAgeReader(self.s3(), bucket)(key)
 
-    def _listed(self, batch: Batch, keys: Keys) -> Sequence[str] | None:
-        """The keys around those that changed, None where nobody knows."""
-        return self.lister.around(batch.batch_id, batch.bucket, keys()).keys
+    def _listed(self, batch: Batch, keys: Keys) -> Listing:
+        return self.lister.around(batch.batch_id, batch.bucket, keys())
 
     def _allowance(self, batch: Batch, keys: Keys, own: Distribution) -> Allowance:
         costs = partial(self._costs, batch, keys, own)

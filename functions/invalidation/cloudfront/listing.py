@@ -4,6 +4,10 @@ A listing is one look. What is put while it is made, or after, is in it or not: 
 is sent, and each of them covers every change. So where a bucket cannot be listed, or holds too much, the plan goes on
 without.
 
+What is listed begins with what the changed keys have in common. Where thousands of unchanged keys follow each other, a
+wildcard that reaches over them is a bad one anyway: the listing leaves the rest of them out, and goes on where the next
+changed key has neighbours.
+
 Source: Amazon S3 API Reference, ListObjectsV2 (1,000 keys a page; $0.005 for 1,000 requests, Amazon S3 Pricing).
 """
 
@@ -11,14 +15,16 @@ from __future__ import annotations
 
 import re
 import time
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import islice
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -28,14 +34,24 @@ MAX_PAGES: Final = 50
 MAX_SECONDS: Final = 30.0
 """This application's own: how long S3 may take for all pages."""
 
+MAX_CHANGED: Final = 100_000
+"""This application's own: changed keys, more of which are not planned with a listing."""
+
+PAGES_WITHOUT_CHANGE: Final = 3
+"""After so many pages in which nothing changed, the rest up to the next changed key's neighbours is left out."""
+
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The keys that a bucket holds below a prefix, or None and why that is not known."""
+    """The keys that a bucket holds around the changed ones, or None and why that is not known.
+
+    ``gaps`` has, for each stretch that was left out, the last keys before it: there are more than are listed.
+    """
 
     keys: tuple[str, ...] | None
+    gaps: tuple[tuple[str, ...], ...] = ()
     unknown: str = ""
 
 
@@ -64,39 +80,65 @@ class BucketLister:
         self._listing = Listing(None)
 
     def around(self, batch_id: str, bucket: str, changed: Iterable[str]) -> Listing:
-        """What the bucket holds below the longest common prefix of the batch's changed keys.
+        """What the bucket holds around the batch's changed keys.
 
         What cannot be listed is not tried again for the same batch.
         """
         if self._batch_id != batch_id:
-            self._listing = self._list(bucket, _common_prefix(changed))
+            self._listing = self._list(bucket, changed)
             self._batch_id = batch_id
             if self._listing.unknown:
                 self._warn(f"{bucket} is not listed: {self._listing.unknown}")
         return self._listing
 
-    def _list(self, bucket: str, prefix: str) -> Listing:
-        keys: list[str] = []
-        started = self._clock()
-        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    def _list(self, bucket: str, changed: Iterable[str]) -> Listing:
+        sought = sorted(set(islice(changed, MAX_CHANGED + 1)), key=_in_the_order_of_s3)
+        if len(sought) > MAX_CHANGED:
+            return Listing(None, unknown=f"more than {MAX_CHANGED:,} keys changed")
         try:
-            for number, page in enumerate(pages, 1):
-                keys += (each["Key"] for each in page.get("Contents", ()))
-                if not page["IsTruncated"]:
-                    break
-                if number == self._max_pages:
-                    return Listing(None, f"more than {len(keys):,} keys begin with {prefix!r}")
-                if self._clock() - started > MAX_SECONDS:
-                    return Listing(None, f"{number} pages took more than {MAX_SECONDS:.0f} s")
+            return self._pages(bucket, sought)
         except (ClientError, BotoCoreError) as error:
-            return Listing(None, str(error))
-        return Listing(tuple(keys))
+            return Listing(None, unknown=str(error))
+
+    def _pages(self, bucket: str, sought: Sequence[str]) -> Listing:
+        prefix = _sendable(commonprefix((sought[0], sought[-1]))) if sought else ""  # noqa: RUF071 - by character
+        keys: list[str] = []
+        gaps: list[tuple[str, ...]] = []
+        request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
+        started, idle, seen = self._clock(), 0, 0
+        for number in range(1, self._max_pages + 1):
+            page = self._client().list_objects_v2(**request)
+            found = [each["Key"] for each in page.get("Contents", ())]
+            keys += found
+            if not page["IsTruncated"]:
+                return Listing(tuple(keys), tuple(gaps))
+            if self._clock() - started > MAX_SECONDS:
+                return Listing(None, unknown=f"{number} pages took more than {MAX_SECONDS:.0f} s")
+            request["StartAfter"] = after = found[-1]
+            passed = bisect_right(sought, _in_the_order_of_s3(after), key=_in_the_order_of_s3)
+            idle, seen = (idle + 1 if passed == seen else 0), passed
+            if passed == len(sought) and idle >= PAGES_WITHOUT_CHANGE:
+                return Listing(tuple(keys), (*gaps, tuple(found)))
+            if idle >= PAGES_WITHOUT_CHANGE and (onwards := _before_neighbours(after, sought[passed])):
+                gaps.append(tuple(found))
+                request["StartAfter"], idle = onwards, 0
+        return Listing(None, unknown=f"more than {len(keys):,} keys lie among those that changed, below {prefix!r}")
 
 
-def _common_prefix(keys: Iterable[str]) -> str:
-    """Of all keys, in memory that does not grow with them; up to what cannot be sent to S3."""
-    shared: str | None = None
-    for key in keys:
-        if shared is None or not key.startswith(shared):
-            shared = key if shared is None else commonprefix((shared, key))  # noqa: RUF071 - by character is meant
-    return _LONE_SURROGATE.split(shared or "", maxsplit=1)[0]
+def _in_the_order_of_s3(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")
+
+
+def _before_neighbours(listed: str, key: str) -> str:
+    """What comes before all keys that begin as ``key`` does, but not as the ``listed`` one does; "" if nothing can."""
+    shared = len(commonprefix((listed, key)))  # noqa: RUF071 - by character is what is meant
+    first = _sendable(key[: shared + 1])
+    if len(first) <= shared or first[-1] in {"\0", "\ue000"}:
+        return ""
+    before = first[:-1] + chr(ord(first[-1]) - 1) + chr(0x10FFFF)
+    return before if _in_the_order_of_s3(before) > _in_the_order_of_s3(listed) else ""
+
+
+def _sendable(key: str) -> str:
+    """Up to what cannot be sent to S3."""
+    return _LONE_SURROGATE.split(key, maxsplit=1)[0]

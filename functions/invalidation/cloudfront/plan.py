@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from invalidation.cloudfront.cover import (
     MOST_ASKED,
@@ -34,6 +34,7 @@ from invalidation.cloudfront.limits import (
     THRIFTY_PATHS,
     THRIFTY_WILDCARDS,
 )
+from invalidation.cloudfront.listing import Listing
 from invalidation.cloudfront.routing import InvalidateBy, PathRules, paths_for, viewer_paths
 from invalidation.errors import InvalidRequest
 
@@ -108,6 +109,20 @@ class Budget:
             raise ValueError(f"widest_path {self.widest_path[:100]!r} {fault}: give a wildcard such as /assets/*")
 
 
+class Surroundings(NamedTuple):
+    """The paths of the objects around, sorted and distinct, changed ones or not.
+
+    After each of those in ``incomplete`` there are more, at least ``PAGES_WITHOUT_CHANGE`` thousands of them listed.
+    """
+
+    paths: Sequence[str]
+    incomplete: Sequence[str] = ()
+
+    def evicted_by(self, prefix: str) -> int | None:
+        """How many begin with the prefix; None if more do than are here."""
+        return None if any(path.startswith(prefix) for path in self.incomplete) else count(prefix, self.paths)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to send.
@@ -134,18 +149,22 @@ def plan_keys(
     *,
     tags_of: Callable[[str], str] | None = None,
     max_age_of: ReadMaxAge | None = None,
-    listed: Callable[[], Sequence[str] | None] | None = None,
+    listed: Callable[[], Listing] | None = None,
 ) -> Plan:
     """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
 
     ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count;
-    ``max_age_of`` that of an error page. ``listed`` gives the keys that the bucket holds around them, None where nobody
-    knows; only a storm asks for them.
+    ``max_age_of`` that of an error page. ``listed`` gives what the bucket holds around them; only a storm asks.
     """
 
-    def others() -> list[str] | None:
-        found = listed() if listed else None
-        return None if found is None else sorted(set(viewer_paths(distribution, found, rules)))
+    def others() -> Surroundings | None:
+        found = listed() if listed else Listing(None)
+        if found.keys is None:
+            return None
+        before_gaps = (list(viewer_paths(distribution, gap, rules))[-1:] for gap in found.gaps)
+        return Surroundings(
+            sorted(set(viewer_paths(distribution, found.keys, rules))), [path for last in before_gaps for path in last]
+        )
 
     if tags_of:
         items = set(paths_for(distribution, keys(), rules, tags_of, max_age_of))
@@ -155,7 +174,7 @@ def plan_keys(
     return plan_paths(paths_for(distribution, keys(), by_paths, None, max_age_of), budget, others)
 
 
-def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Sequence[str] | None] | None = None) -> Plan:
+def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Surroundings | None] | None = None) -> Plan:
     """The invalidation, within the budget, that matches all the paths and evicts least besides.
 
     Args:
@@ -163,8 +182,8 @@ def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Sequen
             that were asked for: they stay unless there are too many of them, or a wider one stands for them. Tags go
             as they are, each at the price of one path: no wildcard can cover them.
         budget: what the invalidation may cost, and how far it may reach.
-        others: gives the paths of all objects around, sorted and distinct, changed ones or not; None, or giving None,
-            where nobody knows: then the narrowest cover is the best guess. Only a storm asks.
+        others: gives what there is around the paths; None, or giving None, where nobody knows: then the narrowest
+            cover is the best guess. Only a storm asks.
 
     Raises:
         InvalidRequest: one of ``items`` is nothing that CloudFront can invalidate.
@@ -184,7 +203,7 @@ def wildcard_for(paths: Sequence[str], within: str = "/*") -> str:
     return planned[0] if len(planned) == 1 else ""
 
 
-def _plan(asked: list[str], budget: Budget, others: Callable[[], Sequence[str] | None] | None) -> Plan:
+def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | None] | None) -> Plan:
     """For sorted, distinct paths."""
     needed = _without_covered(asked)
     max_paths = budget.max_cover_paths
@@ -195,29 +214,29 @@ def _plan(asked: list[str], budget: Budget, others: Callable[[], Sequence[str] |
 
     low, high = span(budget.widest_path[:-1], needed)
     outside = needed[:low] + needed[high:]
-    cover, unchanged = _cover(
+    cover, around = _cover(
         needed[low:high],
         others,
         max_paths=max(1, max_paths - len(outside)),
         max_wildcards=max(1, budget.max_wildcards - _count_wildcards(outside)),
     )
     widened = tuple(
-        Widening(prefix + "*", count(prefix, asked), None if unchanged is None else count(prefix, unchanged))
+        Widening(prefix + "*", count(prefix, asked), around.evicted_by(prefix) if around else None)
         for prefix in cover.introduced
     )
     return Plan(tuple(sorted([*outside, *cover.unchanged, *(each.path for each in widened)])), widened)
 
 
 def _cover(
-    needed: list[str], others: Callable[[], Sequence[str] | None] | None, max_paths: int, max_wildcards: int
-) -> tuple[Cover, list[str] | None]:
-    """The best cover that can be found, and the unchanged paths around, None where nobody knows them."""
-    known = others() if others and 1 < len(needed) <= MOST_ASKED else None
-    unchanged = None if known is None else _not_matched(known, needed)
+    needed: list[str], others: Callable[[], Surroundings | None] | None, max_paths: int, max_wildcards: int
+) -> tuple[Cover, Surroundings | None]:
+    """The best cover that can be found, and what there is around without what is purged anyway."""
+    around = others() if others and 1 < len(needed) <= MOST_ASKED else None
     least = None
-    if unchanged is not None:
-        least = least_evicting_cover(needed, unchanged, max_paths=max_paths, max_wildcards=max_wildcards)
-    return least or narrowest_cover(needed, max_paths=max_paths, max_wildcards=max_wildcards), unchanged
+    if around is not None:
+        around = around._replace(paths=_not_matched(around.paths, needed))
+        least = least_evicting_cover(needed, around.paths, max_paths=max_paths, max_wildcards=max_wildcards)
+    return least or narrowest_cover(needed, max_paths=max_paths, max_wildcards=max_wildcards), around
 
 
 def _not_matched(paths: Sequence[str], needed: Sequence[str]) -> list[str]:
