@@ -19,7 +19,7 @@ _FIRST_EVENTS = 1_000
 
 STEP_FUNCTIONS_CONFIG: dict[str, Any] = {
     "connect_timeout": 2,
-    "read_timeout": 8,
+    "read_timeout": 5,
     "retries": {"mode": "adaptive", "total_max_attempts": 4},
 }
 """For botocore's ``Config``: once throttled, the SDK keeps to the rate that Step Functions allows the account."""

@@ -29,7 +29,7 @@ from invalidation.errors import RecordsOfLaterRelease, SweepIncomplete
 LEADERS, RETRIES, REGISTRY, REPLAY = 0.4, 0.75, 0.8, 1.0
 """The part of a visit's time by which each stage is over. What one leaves, those after it have."""
 RESERVE_SECONDS = 30
-"""Left of the function's time when the sweep stops: a call that is not answered takes some 30 seconds to give up."""
+"""Left of the function's time when the sweep stops: a call that Step Functions does not answer takes 28 to give up."""
 SCHEDULE = timedelta(minutes=5)
 LOGGED = 20
 """Of each kind, in the log."""
