@@ -31,6 +31,7 @@ def _environment(endpoint: str) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "PYENV_", "SSL_"))},
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "SAM_CLI_TELEMETRY": "0",
