@@ -38,7 +38,7 @@ def test_each_queue_and_topic_refuses_what_does_not_come_over_tls(queue: str, po
     for properties in resources(policy).values():
         (denied,) = [each for each in properties["PolicyDocument"]["Statement"] if each["Effect"] == "Deny"]
         assert (denied["Principal"], denied["Condition"]) == ("*", {"Bool": {"aws:SecureTransport": "false"}})
-        (of,) = [each["Ref"] for each in properties.get("Queues", properties.get("Topics"))]
+        (of,) = [each["Ref"] for each in properties.get("Queues", []) + properties.get("Topics", [])]
         assert of in str(denied["Resource"])
         refusing.add(of)
     assert refusing == set(resources(queue))
