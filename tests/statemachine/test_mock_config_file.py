@@ -137,9 +137,8 @@ def test_close_batch_answers_as_the_function_does() -> None:
 def test_resolve_distributions_answers_as_the_function_does() -> None:
     for name, payload in _answers("Resolve Distributions"):
         assert set(payload) == {"count", "targets", "roomUntil", "verifyAtEdge"}, name
-        if name != "Resolve_NoList":
-            assert payload["count"] == len(payload["targets"])
-            assert all(set(each) == {"distributionId"} for each in payload["targets"])
+        assert payload["count"] == len(payload["targets"])
+        assert all(set(each) == {"distributionId"} for each in payload["targets"])
 
 
 def test_create_and_get_invalidation_answer_as_the_functions_do() -> None:
