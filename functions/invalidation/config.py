@@ -6,13 +6,14 @@ have no parameter, as nobody has wanted another value; the variable is there for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH
 from invalidation.cloudfront.plan import Budget
 from invalidation.cloudfront.routing import InvalidateBy, PathRules
+from invalidation.errors import AccessDenied
 
 CONSTANTS = {
     "max_batch_window_seconds": "a minute of old content is what a site under sustained change can bear",
@@ -99,6 +100,19 @@ class Settings:
             observability=environment.get("OBSERVABILITY", default.observability),
             monthly_path_budget=number("MONTHLY_PATH_BUDGET", default.monthly_path_budget),
             no_completion_seconds=number("NO_COMPLETION_SECONDS", default.no_completion_seconds),
+        )
+
+
+def check_is_named(distribution_id: str, named: Sequence[str]) -> None:
+    """Refuse a request for a distribution that ``DistributionIds`` does not name: the role could not invalidate it.
+
+    Raises:
+        AccessDenied: it is none of them, and says what to do.
+    """
+    if named and distribution_id not in named:
+        raise AccessDenied(
+            f"distribution {distribution_id} is none of those that this stack may invalidate: DistributionIds names "
+            f"{', '.join(named)}. Add it there, or leave DistributionIds empty"
         )
 
 

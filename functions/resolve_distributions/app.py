@@ -17,7 +17,7 @@ from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import MAX_TARGETS_AT_ONCE
-from invalidation.config import Settings, verifies_at_edge
+from invalidation.config import Settings, check_is_named, verifies_at_edge
 from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -50,5 +50,6 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
 
 def _distributions(batch: Batch) -> list[Distribution]:
     if batch.kind is Kind.PATHS:
+        check_is_named(batch.distribution_id, SETTINGS.distribution_ids)
         return [CLOUDFRONT.distribution(batch.distribution_id)]
     return CLOUDFRONT.distributions_serving(batch.bucket, named=SETTINGS.distribution_ids)

@@ -15,7 +15,8 @@ import click
 
 from invalidation.batches.model import Outcome, compact
 from invalidation.cloudfront.cover import Widening
-from invalidation.errors import InvalidRequest
+from invalidation.config import check_is_named
+from invalidation.errors import AccessDenied, InvalidRequest
 from invalidation.events import parse
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import FollowedExecution, Follower, Step
@@ -110,6 +111,8 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
     It forms a batch of its own and goes at once. A - instead of names reads them from standard input, one a line. What
     does not fit into one request of 256 KB is sent as several.
     """
+    for each in requests:
+        _check(stack, each)
     arns = start(stack, requests)
     if not follow:
         names = [arn.rpartition(":")[2] for arn in arns]
@@ -132,6 +135,16 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
     if follower.running:
         tell_of_running(stack, follower, f"Not within {timeout:g} s")
         sys.exit(ExitCode.TIMED_OUT)
+
+
+def _check(stack: Stack, asked: Request) -> None:
+    """Refuse what the stack's role could not invalidate, before anything is started: exit code 2."""
+    named = [each for each in stack.parameters.get("DistributionIds", "").split(",") if each]
+    try:
+        if "distributionId" in asked:
+            check_is_named(asked["distributionId"], named)
+    except AccessDenied as error:
+        raise click.UsageError(escape(error, 1_000)) from None
 
 
 def tell_of_running(stack: Stack, follower: Follower, why: str) -> None:

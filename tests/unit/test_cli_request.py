@@ -18,7 +18,7 @@ from invalidations_cli.aws import Stack
 from invalidations_cli.commands.request import MAX_INPUT, SAID, lines_of, request, split, start
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.output import count, escape
-from tests.fakes.stack import START, FakeStates, Ran
+from tests.fakes.stack import START, FakeStates, Ran, World
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"
 
@@ -134,6 +134,15 @@ def test_each_request_starts_an_execution_under_a_name_that_says_what_it_is() ->
     assert arns == [ARN + name for name in names]
     assert len(set(names)) == 2
     assert all(name.startswith("request-") and len(name) <= 80 for name in names)
+
+
+def test_a_distribution_that_the_stack_does_not_name_is_refused_before_anything_is_started() -> None:
+    world = World(parameters={"BucketNames": "site", "DistributionIds": "E1AAAAAAAAAAAA,E1BBBBBBBBBBBB"})
+    refused = world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a")
+    assert refused.exit_code == 2
+    assert "DistributionIds names E1AAAAAAAAAAAA, E1BBBBBBBBBBBB" in " ".join(refused.stderr.split())
+    assert world.states.started == []
+    assert world.run(request, "--distribution", "E1BBBBBBBBBBBB", "/a").exit_code == 0
 
 
 # ---------------------------------------------------------------- following

@@ -65,6 +65,18 @@ def test_a_distribution_that_does_not_exist_is_named(invoke: Invoke) -> None:
         invoke.resolve(joined)
 
 
+def test_a_request_for_a_distribution_that_the_stack_does_not_name_is_denied_with_what_to_do(
+    site: Site, invoke: Invoke
+) -> None:
+    joined = invoke.join({"distributionId": site.distribution, "paths": ["/a"]})
+    with (
+        site.stack.functions.with_environment("ResolveDistributionsFunction", DISTRIBUTION_IDS="E1AAAAAAAAAAAA"),
+        pytest.raises(AccessDenied, match="DistributionIds names E1AAAAAAAAAAAA"),
+    ):
+        invoke.resolve(joined)
+    assert invoke.resolve(joined)["count"] == 1
+
+
 def test_creating_twice_creates_one_invalidation(site: Site, invoke: Invoke, joined: dict[str, Any]) -> None:
     one, other = invoke.create(joined, site.distribution), invoke.create(joined, site.distribution)
     assert one["invalidations"] == other["invalidations"]
