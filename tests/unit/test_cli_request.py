@@ -141,7 +141,7 @@ def test_a_distribution_that_the_stack_does_not_name_is_refused_before_anything_
     refused = world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a")
     assert refused.exit_code == 2
     assert "DistributionIds names E1AAAAAAAAAAAA, E1BBBBBBBBBBBB" in " ".join(refused.stderr.split())
-    assert world.states.started == []
+    assert world.states.ran == {}
     assert world.run(request, "--distribution", "E1BBBBBBBBBBBB", "/a").exit_code == 0
 
 
