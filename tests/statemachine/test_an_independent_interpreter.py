@@ -34,8 +34,8 @@ PATHS_WITH_INTRINSICS = (
 DIFFERENCES = {"NotificationFails": PATHS_WITH_INTRINSICS, "NotifyCannotBeCalled": PATHS_WITH_INTRINSICS}
 """Cases in which the interpreter, and not this definition, differs from AWS."""
 ROOT_AS_A_NAME = (
-    "it takes the ResultPath `$` of a Catch for a name, where AWS replaces the whole input by the error (Step Functions "
-    'Developer Guide, "Handling errors in Step Functions workflows": "ResultPath")'
+    "it takes the ResultPath `$` of a Catch for a name, where AWS replaces the whole input by the error (Step "
+    'Functions Developer Guide, "Handling errors in Step Functions workflows": "ResultPath")'
 )
 OTHER_PAYLOADS = {"JoinFails": ROOT_AS_A_NAME}
 """Cases in which it therefore sends a function something else."""
