@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 
 from invalidation.batches.dynamodb import batch_table
-from invalidation.batches.head import Execution, Window
+from invalidation.batches.head import Execution, Window, lead_name
 from invalidation.batches.join import join_each, join_request, select
 from invalidation.cloudfront.patterns import key_filter
 from invalidation.config import Settings
@@ -53,6 +53,6 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         return {"role": "ignored", "reason": reason}
     emit_metric("Changes", sum(map(len, changes.values())), dashboard_only=True)
     joined = join_each(TABLE, changes, execution, WINDOW, now, attempt)
-    for name, order in joined.leaders_to_start(execution):
-        Executions(STEP_FUNCTIONS, event["stateMachine"]).start(name, order)
+    for bucket in joined.leaderless:
+        Executions(STEP_FUNCTIONS, event["stateMachine"]).start(lead_name(bucket, execution), {"lead": bucket})
     return joined.joined.to_document()

@@ -21,6 +21,7 @@ from invalidation.config import Settings, check_is_named, verifies_at_edge
 from invalidation.observability import Event, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
+VERIFY_AT_EDGE = verifies_at_edge(SETTINGS.verify_at_edge)
 TABLE = batch_table(SETTINGS.batch_table_name)
 BUCKETS = BucketReader()
 CLOUDFRONT = CloudFront(
@@ -44,7 +45,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         "count": min(len(owed), MAX_TARGETS_AT_ONCE),
         "targets": [{"distributionId": each.distribution_id} for each in owed[:MAX_TARGETS_AT_ONCE]],
         "roomUntil": room_until.isoformat(timespec="seconds"),
-        "verifyAtEdge": verifies_at_edge(SETTINGS.verify_at_edge),
+        "verifyAtEdge": VERIFY_AT_EDGE,
     }
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from invalidation.batches.head import Execution, Head, Joined, Role, Window, batch_id, lead_name, needs_leader
+from invalidation.batches.head import Execution, Head, Joined, Role, Window, batch_id, needs_leader
 from invalidation.batches.model import Batch, Clock, Kind, PendingChange, digest, epoch_seconds
 from invalidation.batches.snapshot import draft, freeze_changes, freeze_paths
 from invalidation.batches.table import ATTEMPTS, BUCKETS, VERSION, BatchTable, Key
@@ -44,13 +44,9 @@ class JoinedEach:
     joined: Joined
     leaderless: tuple[str, ...]
 
-    def leaders_to_start(self, execution: Execution) -> list[tuple[str, dict[str, str]]]:
-        """Name and input of the executions that are to lead them: the same however often this execution tries."""
-        return [(lead_name(bucket, execution), {"lead": bucket}) for bucket in self.leaderless]
-
 
 def select(
-    table: BatchTable, wanted: Changes, included: Callable[[str], bool], now: datetime, *, skip_unchanged: bool
+    table: BatchTable, wanted: Changes, included: Callable[[str], object], now: datetime, *, skip_unchanged: bool
 ) -> tuple[dict[str, list[Change]], str]:
     """The changes that matter, by bucket; where there are none, why.
 

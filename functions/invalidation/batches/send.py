@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from invalidation.batches.budget import Allowance, Cost, by_hand, decide, reserve
 from invalidation.batches.model import Batch, Clock, Kind, readable
-from invalidation.batches.snapshot import frozen_changes, frozen_paths, pack, unpack
+from invalidation.batches.snapshot import frozen_keys, frozen_paths, pack, unpack
 from invalidation.batches.table import BATCH, VERSION, Key
 from invalidation.batches.targets import (
     InvalidationRecord,
@@ -51,7 +51,7 @@ from invalidation.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -209,13 +209,9 @@ class Sender:
 
     def _keys(self, batch: Batch) -> Keys:
         """The changed keys, each time anew; read once where they are not so many."""
-
-        def read() -> Iterator[str]:
-            return (change.key for change in frozen_changes(self.table, batch))
-
         if batch.changes > MAX_CHANGES_COUNTED:
-            return read
-        keys = list(read())
+            return partial(frozen_keys, self.table, batch)
+        keys = tuple(frozen_keys(self.table, batch))
         return lambda: keys
 
     def _nothing_to_send(self, batch: Batch, paths: tuple[str, ...]) -> Status | None:

@@ -89,6 +89,13 @@ def frozen_changes(table: BatchTable, batch: Batch) -> Iterator[Change]:
     return (PendingChange.from_row(batch.bucket, row).change for rows in chunks for row in rows)
 
 
+def frozen_keys(table: BatchTable, batch: Batch) -> Iterator[str]:
+    """The keys of those changes, one for each change."""
+    if batch.kind is not Kind.CHANGES:
+        raise ValueError(f"batch {batch.batch_id} holds {batch.kind.value}, not changes")
+    return (row["key"] for number in range(1, batch.chunks + 1) for row in frozen_rows(table, batch, number))
+
+
 def frozen_paths(table: BatchTable, batch: Batch) -> Iterator[str]:
     """The same for the paths that a request named."""
     if batch.kind is not Kind.PATHS:

@@ -90,12 +90,11 @@ class _Glob:
         return reached | (reached & self._stars) << 1
 
 
-def key_filter(globs: Sequence[str]) -> Callable[[str], bool]:
-    """Whether an object's key is one of these: ``*`` is any run of characters, slashes included, ``?`` exactly one."""
+def key_filter(globs: Sequence[str]) -> Callable[[str], object]:
+    """Something true for a key that is one of these: ``*`` is any run of characters, slashes included, ``?`` one."""
     translated = {"*": ".*", "?": "."}
     either = "|".join("".join(translated.get(t, re.escape(t)) for t in glob) for glob in globs)
-    regex = re.compile(either, re.DOTALL)
-    return lambda key: regex.fullmatch(key) is not None
+    return re.compile(either, re.DOTALL).fullmatch
 
 
 def matched_forms(location: str) -> frozenset[str]:

@@ -103,7 +103,7 @@ class Budget:
         fault = _fault(self.widest_path)
         if not fault and not is_wildcard(self.widest_path):
             fault = "does not end in *"
-        if not fault and begins_within_character(self.widest_path[:-1]):
+        if not fault and "%" in self.widest_path and begins_within_character(self.widest_path[:-1]):
             fault = "ends in the middle of a percent-encoded character"
         if fault:
             raise ValueError(f"widest_path {self.widest_path[:100]!r} {fault}: give a wildcard such as /assets/*")
