@@ -28,8 +28,8 @@ RUN = {
     "execution": f"arn:aws:states:{REGION}:{ACCOUNT}:execution:invalidation:one-put",
     "startedAt": "2026-11-12T09:14:01.482Z",
 }
-MAX_FILES = 19
-MAX_CHANGES_OF_FILE = 119
+MAX_FILES = 16
+MAX_CHANGES_OF_FILE = 90
 
 
 class OneDistribution:

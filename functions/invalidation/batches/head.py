@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from invalidation.batches.model import LONG_AGO, OPEN, Clock, PendingChange, compact, digest, later_release, to_text
+from invalidation.batches.model import LONG_AGO, OPEN, TIME, Clock, PendingChange, compact, digest, later_release
 from invalidation.batches.table import VERSION, BatchTable, Item, Key, items
 from invalidation.errors import BatchContended
 
@@ -124,7 +124,7 @@ class Head:
             "batchId": self.batch_id,
             "leader": self.leader,
             "state": self.state.value,
-            "closesAt": to_text(self.closes_at),
+            "closesAt": self.closes_at.astimezone(UTC).strftime(TIME),
             "closedAt": None,
             "window": self.window,
             "waited": self.waited,
@@ -141,7 +141,7 @@ class Head:
         Raises:
             BatchContended: it is this batch's and gathers still, so that what followers rely on does not hold.
         """
-        closing = {"state": HeadState.CLOSED.value, "closedAt": to_text(now)}
+        closing = {"state": HeadState.CLOSED.value, "closedAt": now.astimezone(UTC).strftime(TIME)}
         expect = {"batchId": batch_id, "state": HeadState.GATHERING.value, "v": VERSION}
         item = table.update(cls.key_of(bucket), closing, expect)
         head = cls.read(table, bucket) if item is None else cls.from_item(bucket, item)

@@ -30,8 +30,12 @@ OPEN: Final = "OPEN"
 heads, from when a batch is opened until the sweep finds it closed and nothing pending."""
 
 
+TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""The form of a moment in UTC, for ``strftime``."""
+
+
 def to_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.astimezone(UTC).strftime(TIME)
 
 
 def compact(moment: datetime) -> str:

@@ -114,7 +114,7 @@ class Sender:
         dispatch = _Dispatch(self, batch, target, paths)
         if status is None:
             try:
-                copies = [str(each) for each in self.cloudfront.targets(distribution)]
+                copies = list(map(str, self.cloudfront.targets(distribution)))
                 status = dispatch.run(copies, seconds_left)
             except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
                 self._raise_when_too_late(error, dispatch.pace, room_until)
@@ -133,7 +133,7 @@ class Sender:
         if decided is None:
             decided = Target.read(self.table, batch.batch_id, distribution.id)
             return decided, frozen_plan(self.table, decided) or ()
-        if summary.paid != granted and self._nothing_to_send(batch, paths) is not Status.DRY_RUN:
+        if summary.paid != granted and not (batch.dry_run or self.limits.dry_run):
             count_paths(self.table, summary.paid - granted, self.now())
         return decided, paths
 
@@ -158,7 +158,7 @@ class Sender:
         return planned, summary, allowance.charged.get(distribution.id, 0)
 
     def _plan(self, batch: Batch, distribution: Distribution, keys: Keys, budget: Budget) -> Plan:
-        reads_tags = distribution.tag_metadata_key and self.rules.invalidate_by is not InvalidateBy.PATHS
+        reads_tags = self.rules.invalidate_by is not InvalidateBy.PATHS and distribution.tag_metadata_key
         few = batch.changes <= MAX_TAG_LOOKUPS
         return plan_keys(
             distribution,
@@ -212,7 +212,7 @@ class Sender:
         if batch.changes > MAX_CHANGES_COUNTED:
             return partial(frozen_keys, self.table, batch)
         keys = tuple(frozen_keys(self.table, batch))
-        return lambda: keys
+        return partial(iter, keys)
 
     def _nothing_to_send(self, batch: Batch, paths: tuple[str, ...]) -> Status | None:
         if not paths:

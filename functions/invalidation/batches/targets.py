@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from invalidation.batches.head import Execution, Joined, Role
-from invalidation.batches.model import UNFINISHED, Batch, BatchState, Clock, later_release, to_text
+from invalidation.batches.model import TIME, UNFINISHED, Batch, BatchState, Clock, later_release
 from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
 from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.plan import PlanRule
@@ -240,7 +240,7 @@ class InvalidationRecord:
             "callerReference": self.caller_reference,
             "paths": self.paths,
             "wildcards": self.wildcards,
-            "created": to_text(self.created),
+            "created": self.created.astimezone(UTC).strftime(TIME),
             "audit": self.audit_of(self.invalidation_id),
             **({"standsFor": self.stands_for} if self.stands_for else {}),
         }
