@@ -57,7 +57,7 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/python -m tools.definition statemachine/invalidation.asl.json
 	$(BIN)/python -m tools.definition examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --check README.md
-	$(BIN)/python -m tools.parameters --check README.md
+	$(BIN)/python -m tools.parameters --check docs/parameters.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
 	$(BIN)/python -m tools.package
 	$(BIN)/python -m tools.scan
@@ -82,7 +82,7 @@ fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
 	$(BIN)/python -m tools.definition --write statemachine/invalidation.asl.json
 	$(BIN)/python -m tools.definition --write examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --write README.md
-	$(BIN)/python -m tools.parameters --write README.md
+	$(BIN)/python -m tools.parameters --write docs/parameters.md
 
 soak: .venv/ready  ## Run the long sweeps: bad days of the sweep, a million schedules of the batching protocol, and chaos on the local AWS.
 	$(BIN)/python -m tests.simulation.bad_days

@@ -1,4 +1,4 @@
-"""The README's table of parameters, made from the template: `python -m tools.parameters --check README.md`."""
+"""The page of parameters, made from the template: `python -m tools.parameters --check docs/parameters.md`."""
 
 from __future__ import annotations
 
