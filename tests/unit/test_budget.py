@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.batches.budget import Allowance, Cost, decide, reserve
+from invalidation.batches.budget import Allowance, Cost, by_hand, decide, reserve
 from invalidation.batches.model import Batch
 from invalidation.batches.targets import count_paths, paths_of_month
 from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH, THRIFTY_PATHS, THRIFTY_WILDCARDS
@@ -100,6 +100,10 @@ def test_a_month_of_thirty_deploys_costs_little_and_the_first_ones_are_nearly_ex
     assert taken == sorted(taken, reverse=True)
     assert taken[-1] == THRIFTY_PATHS
     assert month_before == 1_110, "$0.55 beyond what is free; sending each change would cost some $80"
+
+
+def test_who_names_wildcards_gets_them_for_each_tenant_as_long_as_the_execution_s_history_holds_them() -> None:
+    assert [by_hand("/*", copies).max_wildcards for copies in (0, 1, 10, 20)] == [150, 150, 150, 75]
 
 
 def test_what_is_decided_first_counts_for_every_distribution_and_is_charged_once() -> None:

@@ -23,6 +23,7 @@ from invalidation.cloudfront.limits import (
     FEW_PATHS,
     MAX_PATHS_BY_HAND,
     MAX_PATHS_OF_BATCH,
+    MAX_REQUESTS_OF_TARGET,
     MAX_WILDCARDS_BY_HAND,
     MAX_WILDCARDS_OF_BATCH,
     THRIFTY_PATHS,
@@ -91,9 +92,10 @@ class Allowance:
         return cls(document["monthBefore"], document["free"], document["charged"])
 
 
-def by_hand(widest_path: str) -> Budget:
-    """Who names paths wants just those: what is beyond this is merged, and told as widened."""
-    return Budget(MAX_PATHS_BY_HAND, MAX_PATHS_BY_HAND, MAX_WILDCARDS_BY_HAND, widest_path)
+def by_hand(widest_path: str, copies: int = 1) -> Budget:
+    """Who names paths wants just those, for each tenant: what is beyond this is merged, and told as widened."""
+    wildcards = min(MAX_WILDCARDS_BY_HAND, MAX_REQUESTS_OF_TARGET // max(1, copies))
+    return Budget(MAX_PATHS_BY_HAND, MAX_PATHS_BY_HAND, wildcards, widest_path)
 
 
 def decide(costs: Mapping[str, Cost], month_before: int, monthly: int) -> Allowance:

@@ -141,7 +141,7 @@ class Sender:
         """The plan, what the record says of it, and how many paths the month has been charged for it already."""
         copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
-            planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path))
+            planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path, copies))
             return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.BY_HAND), 0
         keys = self._keys(batch)
         if batch.changes <= FEW_PATHS and batch.resolved == (distribution.id,):
@@ -236,6 +236,7 @@ class _Dispatch:
         self._batch = batch
         self._target = target
         self._paths = paths
+        self._refused = False
         self.pace = Pace.from_document(target.pace)
         self.pending: list[Pending] = []
         self.created: list[InvalidationRecord] = []
@@ -254,6 +255,7 @@ class _Dispatch:
                 try:
                     self._create(to, request)
                 except (TooManyInvalidationsInProgress, CloudFrontThrottled):
+                    self._refused = True
                     self._note(self.pace.refused(request, self._sender.now()))
                     if self._next(ranges) != request:
                         continue  # what is smaller now may be accepted at once
@@ -264,10 +266,10 @@ class _Dispatch:
         return Status.COMPLETED if all(each.completed for each in self.pending) else Status.IN_PROGRESS
 
     def _next(self, ranges: list[range]) -> Request | None:
-        """The next request; for what has been refused for long, one wider wildcard in the place of all that is left."""
-        now, widest = self._sender.now(), self._sender.limits.budget.widest_path
-        long = self.pace.since and now - datetime.fromisoformat(self.pace.since) >= WIDENED_AFTER
-        wider = partial(wildcard_for, within=widest) if long else None
+        """The next request. After a refusal in this call, and for long before it, one wildcard for all that is left."""
+        since = self.pace.since if self._refused else ""
+        long = since and self._sender.now() - datetime.fromisoformat(since) >= WIDENED_AFTER
+        wider = partial(wildcard_for, within=self._sender.limits.budget.widest_path) if long else None
         return next_request(self._paths, ranges, self.pace, wider)
 
     def _create(self, to: str, request: Request) -> None:

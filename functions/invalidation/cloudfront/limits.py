@@ -43,6 +43,10 @@ MAX_WILDCARDS_BY_HAND: Final = 150
 """This application's own: what one request by hand may have; more is merged. One wildcard a second takes minutes, in
 which other batches wait for room too."""
 
+MAX_REQUESTS_OF_TARGET: Final = 1_500
+"""This application's own: with one wildcard a request, and eleven events of the execution's history for each, it stays
+below the 25,000 that a history may have (SFD, quotas)."""
+
 MAX_PATHS_OF_BATCH: Final = 150
 MAX_WILDCARDS_OF_BATCH: Final = 15
 """This application's own: what a batch may have while the month has free paths. Sent at one wildcard a second, or in
