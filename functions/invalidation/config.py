@@ -38,6 +38,12 @@ class Settings:
     runbook_url: str = "docs/runbook.md"
     state_machine_arn: str = ""
     distribution_ids: tuple[str, ...] = ()
+    bucket_names: tuple[str, ...] = ()
+    change_rules: tuple[str, ...] = ()
+    intake_pipe: str = ""
+    intake_queue_url: str = ""
+    dead_letter_queue_url: str = ""
+    enable_bucket_events: bool = True
     distribution_role_arn: str = ""
     distribution_role_external_id: str = ""
     batch_window_seconds: int = 10
@@ -80,6 +86,12 @@ class Settings:
             notify_on=environment.get("NOTIFY_ON", default.notify_on),
             state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
             distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),
+            bucket_names=_listed(environment.get("BUCKET_NAMES", "")),
+            change_rules=_listed(environment.get("CHANGE_RULES", "")),
+            intake_pipe=environment.get("INTAKE_PIPE", ""),
+            intake_queue_url=environment.get("INTAKE_QUEUE_URL", ""),
+            dead_letter_queue_url=environment.get("DEAD_LETTER_QUEUE_URL", ""),
+            enable_bucket_events=environment.get("ENABLE_BUCKET_EVENTS", "true") == "true",
             distribution_role_arn=environment.get("DISTRIBUTION_ROLE_ARN", ""),
             distribution_role_external_id=environment.get("DISTRIBUTION_ROLE_EXTERNAL_ID", ""),
             batch_window_seconds=number("BATCH_WINDOW_SECONDS", default.batch_window_seconds),

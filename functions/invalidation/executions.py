@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+import boto3
+from botocore.config import Config
+
 from invalidation.batches.replay import Ended
 
 if TYPE_CHECKING:
@@ -23,6 +26,11 @@ STEP_FUNCTIONS_CONFIG: dict[str, Any] = {
     "retries": {"mode": "adaptive", "total_max_attempts": 4},
 }
 """For botocore's ``Config``: once throttled, the SDK keeps to the rate that Step Functions allows the account."""
+
+
+def executions_of(state_machine_arn: str) -> Executions:
+    """The executions of a state machine, asked with the function's own credentials."""
+    return Executions(boto3.client("stepfunctions", config=Config(**STEP_FUNCTIONS_CONFIG)), state_machine_arn)
 
 
 class Executions:

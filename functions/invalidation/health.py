@@ -25,11 +25,12 @@ from invalidation.batches.model import to_text
 from invalidation.batches.queries import parked_batches
 from invalidation.batches.table import BUCKETS, Key
 from invalidation.bucket_events import sends_events
+from invalidation.cloudfront.client import CloudFront, cloudfront_client
+from invalidation.config import Settings
 from invalidation.errors import InvalidationError
 
 if TYPE_CHECKING:
     from invalidation.batches.table import BatchTable
-    from invalidation.cloudfront.client import CloudFront
 
 SWEEP_VISIT: Final = Key("SWEEP", "VISIT")
 SWEEP_OVERDUE: Final = timedelta(minutes=15)
@@ -373,6 +374,74 @@ def news(table: BatchTable, bucket: str, checks: Sequence[Check], now: datetime)
         "since": since,
         "checks": [each.to_document() for each in broken],
     }
+
+
+def tell_news(health: ChainHealth, settings: Settings) -> int:
+    """Look at every watched bucket, and tell machines and people what is cut now or whole again.
+
+    Returns:
+        How many buckets are cut.
+
+    Raises:
+        botocore.exceptions.ClientError: SNS took no notification. It is told again at the next look.
+    """
+    broken = 0
+    for bucket in health.chain.bucket_names:
+        checks = health.checks(bucket)
+        broken += bool(cut(checks))
+        if told := news(health.table, bucket, checks, health.now()):
+            try:
+                for message in _notices(told, settings):
+                    health.clients("sns").publish(**message)
+            except (ClientError, BotoCoreError):
+                health.table.update(Key("HEALTH", bucket), {"cut": None, "since": None}, {})
+                raise
+    return broken
+
+
+def _notices(told: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+    """What is published: JSON for machines, and plain text for people."""
+    bucket, whole = told["bucket"], told["whole"]
+    subject = f"CloudFront is {'kept fresh again' if whole else 'NOT kept fresh'}: {bucket}"
+    yield {
+        "TopicArn": settings.notification_topic_arn,
+        "Subject": subject,
+        "Message": json.dumps(told, indent=2),
+        "MessageAttributes": {
+            "outcome": {"DataType": "String", "StringValue": "ChainWhole" if whole else "ChainCut"},
+            "bucket": {"DataType": "String", "StringValue": bucket},
+        },
+    }
+    if settings.email_topic_arn:
+        lines = [f"- {each['evidence']}\n  To mend it: {each.get('remedy', '')}" for each in told["checks"]]
+        what = (
+            "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
+            f"it with `invalidations request --bucket {bucket} --key KEY`."
+            if whole
+            else f"New changes of {bucket} are not invalidated since {told['since'][:16]} UTC at the latest."
+        )
+        text = "\n".join([what, "", *lines, "", f"See for yourself: invalidations doctor --bucket {bucket}"])
+        yield {"TopicArn": settings.email_topic_arn, "Subject": subject, "Message": text}
+
+
+def health_of(
+    settings: Settings, clients: Callable[..., Any], table: BatchTable, now: Callable[[], datetime]
+) -> ChainHealth:
+    """What looks at the chain of the stack whose function this is."""
+    chain = Chain(
+        region=settings.state_machine_arn.split(":")[3],
+        state_machine_arn=settings.state_machine_arn,
+        rules=settings.change_rules,
+        bucket_names=settings.bucket_names,
+        distribution_ids=settings.distribution_ids,
+        intake_queue_url=settings.intake_queue_url,
+        dead_letter_queue_url=settings.dead_letter_queue_url,
+        pipe=settings.intake_pipe,
+        dry_run=settings.dry_run,
+        enables_events=settings.enable_bucket_events,
+    )
+    role = cloudfront_client(settings.distribution_role_arn, settings.distribution_role_external_id)
+    return ChainHealth(chain, clients, table, CloudFront(role), now)
 
 
 def _answered(
