@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from invalidation.batches.head import pause
 from invalidation.batches.table import BUCKETS, Key
 from invalidation.cloudfront.client import CloudFront
-from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, news, note_visit
-from tests.fakes.chain import MACHINE, QUEUE, FakeChain
+from invalidation.config import Settings
+from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, news, note_visit, tell_news
+from tests.fakes.chain import MACHINE, QUEUE, FakeChain, error
 from tests.fakes.memory_table import MemoryTable
 from tests.unit.cloudfront_documents import THEN
 
@@ -174,3 +177,49 @@ def test_each_change_of_the_chain_is_told_once() -> None:
     assert mended is not None
     assert (mended["whole"], mended["checks"]) == (True, [])
     assert news(table, "site", whole, NOW + timedelta(hours=4)) is None
+
+
+class Topic(FakeChain):
+    """The chain's AWS, and SNS, which may refuse."""
+
+    def __init__(self, **cut_pieces: Any) -> None:
+        super().__init__(**cut_pieces)
+        self.published: list[dict[str, Any]] = []
+        self.refuses = False
+
+    def publish(self, **message: Any) -> None:
+        if self.refuses:
+            raise error("KMSDisabled", "Publish")
+        self.published.append(message)
+
+
+def told_by_the_sweep(aws: Topic, table: MemoryTable, email: str = "") -> int:
+    note_visit(table, NOW)
+    stack = Chain("eu-west-1", MACHINE, ("site-rule",), ("site",), (), "https://queue/intake", "https://queue/dead")
+    health = ChainHealth(stack, aws, table, CloudFront(aws), lambda: NOW)  # type: ignore[arg-type] # a fake client
+    return tell_news(health, Settings(notification_topic_arn="machines", email_topic_arn=email))
+
+
+def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it_is_whole() -> None:
+    aws, table = Topic(sends_events=False), MemoryTable()
+    assert told_by_the_sweep(aws, table, email="people") == 1
+    assert told_by_the_sweep(aws, table, email="people") == 1
+    machines, people = aws.published
+    assert machines["TopicArn"] == "machines"
+    assert machines["MessageAttributes"]["outcome"]["StringValue"] == "ChainCut"
+    assert json.loads(machines["Message"])["checks"][0]["remedy"] == "invalidations bucket enable site"
+    assert people["Subject"] == "CloudFront is NOT kept fresh: site"
+    assert "invalidations bucket enable site" in people["Message"]
+    aws.sends_events = True
+    assert told_by_the_sweep(aws, table) == 0
+    assert json.loads(aws.published[-1]["Message"])["whole"] is True
+
+
+def test_what_sns_did_not_take_is_told_again() -> None:
+    aws, table = Topic(sends_events=False), MemoryTable()
+    aws.refuses = True
+    with pytest.raises(ClientError):
+        told_by_the_sweep(aws, table)
+    aws.refuses = False
+    told_by_the_sweep(aws, table)
+    assert [each["TopicArn"] for each in aws.published] == ["machines"]

@@ -1,0 +1,142 @@
+"""Each way to cut the chain on the local AWS: doctor names it, wait does not end with 0, the sweep tells of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.deploy import STACK
+from invalidations_cli.local.environment import LocalEnvironment
+from tests.local import tools
+from tests.local.test_local_operate import invalidations
+
+pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
+
+
+def rule_of(there: LocalEnvironment) -> str:
+    found = there.aws.client("events").list_rules()["Rules"]
+    return str(next(each["Name"] for each in found if f"{STACK}-ChangeRule" in each["Name"]))
+
+
+@contextmanager
+def events_off(there: LocalEnvironment) -> Iterator[None]:
+    s3, bucket = there.aws.client("s3"), there.bucket
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    try:
+        yield
+    finally:
+        on: Any = {"EventBridgeConfiguration": {}}
+        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=on)
+
+
+@contextmanager
+def rule_disabled(there: LocalEnvironment) -> Iterator[None]:
+    events, name = there.aws.client("events"), rule_of(there)
+    events.disable_rule(Name=name)
+    try:
+        yield
+    finally:
+        events.enable_rule(Name=name)
+
+
+@contextmanager
+def another_pattern(there: LocalEnvironment) -> Iterator[None]:
+    events, name = there.aws.client("events"), rule_of(there)
+    before = events.describe_rule(Name=name)["EventPattern"]
+    pattern = json.loads(before)
+    pattern["detail"]["bucket"]["name"] = ["another-site"]
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    try:
+        yield
+    finally:
+        events.put_rule(Name=name, EventPattern=before)
+
+
+@contextmanager
+def no_target(there: LocalEnvironment) -> Iterator[None]:
+    events, name = there.aws.client("events"), rule_of(there)
+    targets = events.list_targets_by_rule(Rule=name)["Targets"]
+    events.remove_targets(Rule=name, Ids=[each["Id"] for each in targets])
+    try:
+        yield
+    finally:
+        events.put_targets(Rule=name, Targets=targets)
+
+
+@contextmanager
+def distribution_disabled(there: LocalEnvironment) -> Iterator[None]:
+    switch(there.aws, there.distribution_id, on=False)
+    try:
+        yield
+    finally:
+        switch(there.aws, there.distribution_id, on=True)
+
+
+def switch(aws: LocalAws, distribution_id: str, *, on: bool) -> None:
+    cloudfront = aws.client("cloudfront")
+    found = cloudfront.get_distribution_config(Id=distribution_id)
+    config = found["DistributionConfig"] | {"Enabled": on}
+    cloudfront.update_distribution(Id=distribution_id, IfMatch=found["ETag"], DistributionConfig=config)
+
+
+CUTS = {
+    "Bucket sends events": events_off,
+    "Rule is enabled": rule_disabled,
+    "Rule matches": another_pattern,
+    "Rule has its target": no_target,
+    "A distribution serves the bucket": distribution_disabled,
+}
+
+
+@pytest.mark.parametrize(("name", "cut"), CUTS.items(), ids=CUTS)
+def test_doctor_names_what_is_cut_wait_ends_with_3_and_status_needs_a_person(
+    local: LocalEnvironment, name: str, cut: Callable[[LocalEnvironment], Any]
+) -> None:
+    bucket = ("--bucket", local.bucket)
+    with cut(local):
+        looked = invalidations(local, "doctor", *bucket, "--json")
+        waited = invalidations(local, "wait", *bucket, "--timeout", "60", "--json")
+        status = invalidations(local, "status", "--json")
+    (chain,) = json.loads(looked.stdout)["buckets"]
+    assert [each["check"] for each in chain["checks"] if each["verdict"] == "cut"] == [name]
+    assert looked.exit_code == 1
+    told = json.loads(waited.stdout)
+    assert (waited.exit_code, told["result"], [each["check"] for each in told["cut"]]) == (3, "cut", [name])
+    assert status.exit_code == 1
+    mended = invalidations(local, "doctor", *bucket)
+    assert mended.exit_code == 0, mended.output
+
+
+def test_the_sweep_tells_what_is_cut_once_and_when_it_is_whole_again(local: LocalEnvironment) -> None:
+    with events_off(local):
+        sweep(local)
+        told = tools.eventually(lambda: chain_news(local, whole=False), 30)
+        assert [each["check"] for each in told[0]["checks"]] == ["Bucket sends events"]
+        assert told[0]["checks"][0]["remedy"] == f"invalidations bucket enable {local.bucket}"
+    sweep(local)
+    assert tools.eventually(lambda: chain_news(local, whole=True), 30)
+
+
+def sweep(there: LocalEnvironment) -> None:
+    """A visit of the sweep at the full hour."""
+    functions = there.aws.client("lambda")
+    name = next(
+        each["FunctionName"]
+        for page in functions.get_paginator("list_functions").paginate()
+        for each in page["Functions"]
+        if f"{STACK}-SweepFunction" in each["FunctionName"]
+    )
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"time": "2026-11-28T12:00:00Z"}))
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def chain_news(there: LocalEnvironment, *, whole: bool) -> list[dict[str, Any]]:
+    sqs = there.aws.client("sqs")
+    received = sqs.receive_message(QueueUrl=there.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    bodies = [json.loads(json.loads(each["Body"])["Message"]) for each in received.get("Messages", [])]
+    return [each for each in bodies if each.get("kind") == "ChainHealth" and each["whole"] is whole]
