@@ -36,6 +36,7 @@ _ARNS = {
     "AWS::Lambda::Function": f"arn:aws:lambda:{_HERE}:function:",
     "AWS::Logs::LogGroup": f"arn:aws:logs:{_HERE}:log-group:",
     "AWS::SNS::Topic": f"arn:aws:sns:{_HERE}:",
+    "AWS::Pipes::Pipe": "arn:aws:pipes:us-east-1:123456789012:pipe/",
     "AWS::SQS::Queue": f"arn:aws:sqs:{_HERE}:",
     "AWS::StepFunctions::StateMachine": f"arn:aws:states:{_HERE}:stateMachine:",
 }

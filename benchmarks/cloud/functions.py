@@ -36,6 +36,7 @@ from tests.statemachine.functions import environment, folder_of, parameters
 TABLE = "batches"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:notifications"
 REFS = {"BatchTable": TABLE, "NotificationTopic": TOPIC, "EmailTopic": TOPIC, "ChatNotificationTopic": TOPIC}
+REFS |= dict.fromkeys(["ChangeRule", "IntakePipe", "IntakeQueue", "DeadLetterQueue"], "not-asked-here")
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:invalidation"
 
 

@@ -3,7 +3,7 @@
 It starts a leader where changes wait and none will read them, a retry for batches that are due, and a replay of
 executions that ended before their change was in the batch table. Once an hour it tells whether changes get through.
 Input: the schedule's event. Output: ``{"started": [{"name", "why"}], "unfinished", "parked", "complete"}``.
-Raises SweepIncomplete when all is seen to and a call has failed: Lambda counts it, and tries again after a minute.
+Raises SweepIncomplete where a call has failed: Lambda counts it, and tries again after a minute.
 """
 
 from __future__ import annotations

@@ -116,6 +116,7 @@ def deployed(definition: Mapping[str, Any] | None = None) -> Iterator[Stack]:
             "EmailTopic": _client("sns").create_topic(Name="email")["TopicArn"],
             "ChatNotificationTopic": _client("sns").create_topic(Name="chat")["TopicArn"],
             "InvalidationStateMachine": machine.ARN,
+            **dict.fromkeys(["ChangeRule", "IntakePipe", "IntakeQueue", "DeadLetterQueue"], "not-deployed-here"),
         }
         functions = Functions(refs, deployed_machine.clock.datetime)
         for logical_id in FUNCTIONS:

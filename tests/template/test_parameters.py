@@ -151,7 +151,7 @@ def test_the_largest_that_is_accepted_fits_into_pattern_and_environment() -> Non
         for name, each in PARAMETERS.items()
         if name not in longest and each["Type"] == "String"
     }
-    values |= {"DistributionIds": ",".join(["E" * 32] * 50), "DistributionRoleArn": "x" * 600}
+    values |= {"DistributionIds": ",".join(["E" * 32] * 40), "DistributionRoleArn": "x" * 600}
     made = rendered(translated(ROOT / "template.yaml"), values)
     for name, each in made["Resources"].items():
         if each["Type"] == "AWS::Lambda::Function":

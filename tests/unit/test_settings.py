@@ -68,13 +68,14 @@ def _parameter(value: Any) -> str | None:
     return None
 
 
-TAKING_SETTINGS = ("config", "messages")
+TAKING_SETTINGS = ("config", "messages", "health")
 """Modules of the domain with functions that take all settings."""
 VARIABLES = {
     (function, name): value for function in FUNCTIONS for name, value in {**COMMON, **_own_variables(function)}.items()
 }
 FROM_PARAMETERS = sorted(
     {(name, parameter) for (_, name), value in VARIABLES.items() if (parameter := _parameter(value)) is not None}
+    - {("BUCKET_NAMES", "BucketNames")}  # the one parameter without a default
 )
 
 
@@ -108,6 +109,13 @@ def _read_by(app: Path) -> set[str]:
     called = {each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
     domain = [ast.parse((ROOT / "functions" / "invalidation" / f"{name}.py").read_text()) for name in TAKING_SETTINGS]
     functions = [each for module in domain for each in module.body if isinstance(each, ast.FunctionDef)]
+    helpers = [each for each in functions if each.name in called]
+    called |= {
+        each.func.id
+        for helper in helpers
+        for each in ast.walk(helper)
+        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
+    }
     helpers = [each for each in functions if each.name in called]
     return _attributes(tree, "SETTINGS").union(*(_attributes(each, "settings") for each in helpers))
 
