@@ -1,4 +1,4 @@
-"""Join Batch: what was asked for is in the batch table before anything else can fail, and it is known who leads.
+"""Join Batch: write what was asked for to the batch table, and find a leader.
 
 Input: ``{"execution", "startedAt", "stateMachine", "input"}``; the last is what the execution was started with.
 Output: ``{"role", "bucket", "batchId", "leader", "closesAt"}``, where role is leader, follower, paused or ended; or

@@ -1,4 +1,4 @@
-"""Resolve Distributions: which distributions the batch owes an invalidation, and how each routes the bucket, frozen.
+"""Resolve Distributions: freeze which distributions the batch owes, and how each routes the bucket.
 
 Input: ``{"execution", "batchId", "bucket"}``. Output: ``{"count", "targets": [{"distributionId"}], "roomUntil",
 "verifyAtEdge"}``.

@@ -1,4 +1,4 @@
-"""What tests of the lifecycle have in common: a clock that is set by hand, executions, and changes."""
+"""The steps of a batch for tests, with a clock that is set by hand."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,6 @@
-"""Close: the leader stops gathering, takes ownership of what is pending, and only then deletes the pending items.
+"""Close: the leader freezes what is pending as its batch, and deletes the pending items.
+
+It stops gathering, takes ownership, and only then deletes.
 
 Each step makes sure of something that the next one relies on:
 
@@ -88,7 +90,7 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
 
 
 def _delete_pending(table: BatchTable, batch: Batch) -> None:
-    """Delete the pending items of the changes that the batch owns: those on its frozen list, and no others.
+    """Delete the pending items of the changes on the batch's frozen list, and no others.
 
     How far this came is kept on the record, so that another attempt goes on from there. A pending item that is written
     again after this (S3 delivers events at least once) is the same change, told twice: it is covered by this batch, or
@@ -113,7 +115,7 @@ def _with_pending(table: BatchTable, head: Head, now: datetime) -> list[Batch]:
 
 
 def _owned(table: BatchTable, batches: Sequence[Batch]) -> set[bytes]:
-    """What these batches own and may not have deleted: freezing it again would be paid for again."""
+    """What these batches own and may not have deleted. Freezing it again would be paid for again."""
     return {
         _fingerprint(key)
         for batch in batches

@@ -182,7 +182,7 @@ class DynamoBatchTable:
                 raise BatchTableUnavailable(f"DynamoDB left {len(left)} reads unprocessed, {_FRUITLESS} times in a row")
 
     def _write_all(self, requests: Iterable[dict[str, Any]], key_of: Callable[[dict[str, Any]], Key]) -> None:
-        """BatchWriteItem takes each key once: the last write of a key stands, as it would if they came in turn."""
+        """BatchWriteItem takes each key once. The last write of a key stands, as it would if they came in turn."""
         for some in slices(requests, _AT_ONCE):
             distinct = list({key_of(request): request for request in some}.values())
             if len(distinct) <= BATCH_WRITE:
@@ -210,7 +210,7 @@ class DynamoBatchTable:
 
 @contextmanager
 def _failures(operation: str) -> Iterator[None]:
-    """What trying again can mend becomes ``BatchTableUnavailable``; a denied or malformed request stays what it is."""
+    """What trying again can mend becomes ``BatchTableUnavailable``. A denied or malformed request stays what it is."""
     try:
         yield
     except ClientError as error:
@@ -268,7 +268,7 @@ def _deleted_key(request: dict[str, Any]) -> Key:
 
 
 class _Deserializer(TypeDeserializer):
-    """boto3's, with int for Decimal and bytes for Binary: the table has no fractions, and nothing to tell apart."""
+    """boto3's, with int in place of Decimal and bytes in place of Binary."""
 
     def _deserialize_n(self, value: str) -> int:
         return int(value)

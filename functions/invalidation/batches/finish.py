@@ -1,4 +1,4 @@
-"""Finish: what an execution came to is written down, and the batch ends, is tried again later, or is parked.
+"""Finish: what an execution came to ends its batch, schedules another try, or parks it.
 
 That a distribution was invalidated is a fact whoever reports it, however late: the list that was invalidated was
 frozen before. So successes are final and anybody's to write. Failures are the owner's alone, and count once for each
@@ -34,7 +34,7 @@ from invalidation.errors import MAX_MESSAGE, BatchContended, EdgeStillStale, is_
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A batch and its targets as Finish left them; no ``batch``: there is no record of it."""
+    """A batch and its targets as Finish left them. No ``batch``: there is no record of it."""
 
     batch: Batch | None
     targets: tuple[Target, ...]
@@ -50,7 +50,7 @@ def finish(  # noqa: PLR0917 -- collaborators are arguments
     retry: RetryPolicy,
     retention: timedelta,
 ) -> Settled:
-    """Record the results, and end the batch, schedule its next try, or park what is in vain. Can be repeated.
+    """Record the results, and end the batch, schedule its next try, or park it. Can be repeated.
 
     ``failure`` is an error of a state outside the Map; it counts for every target that has no result.
 
@@ -97,7 +97,7 @@ def _ending(batch: Batch, targets: Sequence[Target], failure: Failure | None, no
 
 
 def _end(table: BatchTable, batch: Batch, ending: Mapping[str, Any], expires: datetime) -> Batch | None:
-    """The items below the record are made to expire first: a record that has ended is never looked at again."""
+    """The items below the record are made to expire first. A record that has ended is never looked at again."""
     expiry = {"expiresAt": epoch_seconds(expires)}
     expire_what_is_below(table, batch.batch_id, expiry)
     return batch.update(table, {**ending, **expiry})
@@ -117,7 +117,9 @@ def expire_what_is_below(table: BatchTable, batch_id: str, expiry: Mapping[str, 
 def _keeping(
     batch: Batch, targets: Sequence[Target], failure: Failure | None, now: datetime, *, retry: RetryPolicy
 ) -> dict[str, Any]:
-    """What comes next: another try, or nobody's until the cause is mended, when no target is left that would be tried.
+    """The attributes of a batch that still owes something.
+
+    It is tried again, or parked until the cause is mended when no target is left that would be tried.
 
     Targets that the execution did not get to are due at once.
     """
@@ -151,7 +153,7 @@ def _why(batch: Batch, targets: Sequence[Target], failure: Failure | None) -> Fa
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When the sweep tries again what failed for a passing reason: after 5, 15, 45 … minutes, ``max_tries`` in all."""
+    """When the sweep tries a batch again. After 5, 15, 45 … minutes, ``max_tries`` in all."""
 
     max_tries: int = 5
     first_minutes: int = 5
@@ -180,7 +182,7 @@ NOT_RESOLVED = Failure("NotResolved", "the execution ended before it knew which 
 
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """What one iteration of the Map came to; ``failure`` is None when nothing is owed any more.
+    """What one iteration of the Map came to. ``failure`` is None when nothing is owed any more.
 
     ``only_planned``: skipped because it was a dry run, and not because there was nothing to send.
     """
@@ -210,7 +212,7 @@ class TargetResult:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
-    """What an execution came to: the results of its Map, and the failure of a state outside the Map, if one failed."""
+    """The results of an execution's Map, and what failed outside it, if anything."""
 
     results: Sequence[TargetResult]
     failure: Failure | None
@@ -244,7 +246,7 @@ def settle(
 
 
 def _succeed(table: BatchTable, found: Target, result: TargetResult) -> None:
-    """Final, and so first come, first served; a state that changes meanwhile between owed and parked is no obstacle."""
+    """Record a success, which is final. A state that changes meanwhile between owed and parked is no obstacle."""
     state = TargetState.SKIPPED if result.skipped else TargetState.COMPLETED
     assign = {
         "state": state.value,
@@ -311,12 +313,12 @@ def abandon(table: BatchTable, batch_id: str, reason: str, now: Clock, retention
 
 
 def _with_what_failed(reason: str, batch: Batch) -> str:
-    """The reason, and what had failed as far as there is room: a batch that was not resolved has it nowhere else."""
+    """The reason, and what had failed. A batch that was not resolved has that nowhere else."""
     return f"{reason} (it had failed: {batch.message})"[:MAX_MESSAGE] if batch.message else reason[:MAX_MESSAGE]
 
 
 def _expire(table: BatchTable, batch: Batch, now: Clock, retention: timedelta) -> None:
-    """Only once the batch has ended: a retry that came first would lose its list to the time to live.
+    """Make the items of an abandoned batch expire. A retry that came first would lose its list to the time to live.
 
     The record comes last, so that whoever repeats what died in between marks what is left.
     """

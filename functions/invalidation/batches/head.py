@@ -1,6 +1,7 @@
-"""A bucket's head: the one item that decides who leads, until when changes gather, and whether the bucket is paused.
+"""A bucket's head: the one item that decides who leads its current batch.
 
-With it what Join, a request and a retry answer, and how executions and batches are named.
+It says until when changes gather and whether the bucket is paused. With it what Join, a request and a retry answer, and
+how executions and batches are named.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class Head:
         return not overdue and not absurd
 
     def successor(self, execution: Execution, window: Window, now: datetime) -> Head:
-        """The batch that follows: at most one in a window, and a quiet bucket's first change at once.
+        """The batch that follows this one: at most one in a window.
+
+        A quiet bucket's first change does not wait.
 
         The window is doubled when a batch that has waited is followed by another without a pause: the load is
         sustained. It falls back as soon as the bucket has been quiet for one window. A clock that ran ahead costs one
@@ -107,7 +110,7 @@ class Head:
         )
 
     def led_by(self, execution: Execution) -> str:
-        """The earlier batch that this execution opened; empty where there is none among those that are kept."""
+        """The earlier batch that this execution opened. Empty: none of those that are kept."""
         before = ("", *self.earlier)
         return next(
             (each for each, follows in zip(self.earlier, before, strict=False) if each == batch_id(execution, follows)),
@@ -115,7 +118,7 @@ class Head:
         )
 
     def open(self, table: BatchTable, before: Head) -> bool:
-        """Take the place of the head ``before``, unless somebody else has; ``paused`` is not an opened batch's to set.
+        """Take the place of the head ``before``, unless somebody else has. ``paused`` is not an opened batch's to set.
 
         A batch id is never used twice: it tells a head from every other that the bucket has had.
         """
@@ -166,7 +169,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Who leads the batch that the change is in; ``waits`` if it gathers first, rather than closing at once."""
+    """Who leads the batch that the change is in. ``waits`` if it gathers first, rather than closing at once."""
 
     role: Role
     bucket: str
@@ -213,7 +216,7 @@ class Execution:
 
     @property
     def accepted_name(self) -> str:
-        """The name for an execution that goes on with a list's events without those that were wrong."""
+        """The name for an execution that goes on with the valid events of a list."""
         return f"accepted-{batch_id(self)}"
 
     @property
@@ -233,7 +236,7 @@ def batch_id(execution: Execution, follows: str = "") -> str:
 
 
 def lead_name(bucket: str, execution: Execution) -> str:
-    """The name for an execution ``{"lead": bucket}`` that this execution starts: the same however often it tries."""
+    """The name for an execution ``{"lead": bucket}`` that this execution starts. It is the same at each try."""
     return f"lead-{_bucket_part(bucket)}-{digest(execution.arn)[:10]}"
 
 
@@ -292,7 +295,7 @@ class Window:
 
 
 def needs_leader(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:
-    """Whether a change that has just been accepted would wait for a leader that nobody has started."""
+    """Whether an accepted change would wait for a leader that nobody has started."""
     head = Head.read(table, bucket)
     return not head.paused and not head.gathers(window, now())
 

@@ -1,4 +1,4 @@
-"""Join: accept a change, and see that an execution leads the batch that it will be in.
+"""Join: accept a change, and find or become the leader of its batch.
 
 The order is the protocol. A change is written **before** the head is read. Whoever then reads GATHERING may leave:
 the leader has yet to make the head CLOSED, and reads the pending changes only after that. Whoever reads CLOSED must
@@ -39,7 +39,7 @@ TRIES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class JoinedEach:
-    """``joined`` is the batch that this execution leads, if it leads any; ``leaderless`` buckets need one started."""
+    """``joined`` is the batch that this execution leads, if it leads any. ``leaderless`` buckets need one started."""
 
     joined: Joined
     leaderless: tuple[str, ...]
@@ -123,7 +123,7 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
     now: Clock,
     attempt: str,
 ) -> JoinedEach:
-    """``join`` for changes by bucket: accepts them all, then leads one bucket at most, as an execution works on one.
+    """``join`` for changes by bucket. Accepts them all, then leads one bucket at most, as an execution works on one.
 
     A retry must not lead a second bucket beside the one that an earlier attempt has won, or nobody would close the
     first: that one is looked for before any other is tried.
@@ -208,7 +208,7 @@ def open_own_batch(  # noqa: PLR0917 -- collaborators are arguments
     by_hand: bool = True,
     dry_run: bool = False,
 ) -> Joined:
-    """A batch of these changes and no others, frozen already; its bucket is one that the audit of all asks for.
+    """A batch of these changes and no others, frozen already. Its bucket is one that the audit of all asks for.
 
     Raises:
         ChangesNotAccepted: no record names the changes; the execution's input still holds them.
@@ -251,7 +251,7 @@ def open_paths_batch(  # noqa: PLR0917 -- collaborators are arguments
 
 
 def _led(batch: Batch, execution: Execution) -> Joined:
-    """The record is this execution's, or an id has been given twice: 40 bits of hash within one second."""
+    """Lead the batch of this record. Another's record means that an id has been given twice: 40 bits of hash."""
     if batch.executions[0] != execution.arn:
         raise BatchContended(f"batch id {batch.batch_id} is already taken by {batch.executions[0]}; start again")
     return Joined(Role.LEADER, batch.bucket, batch.batch_id, execution.arn, batch.closed)
@@ -292,5 +292,5 @@ def _is_unchanged(table: BatchTable, change: Change, now: datetime) -> bool:
 
 
 def _order(sequencer: str) -> str:
-    """Sequencers of one key in their order (S3 User Guide, "Event message structure"): padded right, as text."""
+    """A sequencer in a form that sorts: padded right (S3 User Guide, "Event message structure")."""
     return sequencer.ljust(64, "0")

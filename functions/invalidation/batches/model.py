@@ -1,5 +1,10 @@
 """The batch record, a pending change, and the forms in which both are stored.
 
+What the protocol promises: from acceptance until an invalidation created after it exists for every distribution that
+serves it, a change is in the table, as pending or owned by an unfinished batch, or it is owed by a parked batch that
+somebody has been told of; or somebody has given it up, and the record says who and why. Any step may die at any point,
+run twice, or come back late. Nothing but the adapter knows DynamoDB, reads a clock, or sleeps.
+
 A batch record is at once what the protocol needs and what an auditor reads. Moments are stored as ISO 8601 in UTC with
 a ``Z``, so that text order is time order.
 """
@@ -54,12 +59,12 @@ def digest(text: str) -> str:
 
 
 def known(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is unknown or empty: an absent attribute costs nothing and reads back as its default."""
+    """The document without what is unknown or empty. An absent attribute reads back as its default."""
     return {name: value for name, value in document.items() if value not in (None, "", False, (), [], {})}
 
 
 def readable(item: Item) -> Item:
-    """The item, if this release knows its form: any that it or an earlier one wrote.
+    """The item, if this release or an earlier one wrote it.
 
     Raises:
         RecordsOfLaterRelease: it does not, for the stack was set back to an earlier release.
@@ -108,7 +113,7 @@ class Outcome(StrEnum):
 
     @property
     def succeeded(self) -> bool:
-        """Whether all that was asked for is done: what the last Choice of the state machine asks."""
+        """Whether all that was asked for is done: what the state machine's last Choice asks."""
         return self not in {
             Outcome.PARTLY_FAILED,
             Outcome.STALE_AT_EDGE,
@@ -136,7 +141,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The batch record: who owns which frozen list, what became of it, and what an auditor asks."""
+    """The record of a batch: its owner, its frozen list, and what became of it."""
 
     batch_id: str
     owner: str
@@ -188,7 +193,7 @@ class Batch:
 
     @staticmethod
     def audit_of(bucket: str) -> str:
-        """Without a bucket: of requests by paths, which the audit has to find before it is known whom they owe."""
+        """The value in the audit index. Without a bucket: of requests by paths."""
         return f"BUCKET#{bucket}"
 
     @classmethod
@@ -211,7 +216,7 @@ class Batch:
 
     @property
     def chunks_pending(self) -> range:
-        """Numbers of the chunks whose pending items may be there still; Close has deleted them before it resolves."""
+        """Numbers of the chunks whose pending items may be there still. Close has deleted them before it resolves."""
         done = not self.gathered or self.ended or self.resolved is not None
         return range(0) if done else range(self.pending_deleted + 1, self.chunks + 1)
 
@@ -220,7 +225,7 @@ class Batch:
         return table.put_new(self.to_item())
 
     def update(self, table: BatchTable, assign: Mapping[str, Any]) -> Batch | None:
-        """Set these attributes if owner, state and tries are still as they were read here; None: they are not."""
+        """Set these attributes if owner, state and tries are still as they were read here. None: they are not."""
         expect = {"state": self.state.value, "owner": self.owner, "tries": self.tries}
         item = table.update(self.key_of(self.batch_id), assign, expect)
         return None if item is None else self.from_item(item)
@@ -301,7 +306,7 @@ _ATTRIBUTES: Final = {each.name: _camel_case(each.name) for each in fields(Chang
 
 @dataclass(frozen=True, slots=True)
 class PendingChange:
-    """A change that has been accepted, as it is stored until a batch owns it alone, and in a row of a frozen list.
+    """An accepted change, as a pending item and as a row of a frozen list.
 
     ``shard`` is the partition in which it is pending; None for a change that never was.
     """
@@ -319,7 +324,7 @@ class PendingChange:
 
     @property
     def key(self) -> Key:
-        """Two changes of one key have two items: the later one must not vanish with the earlier one's batch."""
+        """Where it is pending. Two changes of one key have two items."""
         if self.shard is None:
             raise ValueError(f"the change of {self.change.key} has never been pending")
         event = self.change.event_id
@@ -331,7 +336,7 @@ class PendingChange:
     def of_bucket(
         cls, table: BatchTable, bucket: str, leave: Callable[[RecordsOfLaterRelease], object] | None = None
     ) -> Iterator[PendingChange]:
-        """All changes of a bucket that no batch owns for certain yet; read lazily, page by page.
+        """All changes of a bucket that no batch owns for certain yet. Read lazily, page by page.
 
         ``leave`` is told of those that cannot be read, which stay pending; without it they raise RecordsOfLaterRelease.
         """

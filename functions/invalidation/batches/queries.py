@@ -29,7 +29,7 @@ def batches_of_bucket(
     limit: int = 50,
     after: Key | None = None,
 ) -> BatchPage:
-    """Batches of a bucket whose execution started in a span of time, in whole seconds, both ends included."""
+    """Batches of a bucket by when their executions started, both ends included."""
     return _page(table, Batch.audit_of(bucket), _span(since, until), limit, after)
 
 
@@ -87,5 +87,5 @@ def _page(table: BatchTable, audit: str, span: tuple[str, str], limit: int, afte
 
 
 def _span(since: datetime | None, until: datetime | None) -> tuple[str, str]:
-    """Bounds of ``pk``: batch ids begin with their time, and ``~`` sorts after every hex digit that follows it."""
+    """Bounds of ``pk``. Batch ids begin with their time, and ``~`` sorts after every hex digit that follows it."""
     return (f"{BATCH}{compact(since)}" if since else "", f"{BATCH}{compact(until)}~" if until else "")

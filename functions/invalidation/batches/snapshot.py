@@ -1,4 +1,4 @@
-"""The frozen list: from here on a batch owns exactly these changes or paths, whoever asks and however often.
+"""The frozen list: exactly the changes, or paths, that a batch owns.
 
 It is written in chunks under the name of the attempt that writes it, and counts for nothing until the batch record
 names that attempt. The record is written once, conditionally: of several attempts that froze beside each other one
@@ -54,7 +54,7 @@ def draft(execution: Execution, batch_id: str, attempt: str, closed: datetime, *
 
 
 def freeze_changes(table: BatchTable, drafted: Batch, changes: Iterable[PendingChange]) -> Batch | None:
-    """The batch record that counts, this attempt's or an earlier one's; None if there are no changes to own."""
+    """The batch record that counts, this attempt's or an earlier one's. None if there are no changes to own."""
     tally = _Tally()
     rows = (each.to_row() for each in tally.counting(changes))
     chunks = _write_list(table, drafted, rows, tally.shards)
@@ -78,7 +78,7 @@ def freeze_paths(table: BatchTable, drafted: Batch, paths: tuple[str, ...]) -> B
 
 
 def frozen_changes(table: BatchTable, batch: Batch) -> Iterator[Change]:
-    """The changes that the batch owns, a chunk at a time: 1,000,000 of them never are in memory at once.
+    """The changes that the batch owns, a chunk in memory at a time.
 
     Raises:
         BatchNotFound: the list of an ended batch has expired.
@@ -185,7 +185,7 @@ class _Tally:
 
 
 def pack(rows: Iterable[Any]) -> Iterator[tuple[bytes, int]]:
-    """Chunks of the rows, in their order, each with the number of its rows; none for no rows.
+    """Chunks of the rows, in their order, each with the number of its rows. None for no rows.
 
     One row longer than the limit makes a chunk of its own: an execution's input is at most 256 KB, and so is a row's
     content; escapes may make it longer, but compress away.

@@ -1,4 +1,4 @@
-"""The batch table as a port: ten operations with DynamoDB's guarantees, and where each item is stored.
+"""The batch table as a port with DynamoDB's guarantees, and where each item is stored.
 
 The protocol's safety rests on four of them, which the contract tests check on every implementation: reads and queries
 are strongly consistent, a conditional write is atomic, an update touches only the attributes that it names, and
@@ -65,14 +65,14 @@ class Index(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer to a query; ``after`` is where the next page begins, None when this is the last."""
+    """One answer to a query. ``after`` is where the next page begins, None when this is the last."""
 
     items: tuple[Item, ...]
     after: Key | None
 
 
 class BatchTable(Protocol):
-    """Every method is one request, or a loop of requests of which each may succeed or fail by itself.
+    """A table of items. Every method is one request, or a loop of requests that succeed or fail one by one.
 
     All raise ``BatchTableUnavailable`` when DynamoDB throttles, fails or does not answer. The request may then have
     been carried out all the same: an answer can be lost after the write.
@@ -89,13 +89,13 @@ class BatchTable(Protocol):
         """The item, strongly consistent."""
 
     def get_all(self, keys: Iterable[Key]) -> list[Item]:
-        """The items that are there, in no order, each strongly consistent: one request for 100 keys."""
+        """The items that are there, in no order, each strongly consistent. One request for 100 keys."""
 
     def put(self, item: Item) -> None:
         """Write the item whether or not it is there."""
 
     def ensure(self, key: Key) -> None:
-        """Create the item if it is missing; may be skipped when this very process has done so before."""
+        """Create the item if it is missing. May be skipped when this very process has done so before."""
 
     def put_new(self, item: Item) -> bool:
         """Write the item unless there is one with its key.
@@ -107,14 +107,16 @@ class BatchTable(Protocol):
         """``put`` for each; some may have been written when this raises."""
 
     def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
-        """Set the named attributes (None removes one) if those in ``expect`` have these values (None: is absent).
+        """Set the named attributes if those in ``expect`` have these values.
+
+        None removes an attribute, and expects that one is absent.
 
         The item is created if it is missing and ``expect`` allows that. Returns the whole item as it is afterwards, or
         None when the expectation does not hold; what ``put_new`` says of False is true of None here.
         """
 
     def add(self, key: Key, attribute: str, number: int) -> int:
-        """Add to a number, atomically, and return the new total; a missing item or attribute counts as 0.
+        """Add to a number, atomically, and return the new total. A missing item or attribute counts as 0.
 
         A negative number gives back what was added before. A request that is repeated after a lost answer adds twice.
         """
@@ -139,14 +141,14 @@ class BatchTable(Protocol):
         limit: int = 0,
         oldest_first: bool = False,
     ) -> Page:
-        """Keys of the items whose index attribute is the value, **eventually** consistent; newest first by default.
+        """Keys of the items whose index attribute is the value, **eventually** consistent. Newest first by default.
 
         ``since`` and ``until`` bound ``pk``, both inclusive; empty means no bound.
         """
 
 
 def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False, page_size: int = 0) -> Iterator[Item]:
-    """All pages of a partition, one at a time: not a snapshot, but nothing that was there before is missed."""
+    """All pages of a partition, one at a time. Not a snapshot, but nothing that was there before is missed."""
     page = table.page(pk, prefix, limit=page_size, keys=keys)
     yield from page.items
     while page.after is not None:
@@ -155,7 +157,7 @@ def items(table: BatchTable, pk: str, prefix: str = "", *, keys: bool = False, p
 
 
 def items_in_turn(table: BatchTable, pks: Iterable[str]) -> Iterator[Item]:
-    """All items of several partitions, one of each in turn: what is done with them is spread over the partitions."""
+    """All items of several partitions, one of each in turn. What is done with them is spread over the partitions."""
     partitions = [items(table, pk) for pk in pks]
     while partitions:
         left = []

@@ -1,4 +1,4 @@
-"""Targets: what a batch owes to each distribution, what was sent for it, and which execution works on it.
+"""Targets: what a batch owes to each distribution, and what was sent for it.
 
 Which distributions a batch owes to is decided once, by the first attempt of Resolve Distributions. Of several
 executions that claim a batch one goes on, for order and for thrift. Safety does not need it: every execution that works
@@ -167,7 +167,7 @@ class Target:
         return table.update(self.key_of(self.batch_id, self.distribution_id), assign, expect) is not None
 
     def to_item(self) -> Item:
-        """The document goes as JSON text: a table has no floats, and nobody queries inside it."""
+        """The document goes as JSON text. A table has no floats, and nobody queries inside it."""
         pk, sk = self.key_of(self.batch_id, self.distribution_id)
         return {
             "pk": pk,
@@ -207,7 +207,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class InvalidationRecord:
-    """One invalidation that CloudFront has accepted; ``number`` is the place of its first path in the frozen plan."""
+    """One invalidation that CloudFront has accepted. ``number`` is the place of its first path in the frozen plan."""
 
     number: int
     invalidation_id: str
@@ -220,7 +220,7 @@ class InvalidationRecord:
 
     @staticmethod
     def key_of(batch_id: str, distribution_id: str, invalidation_id: str) -> Key:
-        """By its id: a retry with other parameters plans other requests, and must not hide what was created before."""
+        """By its id: what another plan creates must not hide what was created before."""
         return Key(f"{BATCH}{batch_id}", f"{INVALIDATIONS}{distribution_id}#{invalidation_id}")
 
     @staticmethod
@@ -279,7 +279,7 @@ def freeze_targets(table: BatchTable, batch: Batch, routing: Mapping[str, Mappin
 
 
 def targets_of(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
-    """All targets that the record names, in its order; of an ended batch those that have not expired yet.
+    """All targets that the record names, in its order. Of an ended batch those that have not expired yet.
 
     What an overtaken attempt left besides is nobody's.
 
@@ -304,13 +304,13 @@ def owed_targets(targets: Sequence[Target]) -> list[Target]:
 
 
 def record_plan(table: BatchTable, batch_id: str, distribution_id: str, plan: PlanSummary) -> None:
-    """Note what is about to be sent; planning the same list again gives the same plan."""
+    """Note what is about to be sent. Planning the same list again gives the same plan."""
     key = Target.key_of(batch_id, distribution_id)
     table.update(key, {"plan": plan.to_document()}, {"distributionId": distribution_id})
 
 
 def record_looks(table: BatchTable, batch_id: str, distribution_id: str, looks: Sequence[Mapping[str, str]]) -> None:
-    """Note what a look at the edge has shown; the last look is the one that counts."""
+    """Note what a look at the edge has shown. The last look is the one that counts."""
     key = Target.key_of(batch_id, distribution_id)
     table.update(key, {"edge": [dict(each) for each in looks]}, {"distributionId": distribution_id})
 
@@ -321,7 +321,7 @@ def record_invalidation(table: BatchTable, batch_id: str, distribution_id: str, 
 
 
 def invalidations(table: BatchTable, batch_id: str, distribution_id: str = "") -> tuple[InvalidationRecord, ...]:
-    """What has been created for the batch, or for one of its distributions, in the order of the requests."""
+    """What has been created for the batch, or for one distribution, in the requests' order."""
     return tuple([record for _, record in invalidations_of_each(table, batch_id, distribution_id)])
 
 
@@ -363,7 +363,7 @@ def claim(table: BatchTable, batch_id: str, execution: Execution, now: Clock) ->
 
 
 def _take_over(table: BatchTable, batch: Batch, execution: Execution) -> bool:
-    """Targets first: a claim that dies between the two leaves a parked record, which can be claimed again."""
+    """Write the targets, then the record. A claim that dies in between can be repeated."""
     first, *others = batch.executions
     assign: dict[str, Any] = {
         "owner": execution.arn,
