@@ -202,3 +202,14 @@ def test_an_execution_whose_item_could_not_be_written_is_noted_by_the_next_sweep
     table.refuses = False
     clock.seconds = 300
     assert [each.document for each in swept(table, machine, clock).started] == [{"detail": 1}]
+
+
+def test_a_clock_of_the_sweep_that_runs_ahead_hides_no_execution(
+    table: MemoryTable, machine: FakeStateMachine, clock: Clock
+) -> None:
+    replayed = []
+    for number in range(5):
+        machine.end(f"lost {number}", at(number), {"detail": number})
+        clock.seconds += 3_600
+        replayed += [each.document["detail"] for each in swept(table, machine, clock).started]
+    assert replayed == [0, 1, 2, 3, 4]

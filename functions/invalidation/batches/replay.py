@@ -146,7 +146,8 @@ def note_ended(table: BatchTable, machine: StateMachine, now: datetime) -> tuple
     fresh = [each for each in listed if each.mark not in marks]
     noted, left = fresh[:MOST_NOTED], fresh[MOST_NOTED:]
     table.put_all(Look(each, each.due).to_item() for each in noted if each.replays < MAX_REPLAYS)
-    since = left[0].stopped if left else max(since, now - LISTED_LATE)
+    if listed:  # by the clock of Step Functions alone: the sweep's own may be another
+        since = left[0].stopped if left else max(since, listed[-1].stopped - LISTED_LATE)
     marks |= {each.mark for each in noted}
     kept = [each for each in listed if each.stopped >= since and each.mark in marks]
     if len(kept) > MARKS:
