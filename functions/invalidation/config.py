@@ -7,8 +7,9 @@ have no parameter, as nobody has wanted another value; the variable is there for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from typing import Any
 
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH
 from invalidation.cloudfront.plan import Budget
@@ -72,47 +73,28 @@ class Settings:
         Raises:
             ValueError: a number is none. The template's own bounds should have refused it.
         """
-        default = cls()
+        return cls(**{each.name: _read(environment, each.name, each.default) for each in fields(cls)})
 
-        def number(name: str, otherwise: int) -> int:
-            return int(environment.get(name, otherwise))
 
-        return cls(
-            batch_table_name=environment.get("BATCH_TABLE_NAME", ""),
-            notification_topic_arn=environment.get("NOTIFICATION_TOPIC_ARN", ""),
-            email_topic_arn=environment.get("EMAIL_TOPIC_ARN", ""),
-            chat_topic_arn=environment.get("CHAT_TOPIC_ARN", ""),
-            runbook_url=environment.get("RUNBOOK_URL", default.runbook_url),
-            notify_on=environment.get("NOTIFY_ON", default.notify_on),
-            state_machine_arn=environment.get("STATE_MACHINE_ARN", ""),
-            distribution_ids=_listed(environment.get("DISTRIBUTION_IDS", "")),
-            bucket_names=_listed(environment.get("BUCKET_NAMES", "")),
-            change_rules=_listed(environment.get("CHANGE_RULES", "")),
-            intake_pipe=environment.get("INTAKE_PIPE", ""),
-            intake_queue_url=environment.get("INTAKE_QUEUE_URL", ""),
-            dead_letter_queue_url=environment.get("DEAD_LETTER_QUEUE_URL", ""),
-            enable_bucket_events=environment.get("ENABLE_BUCKET_EVENTS", "true") == "true",
-            distribution_role_arn=environment.get("DISTRIBUTION_ROLE_ARN", ""),
-            distribution_role_external_id=environment.get("DISTRIBUTION_ROLE_EXTERNAL_ID", ""),
-            batch_window_seconds=number("BATCH_WINDOW_SECONDS", default.batch_window_seconds),
-            max_batch_window_seconds=number("MAX_BATCH_WINDOW_SECONDS", default.max_batch_window_seconds),
-            widest_path=environment.get("WIDEST_PATH", default.widest_path),
-            directory_index=environment.get("DIRECTORY_INDEX", ""),
-            edge_rewrites=environment.get("EDGE_REWRITES", default.edge_rewrites),
-            include_keys=_listed(environment.get("INCLUDE_KEYS", "*")),
-            skip_unchanged=environment.get("SKIP_UNCHANGED", "false") == "true",
-            invalidate_by=environment.get("INVALIDATE_BY", default.invalidate_by),
-            dry_run=environment.get("DRY_RUN", "false") == "true",
-            completion_timeout=timedelta(minutes=number("COMPLETION_TIMEOUT_MINUTES", 30)),
-            room_timeout=timedelta(minutes=number("ROOM_TIMEOUT_MINUTES", 60)),
-            verify_at_edge=environment.get("VERIFY_AT_EDGE", default.verify_at_edge),
-            max_tries=number("MAX_TRIES", default.max_tries),
-            role_patience_seconds=number("ROLE_PATIENCE_SECONDS", default.role_patience_seconds),
-            audit_retention=timedelta(days=number("AUDIT_RETENTION_DAYS", 400)),
-            observability=environment.get("OBSERVABILITY", default.observability),
-            monthly_path_budget=number("MONTHLY_PATH_BUDGET", default.monthly_path_budget),
-            no_completion_seconds=number("NO_COMPLETION_SECONDS", default.no_completion_seconds),
-        )
+UNITS = {"completion_timeout": "minutes", "room_timeout": "minutes", "audit_retention": "days"}
+"""Settings that are times, with the unit in which their variables give them, and with which those end."""
+
+
+def _read(environment: Mapping[str, str], name: str, default: object) -> Any:
+    unit = UNITS.get(name, "")
+    text = environment.get(f"{name}_{unit}".strip("_").upper())
+    match default:
+        case _ if text is None:
+            return default
+        case bool():
+            return text == "true"
+        case int():
+            return int(text)
+        case timedelta():
+            return timedelta(**{unit: int(text)})
+        case tuple():
+            return _listed(text)
+    return text
 
 
 def check_is_named(distribution_id: str, named: Sequence[str]) -> None:

@@ -8,8 +8,9 @@ default is what AWS gives free, being exact costs nothing. So that one storm doe
 - a batch of more may have a fifth of what is left, 150 paths at most, and gets the best cover of so many;
 - beyond that it is thrifty: ten paths for each distribution, of which five wildcards.
 
-Up to 30 paths for a distribution go as they are in any case. Who dies between reserving and recording leaves the month
-with some paths too many: later batches are thriftier than need be, never dearer.
+Up to 30 paths for a distribution go as they are in any case: where a batch owes no more than that to one distribution,
+nothing is to be decided, and they are counted once the plan is frozen. Who dies between reserving and recording leaves
+the month with some paths too many: later batches are thriftier than need be, never dearer.
 """
 
 from __future__ import annotations
