@@ -1,9 +1,8 @@
 """Sweep: nothing that was accepted waits for the next change to be noticed. Runs on a schedule.
 
 It starts a leader where changes wait and none will read them, a retry for batches that are due, and a replay of
-executions that ended before their change was in the batch table. Once an hour it tells whether changes get through.
+executions that failed before their change was accepted. Once an hour it tells whether changes get through at all.
 Input: the schedule's event. Output: ``{"started": [{"name", "why"}], "unfinished", "parked", "complete"}``.
-Raises SweepIncomplete where a call has failed: Lambda counts it, and tries again after a minute.
 """
 
 from __future__ import annotations
@@ -44,11 +43,10 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
             emit_metric("PathsThisMonth", paths)
         if broken := tell_news(health_of(SETTINGS, boto3.client, TABLE, now), SETTINGS):
             emit_metric("ChainCut", broken)
-    _tell(swept)
-    return swept.to_document()
+    return _told(swept)
 
 
-def _tell(swept: Swept) -> None:
+def _told(swept: Swept) -> dict[str, Any]:
     """Raises SweepIncomplete."""
     if swept.started or not swept.complete:
         logger.info("The sweep started executions", **swept.to_log())
@@ -59,3 +57,4 @@ def _tell(swept: Swept) -> None:
     if swept.oldest > timedelta(seconds=SETTINGS.no_completion_seconds):
         emit_metric("OldestChange", swept.oldest.total_seconds(), "Seconds")
     swept.check()
+    return swept.to_document()
