@@ -1,4 +1,4 @@
-"""Create Invalidation: what changed becomes a frozen plan, and as much of it is sent as CloudFront has room for.
+"""Create Invalidation: changes become a frozen plan, which is sent as CloudFront has room.
 
 Input: ``{"execution", "batchId", "bucket", "distributionId", "roomUntil"}``. Output: a ``Progress`` document.
 """

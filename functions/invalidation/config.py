@@ -68,7 +68,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read the variables that are set; names are those of the template's parameters in upper case.
+        """Read the variables that are set, named like the template's parameters in upper case.
 
         Raises:
             ValueError: a number is none. The template's own bounds should have refused it.
@@ -98,7 +98,9 @@ def _read(environment: Mapping[str, str], name: str, default: object) -> Any:
 
 
 def check_is_named(distribution_id: str, named: Sequence[str]) -> None:
-    """Refuse a request for a distribution that ``DistributionIds`` does not name: the role could not invalidate it.
+    """Refuse a request for a distribution that ``DistributionIds`` does not name.
+
+    The role could not invalidate it.
 
     Raises:
         AccessDenied: it is none of them, and says what to do.

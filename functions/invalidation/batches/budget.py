@@ -1,4 +1,4 @@
-"""The month's budget: what a batch may cost is decided once, and reserved by one atomic addition.
+"""The month's budget: what a batch may cost, decided once and reserved atomically.
 
 The month's paths are one item, in UTC as the bill is. While they and the batch stay within ``MonthlyPathBudget``, whose
 default is what AWS gives free, being exact costs nothing. So that one storm does not eat the month:
@@ -53,7 +53,7 @@ class Cost:
     copies: int = 1
 
     def within(self, allowed: int) -> int:
-        """Paths of one copy where it may have so many: none are widened up to 30 of them."""
+        """Paths of one copy where it may have so many; up to 30 are never widened."""
         return self.paths if self.paths <= max(FEW_PATHS, allowed) else max(THRIFTY_PATHS, allowed)
 
 
@@ -94,7 +94,7 @@ class Allowance:
 
 
 def by_hand(widest_path: str, copies: int = 1) -> Budget:
-    """Who names paths wants just those, for each tenant: what is beyond this is merged, and told as widened."""
+    """For paths that somebody names: just those; what is beyond it is merged, and told."""
     wildcards = min(MAX_WILDCARDS_BY_HAND, MAX_REQUESTS_OF_TARGET // max(1, copies))
     return Budget(MAX_PATHS_BY_HAND, MAX_PATHS_BY_HAND, wildcards, widest_path)
 
@@ -112,7 +112,7 @@ def decide(costs: Mapping[str, Cost], month_before: int, monthly: int) -> Allowa
 
 
 def _shared(costs: Mapping[str, Cost], allowed: int) -> dict[str, int]:
-    """Who needs few paths gets them, and the others share the rest alike; a share that is no gain is none."""
+    """Who needs few paths gets them; the others share the rest, where it is a gain."""
     shares: dict[str, int] = {}
     copies = sum(each.copies for each in costs.values())
     for name, cost in sorted(costs.items(), key=lambda each: (each[1].paths, each[0])):
@@ -127,7 +127,7 @@ def _shared(costs: Mapping[str, Cost], allowed: int) -> dict[str, int]:
 def reserve(
     table: BatchTable, batch: Batch, costs: Callable[[], Mapping[str, Cost]], monthly: int, now: datetime
 ) -> Allowance:
-    """What the batch may cost, decided and reserved by whoever is first; the others get the same answer."""
+    """What the batch may cost, decided and reserved by whoever is first."""
     if batch.allowance is not None:
         return Allowance.from_document(batch.allowance)
     needed = costs()

@@ -1,4 +1,4 @@
-"""Send: what a frozen batch owes to one distribution becomes invalidations, each recorded once it is accepted.
+"""Send: what a batch owes to one distribution becomes invalidations, recorded as they are accepted.
 
 The plan is frozen before the first request: paths, the rule that decided, and what it rested on stand on the target.
 Whoever tries again sends what is frozen, whatever has changed since. A long list lies in chunks beside the target, as
@@ -138,7 +138,7 @@ class Sender:
         return decided, paths
 
     def _planned(self, batch: Batch, distribution: Distribution) -> tuple[Plan, PlanSummary, int]:
-        """The plan, what the record says of it, and how many paths the month has been charged for it already."""
+        """The plan, its summary, and how many paths the month has been charged for it."""
         copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
             planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path, copies))
@@ -201,7 +201,7 @@ class Sender:
         return len(found)
 
     def _copies(self, distribution: Distribution) -> int:
-        """Tenants to invalidate; none where they are too many, which fails that distribution and no other."""
+        """Tenants to invalidate, or one; none where they are too many, which fails no other."""
         try:
             return len(self.cloudfront.targets(distribution))
         except TooManyTenants:
@@ -229,7 +229,7 @@ class Sender:
 
 
 class _Dispatch:
-    """One call's requests for one target, in the order of its copies and of its frozen paths."""
+    """The requests of one call for one target."""
 
     def __init__(self, sender: Sender, batch: Batch, target: Target, paths: tuple[str, ...]) -> None:
         self._sender = sender
@@ -300,7 +300,7 @@ class _Dispatch:
 
 
 def freeze_plan(table: BatchTable, target: Target, paths: Sequence[str], summary: PlanSummary) -> Target | None:
-    """The target with its plan; None when another attempt has frozen one meanwhile, which is the one that counts."""
+    """The target with its plan; None: another attempt has frozen one, which counts."""
     chunks = [chunk for chunk, _ in pack(paths)]
     if len(chunks) == 1 and len(chunks[0]) <= INLINE_BYTES:
         frozen: dict[str, object] = {"rows": chunks[0]}
@@ -340,7 +340,7 @@ def frozen_plan(table: BatchTable, target: Target) -> tuple[str, ...] | None:
 def accepted_ranges(
     batch: Batch, to: str, paths: Sequence[str], records: Iterable[InvalidationRecord], resends: int = 0
 ) -> list[tuple[range, InvalidationRecord]]:
-    """Which of the frozen paths CloudFront has accepted for ``to``, a distribution or tenant of it, and as what.
+    """Which of the frozen paths were accepted for a distribution or tenant, and as what.
 
     A record of something else than these paths, as an earlier release may have left, counts for nothing, nor does one
     of before the edge was found stale.

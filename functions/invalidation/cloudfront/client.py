@@ -1,4 +1,4 @@
-"""CloudFront's client: every call that this application makes to it, and what an error of it means.
+"""CloudFront's client: every call to it, and what its errors mean.
 
 | call | IAM action (``cloudfront:``) | on |
 | --- | --- | --- |
@@ -152,7 +152,7 @@ class CloudFront:
         return list(found)
 
     def distributions(self, bucket: str) -> list[Distribution]:
-        """Every distribution of the account, those that do not serve the bucket as outlines: for explaining."""
+        """Every distribution of the account, for explaining; an outline where it does not serve the bucket."""
         found: list[Distribution] = []
         for summary in self._summaries():
             aliases = self._aliases(bucket)
@@ -168,7 +168,7 @@ class CloudFront:
         return self._read(distribution_id, bucket)
 
     def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
-        """What to invalidate for a distribution: itself, or each enabled tenant of a multi-tenant one, by id.
+        """What to invalidate for a distribution: itself, or each enabled tenant, by id.
 
         Raises:
             TooManyTenants: more enabled tenants than ``max_tenants``.
@@ -313,7 +313,7 @@ SESSION_NAME = "cloudfront-auto-invalidation"
 
 
 def cloudfront_client(role_arn: str = "", external_id: str = "") -> CloudFrontClient:
-    """A client with the function's own credentials, or with those of the role, which the first call assumes."""
+    """A client with the function's credentials, or with those of the role that it assumes."""
     config = Config(**CLOUDFRONT_CONFIG)
     if not role_arn:
         return boto3.client("cloudfront", config=config)
@@ -385,7 +385,7 @@ def refusal(call: str, resource: str, code: str, status: int, message: str) -> I
 
 
 def role_refusal(call: str, resource: str, code: str, status: int, message: str) -> InvalidationError:
-    """The named error for a call that was not made, because STS did not let the other account's role be assumed."""
+    """The named error for a call for which the other account's role could not be assumed."""
     kind = _BY_CODE.get(code) or _by_status(status)
     kind = kind if kind.transient else AccessDenied
     advice = _ADVICE[kind] if kind.transient else _ROLE_ADVICE

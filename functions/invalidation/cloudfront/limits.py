@@ -1,4 +1,4 @@
-"""Every number that AWS sets or charges and that this application relies on, each with its source.
+"""Limits and prices that this application relies on, each with its source.
 
 CFD is the Amazon CloudFront Developer Guide, BC the service model in botocore.
 """
@@ -88,5 +88,5 @@ or polled to its deadline, an execution stays below 262,144 bytes of state and 2
 
 
 def price(paths: int) -> Decimal:
-    """The most that ``paths`` paths can cost, in US dollars: as if the month's free ones were used up."""
+    """The most that so many paths can cost, in US dollars: with no free ones left."""
     return paths * DOLLARS_PER_PATH

@@ -74,7 +74,7 @@ class PlanRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What an invalidation may cost, and how far it may reach; by default as little as can be.
+    """What an invalidation may cost, and how far it may reach; by default little.
 
     Attributes:
         max_exact_paths: up to so many paths go as they are, 1 to 3,000.
@@ -151,7 +151,7 @@ def plan_keys(
     max_age_of: ReadMaxAge | None = None,
     listed: Callable[[], Listing] | None = None,
 ) -> Plan:
-    """The cheapest invalidation for changed keys: by their tags too, where the rules want it and they are not too many.
+    """The cheapest invalidation for changed keys, by their tags where the rules want it.
 
     ``keys`` gives the keys, each time anew; ``tags_of`` the value of an object's tag header, None: only paths count;
     ``max_age_of`` that of an error page. ``listed`` gives what the bucket holds around them; only a storm asks.
@@ -198,7 +198,7 @@ def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Surrou
 
 
 def wildcard_for(paths: Sequence[str], within: str = "/*") -> str:
-    """One wildcard that matches all of the paths, two at least, and nothing outside ``within``; "" where none does."""
+    """One wildcard within ``within`` that matches all of the paths, two at least; "": none does."""
     planned = plan_paths(paths, Budget(1, 1, 1, within)).paths if len(paths) > 1 else ()
     return planned[0] if len(planned) == 1 else ""
 

@@ -1,4 +1,4 @@
-"""Progress: in which requests a list of paths is sent, and how far the invalidations made of it are.
+"""Progress: the requests that send a list of paths, and how far their invalidations are.
 
 Both published quotas are respected (``limits``): a request has at most 150 paths and few wildcards. What CloudFront
 refuses twice goes out in requests of half the size, down to one wildcard, since a rate without a burst would refuse
@@ -209,10 +209,10 @@ def next_request(
     pace: Pace,
     wider: Callable[[Sequence[str]], str] | None = None,
 ) -> Request | None:
-    """The first paths that are in none of the ``accepted`` ranges, as many as the pace allows; None when none is left.
+    """The first paths that were not accepted, as many as the pace allows; None: none is left.
 
-    All that is left goes together where it fits. Otherwise wildcards go by themselves. ``wider`` gives one wildcard in
-    the place of many paths, "" where there is none.
+    ``accepted`` are ranges of places in the list. All that is left goes together where it fits; otherwise wildcards go by
+    themselves. ``wider`` gives one wildcard in the place of many paths, "" where there is none.
     """
     covered = {number for each in accepted for number in each}
     start = next((number for number in range(len(paths)) if number not in covered), None)

@@ -1,4 +1,4 @@
-"""Cache tags: an object's metadata names them, and one tag purges every cached object that carries it.
+"""Cache tags: named by an object's metadata, each purges every cached object that carries it.
 
 Sources: CFD "Invalidate by cache tags", "What you need to know when invalidating tags". The distribution says in
 ``CacheTagConfig`` which header holds them.
@@ -35,7 +35,7 @@ class TagReader:
         self._answers = True
 
     def __call__(self, key: str) -> str:
-        """The header's value; "" where there is none, where the object is gone, or where reading it is denied.
+        """The header's value; "" where it is missing, denied, or the object gone.
 
         Without tags the object is invalidated by path, so that what cannot be read is never missed. Once S3 has not
         answered it is not asked again: the function would run out of time before the invalidation is sent.
