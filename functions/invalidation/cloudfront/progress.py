@@ -211,8 +211,8 @@ def next_request(
 ) -> Request | None:
     """The first paths that were not accepted, as many as the pace allows; None: none is left.
 
-    ``accepted`` are ranges of places in the list. All that is left goes together where it fits; otherwise wildcards go by
-    themselves. ``wider`` gives one wildcard in the place of many paths, "" where there is none.
+    ``accepted`` are ranges of places in the list. All that is left goes together where it fits; otherwise wildcards go
+    by themselves. ``wider`` gives one wildcard in the place of many paths, "" where there is none.
     """
     covered = {number for each in accepted for number in each}
     start = next((number for number in range(len(paths)) if number not in covered), None)
