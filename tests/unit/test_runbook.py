@@ -24,6 +24,15 @@ def test_each_alarm_has_an_entry_and_no_entry_is_stale() -> None:
     assert _headings("Alarms") == set(resources("AWS::CloudWatch::Alarm"))
 
 
+def test_each_check_of_the_chain_has_an_entry_and_no_entry_is_stale() -> None:
+    source = (ROOT / "functions" / "invalidation" / "health.py").read_text()
+    asked = source.split("asked: list")[1].split("        ]")[0]
+    names = set(re.findall(r'^ +\(?"([A-Z][a-z -]+)",', asked, re.MULTILINE))
+    section = RUNBOOK.split("\n## Checks\n")[1].split("\n## ")[0]
+    assert len(names) == 15
+    assert set(re.findall(r"^### (.+)$", section, re.MULTILINE)) == names
+
+
 def test_an_entry_says_whether_the_error_passes_by_itself() -> None:
     for name, error in ERRORS.items():
         entry = RUNBOOK.split(f"\n### {name}\n")[1].split("\n### ")[0]
