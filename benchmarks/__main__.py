@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks import cold_start, deploys, growth, latency, machine, months, planner, storms, throughput
+from benchmarks import cold_start, deploys, growth, latency, machine, months, planner, quotes, storms, throughput
 from benchmarks.calibration import Calibration, calibrate
 from benchmarks.chart import chart
 from benchmarks.prices import total
@@ -111,6 +111,7 @@ def main() -> int:
         title = "The bill of a deploy, by the number of objects"
         (HERE / "growth.svg").write_text(chart(title, "objects that change", growth.lines(results.deployed)))
         (HERE / "RESULTS.md").write_text(text)
+        quotes.write()
         print(f"\nWritten: {HERE / 'RESULTS.md'} and growth.svg\n")
     print(verdicts(results.verdicts))
     missed = sum(not each.met for each in results.verdicts)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from benchmarks.cloud.functions import LOADED
 from benchmarks.verdicts import Verdict, at_most
@@ -27,6 +28,8 @@ from tests.definition import resources
 from tests.statemachine.functions import folder_of
 
 TARGET = 1.25
+SOURCES = 3
+"""Rounds in which the sources alone are measured as well: nothing is judged by them."""
 FUNCTIONS = sorted(resources("AWS::Serverless::Function"), key=lambda name: (name != "JoinBatchFunction", name))
 """Join Batch first: it runs for every change."""
 PRINT_TIME = "import time; print(time.process_time() - begun)"
@@ -79,11 +82,19 @@ def run(*, rounds: int, functions: int | None = None) -> list[Row]:
             archive.extractall(packaged)
             archive.extractall(sources, [name for name in archive.namelist() if not name.endswith(".pyc")])
         chosen = FUNCTIONS[:functions]
-        times: dict[str, list[list[float]]] = {function: [] for function in chosen}
+        ratios = {function: _Times([], [], []) for function in chosen}
         for number in range(rounds):
             for function in chosen:
-                times[function].append(_seconds_of(function, interpreter, packaged, sources, turned=number % 2 == 1))
-    return [_row(function, times[function]) for function in chosen]
+                _measure(function, interpreter, packaged, sources if number < SOURCES else None, ratios[function])
+    return [_row(function, ratios[function]) for function in chosen]
+
+
+class _Times(NamedTuple):
+    """Processor seconds of the bare clients, and ratios to them."""
+
+    bare: list[float]
+    packaged: list[float]
+    sources: list[float]
 
 
 def package() -> Package:
@@ -99,23 +110,24 @@ def verdicts(rows: list[Row]) -> list[Verdict]:
     return [at_most(f"cold start of each handler (worst: {function})", worst, TARGET, "{:.2f}")]
 
 
-def _seconds_of(function: str, interpreter: Path, packaged: Path, sources: Path, *, turned: bool) -> list[float]:
-    """Of the bare clients, the handler as it is packaged, and its sources alone; ``turned``: in the other order."""
+def _measure(function: str, interpreter: Path, packaged: Path, sources: Path | None, times: _Times) -> None:
+    """Once each: the bare clients, the handler as it is packaged, and its sources alone where these are wanted."""
     bare = "import boto3\n" + "\n".join(f"boto3.client({each!r})" for each in clients_of(function))
     handler = f"import {folder_of(function)}.app"
-    programs = ((packaged, bare), (packaged, handler), (sources, handler))
-    found = [_seconds(interpreter, package, code) for package, code in (programs[::-1] if turned else programs)]
-    return found[::-1] if turned else found
+    programs = {"bare": (packaged, bare), "packaged": (packaged, handler)}
+    if sources:
+        programs["sources"] = (sources, handler)
+    turned = len(times.bare) % 2 == 1
+    order = reversed(programs.items()) if turned else programs.items()
+    found = {name: _seconds(interpreter, path, code) for name, (path, code) in order}
+    times.bare.append(found["bare"])
+    times.packaged.append(found["packaged"] / found["bare"])
+    if sources:
+        times.sources.append(found["sources"] / found["bare"])
 
 
-def _row(function: str, times: list[list[float]]) -> Row:
-    return Row(
-        function,
-        clients_of(function),
-        bare=median(bare for bare, _, _ in times),
-        packaged=median(packaged / bare for bare, packaged, _ in times),
-        sources=median(sources / bare for bare, _, sources in times),
-    )
+def _row(function: str, times: _Times) -> Row:
+    return Row(function, clients_of(function), median(times.bare), median(times.packaged), median(times.sources))
 
 
 def _seconds(interpreter: Path, package: Path, code: str) -> float:

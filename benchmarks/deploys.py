@@ -25,6 +25,9 @@ LOG_MONTHS = 1
 """LogRetentionDays is 30."""
 DAYS_A_MONTH = 30.4
 
+AT_ONCE = "queue without a window"
+"""An intake that the stack does not have: what SQS holds is taken at once, up to ten changes for an execution."""
+
 DOLLARS, CENTS = "${:.2f}", "${:.4f}"
 TARGETS = {"direct": (0.90, 1.40), "buffered": (0.10, 0.60)}
 """Dollars for 10,000 objects: without paths, and in all."""
@@ -85,14 +88,18 @@ def _long(calibration: Calibration) -> Iterator[Row]:
             for rate in RATES if site == DOCUMENTATION else RATES[:1]:
                 for buffered in (False, True):
                     yield ours(deploy(site, size), rate, calibration, buffered=buffered)
+                if site == DOCUMENTATION:
+                    yield ours(deploy(site, size), rate, calibration, at_once=True)
                 for name in RIVALS if site == DOCUMENTATION else (BATCHING,):
                     yield rival(name, deploy(site, size), rate, calibration)
 
 
-def ours(changes: Deploy, a_second: int, calibration: Calibration, *, buffered: bool) -> Row:
+def ours(
+    changes: Deploy, a_second: int, calibration: Calibration, *, buffered: bool = False, at_once: bool = False
+) -> Row:
     """The stack with its defaults, new workers and an empty table."""
     account = Account(objects=(*changes.changed, *changes.unchanged))
-    account.change(changes.changed, a_second, buffered=buffered)
+    account.change(changes.changed, a_second, buffered=buffered, at_once=at_once)
     cpu = sum(work.cpu + calibration.processor(work.calls, work.items) for work in account.functions.work.values())
     for function, work in account.functions.work.items():
         account.usage.add(Meter.LAMBDA_GB_SECONDS, calibration.gb_seconds(function, work))
@@ -100,7 +107,7 @@ def ours(changes: Deploy, a_second: int, calibration: Calibration, *, buffered: 
     last_change = (len(changes.changed) - 1) / a_second
     paths = [path for each in account.cloudfront.created for path in each.paths]
     return Row(
-        who="buffered" if buffered else "direct",
+        who=AT_ONCE if at_once else "buffered" if buffered else "direct",
         site=changes.site,
         objects=len(changes.changed),
         a_second=a_second,

@@ -35,6 +35,8 @@ class Row:
     rival: float
     cold: float
     rival_cold: float
+    at_once: float
+    """The stack behind a queue that is read without a window, warm."""
     batching: float
     """The rival with a queue that it reads after five seconds, warm."""
 
@@ -61,13 +63,14 @@ def run(calibration: Calibration) -> list[Row]:
             rival=rival(pages, calibration),
             cold=ours(pages, None, calibration),
             rival_cold=rival(pages, calibration, warm=False),
+            at_once=ours(pages, RECENT, calibration, at_once=True),
             batching=rival(pages, calibration, window=5.0),
         )
         for pages in PAGES
     ]
 
 
-def ours(pages: int, since: float | None, calibration: Calibration) -> float:
+def ours(pages: int, since: float | None, calibration: Calibration, *, at_once: bool = False) -> float:
     """``since`` the last change, in seconds; None: there was none, and all is cold."""
     account = Account(pages=pages, processor=calibration.processor)
     if since is None:
@@ -75,7 +78,7 @@ def ours(pages: int, since: float | None, calibration: Calibration) -> float:
         return account.functions.created[-1]
     account.change(["warm-up.html"], 1)
     begun = account.clock.seconds
-    account.change(["index.html"], 1, after=max(0.0, since - begun))
+    account.change(["index.html"], 1, after=max(0.0, since - begun), at_once=at_once)
     return account.functions.created[-1] - max(begun, since)
 
 

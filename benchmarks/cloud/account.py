@@ -6,8 +6,10 @@ import json
 import random
 import re
 import uuid
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import islice, takewhile
 from math import ceil
 from typing import Any
 
@@ -56,13 +58,28 @@ class Account:
         self._traced_second = -1
         self._keys_asked = 0
 
-    def change(self, keys: Iterable[str], a_second: float, *, buffered: bool = False, after: float = 0.0) -> None:
-        """Let objects change one after the other, from ``after`` on, and go on until all has ended."""
+    def change(
+        self,
+        keys: Iterable[str],
+        a_second: float,
+        *,
+        buffered: bool = False,
+        at_once: bool = False,
+        after: float = 0.0,
+    ) -> None:
+        """Let objects change one after the other, from ``after`` on, and go on until all has ended.
+
+        ``buffered`` is the template's queue; ``at_once`` is one that is read without a window, which it does not have.
+        """
         arrivals = [(number / a_second, self.event(key)) for number, key in enumerate(keys)]
         self.usage.add(Meter.S3_EVENTS, len(arrivals))
         if buffered:
             for poller in range(POLLERS):
                 self.clock.begin(self._poll(arrivals[poller::POLLERS]), after)
+        elif at_once:
+            waiting = deque((self.clock.seconds + after + at + SECONDS.delivery, event) for at, event in arrivals)
+            for _ in range(POLLERS):
+                self.clock.begin(self._receive(waiting))
         else:
             for seconds, event in arrivals:
                 self.clock.begin(self._start(event), after + seconds + SECONDS.delivery)
@@ -109,10 +126,27 @@ class Account:
             full = arrivals[len(batch) - 1][0] if len(batch) == size else until
             del arrivals[: len(batch)]
             yield begun + full + SECONDS.delivery - self.clock.seconds
-            document = [{"body": event} for event in batch]
-            self.usage.add(Meter.SQS_REQUESTS, 2 * len(batch) + ceil(len(batch) / RECEIVE_MESSAGES))
-            self.usage.add(Meter.PIPE_REQUESTS, ceil(len(json.dumps(document)) / PIPE_CHUNK))
-            self.clock.begin(self._start(document))
+            self._start_with(batch)
+
+    def _receive(self, waiting: deque[tuple[float, dict[str, Any]]]) -> Process[None]:
+        """A reader of a queue: it takes what is there, up to ten messages, and hands that on before it asks again."""
+        while waiting:
+            if waiting[0][0] > self.clock.seconds:
+                yield waiting[0][0] - self.clock.seconds
+                continue
+            there = takewhile(lambda each: each[0] <= self.clock.seconds, islice(waiting, RECEIVE_MESSAGES))
+            batch = [event for _, event in there]
+            for _ in batch:
+                waiting.popleft()
+            yield SECONDS.other_call
+            self._start_with(batch)
+            yield SECONDS.other_call
+
+    def _start_with(self, batch: Sequence[dict[str, Any]]) -> None:
+        document = [{"body": event} for event in batch]
+        self.usage.add(Meter.SQS_REQUESTS, 2 * len(batch) + ceil(len(batch) / RECEIVE_MESSAGES))
+        self.usage.add(Meter.PIPE_REQUESTS, ceil(len(json.dumps(document)) / PIPE_CHUNK))
+        self.clock.begin(self._start(document))
 
     def _count_trace(self) -> None:
         second = int(self.clock.seconds)

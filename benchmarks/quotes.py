@@ -1,0 +1,45 @@
+"""What pages quote from the results: whole tables, between two comments, put there by the run that made them.
+
+``<!-- results: An idle month -->`` stands for the first table under that heading of ``RESULTS.md``, up to
+``<!-- end of results -->``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "docs" / "costs.md", ROOT / "README.md")
+_QUOTE = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+
+def quoted(page: str, results: str) -> str:
+    """The page with its quotes as the results have them.
+
+    Raises:
+        KeyError: the results have no such heading, or no table under it.
+    """
+    return _QUOTE.sub(lambda found: f"{found[1]}\n{table_of(results, found[2])}\n\n{found[3]}", page)
+
+
+def table_of(results: str, heading: str) -> str:
+    """The first table under a heading, as it stands."""
+    sections = re.split(r"^#+ (.+)$", results, flags=re.MULTILINE)
+    section = dict(zip(sections[1::2], sections[2::2], strict=True))[heading]
+    table = re.search(r"(?:^\|.*\n?)+", section, re.MULTILINE)
+    if table is None:
+        raise KeyError(f"no table under {heading!r}")
+    return table[0].strip()
+
+
+def write() -> None:
+    """Quote anew, wherever something is quoted."""
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(quoted(text, results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
