@@ -6,7 +6,7 @@ the function; the processor's time with the paths in a list, so that making them
 How close to optimal: the planner's cover is the narrowest by its own definition, as its tests show against every cover
 there is. The definition stands in for what a planner cannot know: what else the site holds. Here the site is known, so
 the objects that were invalidated though they had not changed are counted, beside the fewest that any cover within the
-same budget could have reached. That one is found by trying, for each common prefix, each division of the budget.
+same budget could have reached (``fewest``).
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import product
-from math import inf
-from os.path import commonprefix
 
+from benchmarks.fewest import fewest_evicted
 from invalidation.cloudfront.plan import Budget, Plan, plan_paths
 
 BUDGET = Budget()
@@ -189,49 +187,13 @@ def _covered(found: Plan, site: list[str]) -> int:
     return sum(_beginning_with(path[:-1], site) if path.endswith("*") else 1 for path in found.paths)
 
 
-def fewest_covered(asked: list[str], site: list[str], budget: Budget) -> float:
+def fewest_covered(asked: list[str], site: list[str], budget: Budget) -> int:
     """The fewest objects of the site that any cover of the asked-for paths reaches. Both lists are sorted."""
-    table = _fewest(asked, site, budget.max_wildcards, budget.max_cover_paths)
-    return table[budget.max_wildcards, budget.max_cover_paths]
-
-
-Table = dict[tuple[int, int], float]
-"""The fewest objects covered, by how many wildcards and how many paths there may be."""
-
-
-def _fewest(asked: list[str], site: list[str], wildcards: int, paths: int) -> Table:
-    budgets = list(product(range(wildcards + 1), range(paths + 1)))
-    if len(asked) == 1:
-        return {(w, p): 1 if p else inf for w, p in budgets}
-    prefix = commonprefix((asked[0], asked[-1]))  # noqa: RUF071 - by character, not by directory, is what is meant
-    reached = _beginning_with(prefix, site)
-    best: Table = {(w, p): reached if w and p else inf for w, p in budgets}
-    children = list(_children(asked, len(prefix)))
-    if len(children) > paths:
-        return best
-    divided: Table = dict.fromkeys(budgets, 0)
-    for child in children:
-        below = _fewest(child, site, wildcards, paths - len(children) + 1)
-        divided = {
-            (w, p): min(
-                (
-                    cost + divided[w - used_w, p - used_p]
-                    for (used_w, used_p), cost in below.items()
-                    if used_w <= w and used_p <= p
-                ),
-            )
-            for w, p in budgets
-        }
-    return {each: min(best[each], divided[each]) for each in budgets}
-
-
-def _children(asked: list[str], length: int) -> Iterator[list[str]]:
-    low = 0
-    while low < len(asked):
-        beginning = asked[low][: length + 1]
-        high = low + 1 if len(asked[low]) == length else low + _beginning_with(beginning, asked[low:])
-        yield asked[low:high]
-        low = high
+    changed = set(asked)
+    unchanged = [path for path in site if path not in changed]
+    return len(asked) + fewest_evicted(
+        asked, unchanged, max_paths=budget.max_cover_paths, max_wildcards=budget.max_wildcards
+    )
 
 
 def _beginning_with(prefix: str, paths: list[str]) -> int:
