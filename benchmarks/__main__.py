@@ -56,7 +56,7 @@ def run(*, short: bool) -> Results:
         *growth.verdicts(deployed, grown),
         *(_of_planner(text, met=met) for text, met in planner.verdicts(planned)),
         *(storms.verdicts(stormed, listed) if stormed else ()),
-        *cold_start.verdicts(starts),
+        *cold_start.verdicts(starts, machine.lambda_python()),
     ]
     return Results(
         deployed,

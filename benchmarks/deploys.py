@@ -164,14 +164,20 @@ def verdicts(rows: Sequence[Row]) -> Iterator[Verdict]:
     yield at_most(
         "10,000 objects: CloudFront calls, of the rival's", calls / rival.usage.cloudfront_calls, 0.01, "{:.2%}"
     )
-    batching = [row for row in rows if (row.who, row.site, row.objects) == (BATCHING, DOCUMENTATION, SIZES[-1])]
+    exact = [row for row in rows if (row.who, row.site, row.objects) == (BATCHING, DOCUMENTATION, SIZES[-1])]
+    batching = [row for row in exact if not row.too_many]
     if batching:
         dearest = max(row.dollars for each in largest.values() for row in each if row.site == DOCUMENTATION)
         share = dearest / min(row.dollars for row in batching)
-        yield at_most("10,000 objects: bill in all, of the batching rival's", share, 1.0, "{:.2f}")
+        yield at_most(
+            "10,000 objects: bill in all, of the batching rival's where it sends exact paths", share, 1.0, "{:.2f}"
+        )
     lost = max(row.missed for row in rows if row.who in TARGETS)
     yield at_most("changed, not invalidated, at every size and site", lost, 0)
-    lone = max((row for row in rows if row.who in TARGETS and row.usage[Meter.PATHS] == 1), key=lambda row: row.dollars)
+    lone = max(
+        (row for row in rows if row.who in TARGETS and row.objects == row.usage[Meter.PATHS] == 1),
+        key=lambda row: row.dollars,
+    )
     yield at_most("one change of one path, alone in its hour", lone.dollars, 0.006, CENTS)
 
 

@@ -20,9 +20,14 @@ def described() -> list[tuple[str, str]]:
         ("load when begun", ", ".join(f"{load:.1f}" for load in os.getloadavg())),
         ("system", f"{platform.system()} on {platform.machine()}"),
         ("Python", platform.python_version()),
-        ("Python of the cold starts", _answer([str(lambda_interpreter()), "--version"])),
+        ("Python of the cold starts", lambda_python()),
         *((name, version(name)) for name in PACKAGES),
     ]
+
+
+def lambda_python() -> str:
+    """The version of the interpreter that stands for Lambda's."""
+    return _answer([str(lambda_interpreter()), "--version"])
 
 
 def _processor() -> str:

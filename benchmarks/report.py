@@ -244,9 +244,30 @@ def _time(results: Results) -> Iterator[str]:
             for row in results.times
         ],
     )  # fmt: skip
+    yield _at_once(results)
     yield from _growth(results)
     yield from _planner(results)
     yield from _starts(results)
+
+
+def _at_once(results: Results) -> str:
+    """What the third intake, which the stack does not have, would be."""
+    largest = deploys.SIZES[-1]
+    started = {
+        (row.who, row.a_second): f"{row.usage.executions:,}"
+        for row in results.deployed
+        if (row.site, row.objects) == (deploys.DOCUMENTATION, largest)
+    }
+    told = [
+        f"{started[deploys.AT_ONCE, rate]} executions at {rate:,} a second (Buffered: {started['buffered', rate]})"
+        for rate in deploys.RATES
+        if (deploys.AT_ONCE, rate) in started
+    ]
+    return (
+        f"A queue without a window is an intake that the stack does not have. {largest:,} objects would start "
+        f"{', '.join(told) or 'what the long form counts'}. To become the default of Buffered it needs `IntakeSeconds` "
+        "0, and a proof on AWS that a pipe hands on a lone message at once: EventBridge's guide lets it wait for 20 s."
+    )
 
 
 def _growth(results: Results) -> Iterator[str]:
@@ -293,7 +314,7 @@ def _starts(results: Results) -> Iterator[str]:
     yield "## Cold start"
     yield (
         "Processor time of import and client creation; ratios to `import boto3` and the same clients. On a busy "
-        "machine they vary by a tenth from run to run."
+        "machine they vary by a tenth from run to run. The target is judged on Lambda's own Python only."
     )
     yield table(
         ["function", "clients", "bare, ms", "as packaged", "sources alone"],
