@@ -13,10 +13,12 @@ from itertools import islice
 from typing import Any
 
 from invalidation.batches.head import Head, Window
+from invalidation.batches.join import paths_of_day
 from invalidation.batches.model import Batch, BatchState, PendingChange
 from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
 from invalidation.batches.replay import MAX_REPLAYS, Ended
 from invalidation.batches.table import BUCKETS, BatchTable, items
+from invalidation.config import Settings
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.outcome import BatchReport
@@ -214,6 +216,8 @@ class StackStatus:
     running: int
     dead_letters: int
     intake: int
+    paths_today: int
+    max_paths_a_day: int
     command: Callable[..., str]
 
     def needs(self) -> Iterator[ActionItem]:
@@ -229,7 +233,15 @@ class StackStatus:
             if lost.replays >= MAX_REPLAYS:
                 what = f"the change of execution {escape(lost.name)} was not accepted, and the sweep has given up"
                 yield self._retry(what, lost.name, MEND)
+        if self.held_back:
+            what = f"the day's {self.max_paths_a_day:,} paths are used up: one batch an hour until midnight UTC"
+            yield ActionItem(what, "see who changes so much", (self.command("audit", "--since", "24h"),))
         yield from self._left_alone()
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the day has had its paths, so that each bucket has one batch an hour."""
+        return 0 < self.max_paths_a_day <= self.paths_today
 
     def _retry(self, what: str, name: str, do: str, *more: str) -> ActionItem:
         return ActionItem(what, do, (self.command("show", name), self.command("retry", name), *more))
@@ -272,6 +284,8 @@ class StackStatus:
             "unfinished": [BatchReport.read(table, each).to_document() for each in self.unfinished],
             "parked": [BatchReport.read(table, each).to_document() for each in self.parked],
             "unaccepted": [{"execution": each.arn, "replays": each.replays} for each in self.unaccepted],
+            "pathsToday": self.paths_today,
+            "maxPathsADay": self.max_paths_a_day,
             "running": self.running,
             "deadLetters": self.dead_letters,
             "intakeQueue": self.intake,
@@ -292,6 +306,8 @@ def stack_status(stack: Stack, at: datetime) -> StackStatus:
         running=sum(1 for _ in running_executions(stack)),
         dead_letters=messages_in(stack, stack.dead_letter_queue_url),
         intake=messages_in(stack, stack.intake_queue_url),
+        paths_today=paths_of_day(table, at),
+        max_paths_a_day=int(stack.parameters.get("MaxPathsADay", Settings().max_paths_a_day)),
         command=stack.command,
     )
 

@@ -47,6 +47,7 @@ class Settings:
     enable_bucket_events: bool = True
     distribution_role_arn: str = ""
     distribution_role_external_id: str = ""
+    max_paths_a_day: int = 10_000
     batch_window_seconds: int = 10
     max_batch_window_seconds: int = 60
     widest_path: str = "/*"

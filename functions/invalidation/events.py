@@ -1,4 +1,4 @@
-"""What may start an execution: changes of S3 objects, requests, and the sweep's own two orders.
+"""What may start an execution: S3 events, requests, and the sweep's own two orders.
 
 ``parse`` turns any JSON document into one of five values, or raises ``InvalidRequest`` with a message that names the
 field that is wrong and says what is accepted. It never repeats more than a short excerpt of the input.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,8 @@ class KeysRequest:
     bucket: str
     keys: tuple[str, ...]
     dry_run: bool = False
+    unwatched: bool = False
+    """Whether the bucket may be one that the stack does not watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,27 +125,32 @@ class RetryBatch:
 Input = Changes | KeysRequest | PathsRequest | Lead | RetryBatch
 
 
-def parse(document: object) -> Input:
+def parse(document: object, watched: Collection[str] = ()) -> Input:
     """The value that an execution's input stands for.
+
+    ``watched`` are the buckets that events may be of, and requests that do not say otherwise; none: any.
 
     Raises:
         InvalidRequest: it is none of those that are accepted, or all of a list's events are wrong.
     """
     if isinstance(document, list):
-        return _parse_events(document)
+        return _parse_events(document, watched)
     if not isinstance(document, dict):
         raise InvalidRequest(f"the input is {_kind(document)}; {ACCEPTED}")
     if _EVENT_FIELDS & set(document):
-        return _parse_events([document])
+        return _parse_events([document], watched)
     for field, parser in _REQUESTS.items():
         if field in document:
-            return parser(document)
+            wanted = parser(document)
+            if isinstance(wanted, KeysRequest) and not wanted.unwatched:
+                _of_watched_bucket(wanted.bucket, "bucket", watched, 'or add "unwatched": true to the request')
+            return wanted
     raise InvalidRequest(
         f"the input has none of the fields that say what it is (found: {_names(document)}); {ACCEPTED}"
     )
 
 
-def _parse_events(documents: Sequence[object]) -> Changes:
+def _parse_events(documents: Sequence[object], watched: Collection[str]) -> Changes:
     if not documents:
         raise InvalidRequest(f"the list of events is empty; {ACCEPTED}")
     changes: list[Change] = []
@@ -152,6 +159,8 @@ def _parse_events(documents: Sequence[object]) -> Changes:
         where = f"event {position + 1} of {len(documents)}: " if len(documents) > 1 else ""
         try:
             change = _parse_event(document)
+            if change is not None:
+                _of_watched_bucket(change.bucket, "detail.bucket.name", watched, "or see who sends it")
         except InvalidRequest as error:
             rejected.append(Rejected(position, where + str(error)))
             continue
@@ -191,9 +200,10 @@ def _parse_event(document: object) -> Change | None:
 
 
 def _parse_keys_request(document: Mapping[str, Any]) -> KeysRequest:
-    _only(document, {"bucket", "keys", "dryRun"})
+    _only(document, {"bucket", "keys", "dryRun", "unwatched"})
     keys = tuple(_key(key, f"keys[{i}]") for i, key in enumerate(_list(document.get("keys"), "keys")))
-    return KeysRequest(_bucket(document.get("bucket"), "bucket"), tuple(dict.fromkeys(keys)), _flag(document))
+    bucket = _bucket(document.get("bucket"), "bucket")
+    return KeysRequest(bucket, tuple(dict.fromkeys(keys)), _flag(document), _flag(document, "unwatched"))
 
 
 def _parse_paths_request(document: Mapping[str, Any]) -> PathsRequest:
@@ -305,10 +315,17 @@ def _bucket(value: object, field: str) -> str:
     return value
 
 
-def _flag(document: Mapping[str, Any]) -> bool:
-    value = document.get("dryRun", False)
+def _of_watched_bucket(bucket: str, field: str, watched: Collection[str], otherwise: str) -> None:
+    if watched and bucket not in watched:
+        raise InvalidRequest(
+            f"{field} is {_excerpt(bucket)}, which this stack does not watch: add it to BucketNames, {otherwise}"
+        )
+
+
+def _flag(document: Mapping[str, Any], name: str = "dryRun") -> bool:
+    value = document.get(name, False)
     if not isinstance(value, bool):
-        raise InvalidRequest(f"dryRun is {_excerpt(value)}, neither true nor false")
+        raise InvalidRequest(f"{name} is {_excerpt(value)}, neither true nor false")
     return value
 
 

@@ -28,7 +28,8 @@ from invalidation.observability import Event, emit_metric, logger, observed
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
 STEP_FUNCTIONS = boto3.client("stepfunctions")
-WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
+LONGEST = max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds)
+WINDOW = Window(SETTINGS.batch_window_seconds, LONGEST, max_paths_a_day=SETTINGS.max_paths_a_day)
 INCLUDED = key_filter(SETTINGS.include_keys)
 
 
@@ -37,9 +38,9 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     execution = Execution(event["execution"], datetime.fromisoformat(event["startedAt"]))
     attempt, now = uuid.uuid4().hex, partial(datetime.now, UTC)
     try:
-        wanted = parse(event["input"])
+        wanted = parse(event["input"], SETTINGS.bucket_names)
         if not isinstance(wanted, Changes):
-            return join_request(TABLE, wanted, execution, WINDOW, now, attempt).to_document()
+            return join_request(TABLE, wanted, execution, WINDOW, now, attempt, SETTINGS.bucket_names).to_document()
         if wanted.rejected:
             name = execution.accepted_name
             logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])

@@ -17,7 +17,8 @@ import boto3
 from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.finish import RetryPolicy
 from invalidation.batches.head import Window
-from invalidation.batches.sweep import SCHEDULE, Swept, sweep
+from invalidation.batches.join import paths_of_day
+from invalidation.batches.sweep import SCHEDULE, sweep
 from invalidation.batches.targets import paths_of_month
 from invalidation.config import Settings
 from invalidation.executions import executions_of
@@ -35,7 +36,7 @@ now = partial(datetime.now, UTC)
 def handler(event: Event, context: Any) -> dict[str, Any]:
     tick = datetime.fromisoformat(event["time"]) if "time" in event else now()
     retry, left = RetryPolicy(SETTINGS.max_tries), lambda: context.get_remaining_time_in_millis() / 1_000
-    swept = sweep(TABLE, EXECUTIONS, WINDOW, now, tick, retry, left)
+    swept = sweep(TABLE, EXECUTIONS, WINDOW, now, tick, retry, left, SETTINGS.bucket_names)
     note_visit(TABLE, now())
     if timedelta(minutes=tick.minute) < SCHEDULE:
         paths = paths_of_month(TABLE, now())
@@ -43,11 +44,8 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
             emit_metric("PathsThisMonth", paths)
         if broken := tell_news(health_of(SETTINGS, boto3.client, TABLE, now), SETTINGS):
             emit_metric("ChainCut", broken)
-    return _told(swept)
-
-
-def _told(swept: Swept) -> dict[str, Any]:
-    """Raises SweepIncomplete."""
+    if (today := paths_of_day(TABLE, now())) >= SETTINGS.max_paths_a_day > 0:
+        emit_metric("PathsToday", today)
     if swept.started or not swept.complete:
         logger.info("The sweep started executions", **swept.to_log())
     for what, reason in swept.troubles():

@@ -49,13 +49,18 @@ def validated(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_requests(
-        bucket: str | None, distribution: str | None, names: tuple[str, ...], null: bool, dry_run: bool, **options: Any
+        bucket: str | None, distribution: str | None, names: tuple[str, ...], null: bool, **options: Any
     ) -> Any:
+        dry_run, unwatched = options.pop("dry_run"), options.pop("unwatched")
         if bool(bucket) == bool(distribution):
             raise click.UsageError("name either a --bucket and its keys, or a --distribution and its paths")
         head: Request = {"bucket": bucket} if bucket else {"distributionId": distribution}
         if dry_run:
             head["dryRun"] = True
+        if unwatched:
+            if not bucket:
+                raise click.UsageError("--unwatched is for a --bucket; a --distribution may be any")
+            head["unwatched"] = True
         wanted = list(dict.fromkeys(_named(names, null=null)))
         if not wanted:
             raise click.UsageError("standard input names nothing")
@@ -93,6 +98,7 @@ def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_IN
     "-0", "--null", is_flag=True, help="What comes over standard input is separated by NUL, not by line ends."
 )
 @click.option("--dry-run", is_flag=True, help="Do everything but invalidate; says what it would be, and the price.")
+@click.option("--unwatched", is_flag=True, help="The bucket may be one that the stack does not watch.")
 @click.option("--wait", "follow", is_flag=True, help="Follow it state by state, until the edge is fresh.")
 @click.option(
     "--timeout",

@@ -62,12 +62,14 @@ def status(stack: Stack, *, form: Form) -> None:
 def tell(name: str, found: StackStatus, needs: Sequence[ActionItem], out: Console) -> None:
     out.print(Text.assemble((f"Stack {escape(name)}", "bold"), f"  {stamp(found.at)} UTC"))
     out.print(buckets(found.buckets))
+    most = f" of {found.max_paths_a_day:,}" if found.max_paths_a_day else ""
     out.print(
         output.facts(
             [
                 ("executions running", found.running),
                 ("in the intake queue", f"about {count(found.intake, 'message')}" if found.intake else ""),
                 ("dead letters", found.dead_letters),
+                ("paths today (UTC)", f"{found.paths_today:,}{most}"),
                 ("batches unfinished", len(found.unfinished)),
                 ("batches parked", len(found.parked)),
                 ("changes to be replayed", output.lines(*lost(found.unaccepted)) if found.unaccepted else ""),

@@ -304,3 +304,36 @@ def test_whatever_comes_is_accepted_or_an_invalid_request(document: Any) -> None
     assert isinstance(parsed, Changes | KeysRequest | PathsRequest | Lead | RetryBatch)
     if isinstance(parsed, Changes):
         assert all(change.bucket and change.key and change.event_id for change in parsed.changes)
+
+
+# ---------------------------------------------------------------- buckets that nobody watches
+
+STRANGER = {**PUT, "detail": {**PUT["detail"], "bucket": {"name": "made-up"}}}
+
+
+def test_an_event_of_a_bucket_that_is_not_watched_is_rejected() -> None:
+    with pytest.raises(InvalidRequest, match="'made-up', which this stack does not watch: add it to BucketNames"):
+        parse(STRANGER, ["my-site"])
+    assert isinstance(parse(PUT, ["my-site"]), Changes)
+
+
+def test_in_a_list_only_the_events_of_strangers_are_rejected() -> None:
+    parsed = parse([STRANGER, PUT, STRANGER], ["my-site"])
+    assert isinstance(parsed, Changes)
+    assert [change.bucket for change in parsed.changes] == ["my-site"]
+    assert [each.position for each in parsed.rejected] == [0, 2]
+
+
+def test_a_request_for_a_bucket_that_is_not_watched_has_to_say_so() -> None:
+    wanted = {"bucket": "elsewhere", "keys": ["a"]}
+    with pytest.raises(InvalidRequest, match='"unwatched": true'):
+        parse(wanted, ["my-site"])
+    assert parse({**wanted, "unwatched": True}, ["my-site"]) == KeysRequest("elsewhere", ("a",), unwatched=True)
+    with pytest.raises(InvalidRequest, match="unwatched is 'yes', neither true nor false"):
+        parse({**wanted, "unwatched": "yes"}, ["my-site"])
+
+
+@pytest.mark.parametrize("wanted", [{"lead": "made-up"}, {"retryBatch": "20261123T062719Z-0123456789"}])
+def test_the_sweeps_own_orders_are_of_any_bucket(wanted: dict[str, Any]) -> None:
+    """What waits is finished, also in a bucket that has left the list."""
+    assert isinstance(parse(wanted, ["my-site"]), Lead | RetryBatch)

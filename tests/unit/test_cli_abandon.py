@@ -146,7 +146,7 @@ def test_what_nobody_knows_cannot_be_given_up(world: World) -> None:
 
 def test_status_names_the_command_beside_the_retry(world: World) -> None:
     parked = Batch.read(world.table, world.batch(failure=DENIED))
-    (need,) = StackStatus(START, (), (), (parked,), (), 0, 0, 0, world.stack().command).needs()
+    (need,) = StackStatus(START, (), (), (parked,), (), 0, 0, 0, 0, 0, world.stack().command).needs()
     assert need.commands[1:] == (
         f"invalidations retry {parked.batch_id}",
         f"invalidations abandon {parked.batch_id} --reason 'nobody needs it any more'",

@@ -11,6 +11,7 @@ from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution, Head, Window
 from invalidation.batches.join import accept, join
 from invalidation.batches.replay import MAX_REPLAYS, Ended
+from invalidation.batches.targets import count_paths
 from invalidation.events import Change
 from invalidations_cli.backlog import stack_status
 from invalidations_cli.commands.pause import pause, resume
@@ -239,3 +240,12 @@ def test_resuming_what_nothing_waits_for_starts_nothing(world: World) -> None:
         "execution": None,
     }
     assert world.states.ran == {}
+
+
+def test_paths_that_are_used_up_for_the_day_need_somebody_who_looks_why(world: World) -> None:
+    count_paths(world.table, 0, now(), of_day=10_432)
+    assert "paths today (UTC)" in world.run(status).output
+    assert told(world)["pathsToday"] == 10_432
+    assert any("the day's 10,000 paths are used up" in need for need in needs(world))
+    world.parameters["MaxPathsADay"] = "0"
+    assert not any("used up" in need for need in needs(world))

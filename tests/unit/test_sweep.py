@@ -538,3 +538,21 @@ def test_a_batch_that_somebody_claims_while_it_is_looked_at_is_not_parked(
     swept(table, machine, clock)
     batch = Batch.read(table, batch_id)
     assert (batch.state, batch.owner) == (BatchState.FROZEN, execution("person").arn)
+
+
+def test_a_bucket_that_is_not_watched_is_forgotten_in_time_unless_changes_of_it_wait(
+    steps: BatchSteps, table: MemoryTable, machine: FakeStateMachine, clock: Clock
+) -> None:
+    steps.join("first", change("a"))
+    made_up = [f"made-up-{number:03}" for number in range(120)]
+    for bucket in ("watched", *made_up):
+        table.ensure(Key(BUCKETS, bucket))
+
+    def expires(watched: tuple[str, ...]) -> set[str]:
+        for _ in range(2):  # a visit looks at a hundred
+            sweep(table, machine, WINDOW, clock, clock(), RETRY, lambda: 300, watched)
+        return {row["sk"] for row in table.partitions[BUCKETS].values() if "expiresAt" in row}
+
+    assert expires(("watched",)) == set(made_up), "changes of the other one wait"
+    assert expires(("watched", "made-up-007")) == set(made_up) - {"made-up-007"}
+    assert expires(()) == set(), "who watches any bucket forgets none"

@@ -19,6 +19,9 @@ from invalidation.errors import BatchContended
 KEPT_BATCHES: Final = 16
 """Batches that a head names besides its own: those that an old attempt of Join or Close may still be about."""
 
+HELD_BACK_SECONDS: Final = 3_600
+"""Between two batches of a bucket once the day has had ``MaxPathsADay``."""
+
 
 class HeadState(StrEnum):
     GATHERING = "GATHERING"
@@ -82,7 +85,8 @@ class Head:
         if self.state is not HeadState.GATHERING:
             return False
         overdue = now > self.closes_at + window.grace
-        absurd = self.closes_at > now + timedelta(seconds=window.longest) + window.grace
+        longest = max(window.longest, min(self.window, HELD_BACK_SECONDS))
+        absurd = self.closes_at > now + timedelta(seconds=longest) + window.grace
         return not overdue and not absurd
 
     def successor(self, execution: Execution, window: Window, now: datetime) -> Head:
@@ -284,6 +288,8 @@ class Window:
     seconds: int = 10
     max_seconds: int = 60
     grace_seconds: int = 120
+    max_paths_a_day: int = 0
+    """Beyond so many a bucket has one batch an hour; 0: there is no maximum."""
 
     @property
     def longest(self) -> int:
@@ -292,6 +298,11 @@ class Window:
     @property
     def grace(self) -> timedelta:
         return timedelta(seconds=self.grace_seconds)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the day's paths are used up: no window of the template's is so long."""
+        return self.seconds >= HELD_BACK_SECONDS
 
 
 def needs_leader(table: BatchTable, bucket: str, window: Window, now: Clock) -> bool:

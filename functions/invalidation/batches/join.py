@@ -18,15 +18,25 @@ only ``Cache-Control`` or ``Content-Type`` is left out too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from invalidation.batches.head import Execution, Head, Joined, Role, Window, batch_id, needs_leader
+from invalidation.batches.head import (
+    HELD_BACK_SECONDS,
+    Execution,
+    Head,
+    Joined,
+    Role,
+    Window,
+    batch_id,
+    has_pending,
+    needs_leader,
+)
 from invalidation.batches.model import Batch, Clock, Kind, PendingChange, digest, epoch_seconds
 from invalidation.batches.snapshot import draft, freeze_changes, freeze_paths
-from invalidation.batches.table import ATTEMPTS, BUCKETS, VERSION, BatchTable, Key
+from invalidation.batches.table import ATTEMPTS, BUCKETS, USAGE, USAGE_OF_DAY, VERSION, BatchTable, Key
 from invalidation.batches.targets import claim
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
 from invalidation.events import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch
@@ -71,20 +81,28 @@ def join_request(  # noqa: PLR0917 -- collaborators are arguments
     window: Window,
     now: Clock,
     attempt: str,
+    watched: Collection[str] = (),
 ) -> Joined:
-    """See to what a person, or the sweep, asks for.
+    """See to what a person, or the sweep, asks for. ``watched`` are the stack's buckets; none: any.
+
+    What waits is finished, also in a bucket that has left the list; of one that is made up nothing is written.
 
     Raises:
         BatchNotFound: there is no such batch to try again.
         ChangesNotAccepted: no record names what is wanted; the execution's input still does.
         BatchContended, BatchTableUnavailable: trying again may help.
     """
+    window = window_today(table, window, now())
     match request:
         case KeysRequest(bucket, keys, dry_run):
             changes = [Change(bucket, key, event_id="") for key in keys]
+            if window.holds_back and not dry_run:
+                return join(table, bucket, changes, execution, window, now, attempt)
             return open_own_batch(table, bucket, changes, execution, now, attempt, dry_run=dry_run)
         case PathsRequest(distribution_id, paths, dry_run):
             return open_paths_batch(table, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
+        case Lead(bucket) if watched and bucket not in watched and not has_pending(table, bucket):
+            return Joined(Role.ENDED, bucket, "", execution.arn, now())
         case Lead(bucket):
             return join(table, bucket, (), execution, window, now, attempt)
         case RetryBatch(batch_id):
@@ -115,6 +133,19 @@ def join(  # noqa: PLR0917 -- collaborators are arguments
     return lead_or_follow(table, bucket, execution, window, now)
 
 
+def window_today(table: BatchTable, window: Window, now: datetime) -> Window:
+    """The window, or, once changes have cost the day's paths, one batch an hour."""
+    if not window.max_paths_a_day or paths_of_day(table, now) < window.max_paths_a_day:
+        return window
+    return replace(window, seconds=HELD_BACK_SECONDS, max_seconds=HELD_BACK_SECONDS)
+
+
+def paths_of_day(table: BatchTable, now: datetime) -> int:
+    """The day's paths so far, for changes and for keys; those that a request names do not count."""
+    item = table.get(Key(USAGE, now.astimezone(UTC).strftime(USAGE_OF_DAY)))
+    return 0 if item is None else int(item.get("paths", 0))
+
+
 def join_each(  # noqa: PLR0917 -- collaborators are arguments
     table: BatchTable,
     changes: Mapping[str, Sequence[Change]],
@@ -133,6 +164,7 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
     """
     if not changes:
         raise ValueError("there are no changes to join")
+    window = window_today(table, window, now())
     if len(changes) == 1:
         (bucket,) = changes
         return JoinedEach(join(table, bucket, changes[bucket], execution, window, now, attempt), ())

@@ -133,8 +133,9 @@ class Sender:
         if decided is None:
             decided = Target.read(self.table, batch.batch_id, distribution.id)
             return decided, frozen_plan(self.table, decided) or ()
-        if summary.paid != granted and not (batch.dry_run or self.limits.dry_run):
-            count_paths(self.table, summary.paid - granted, self.now())
+        of_day = summary.paid if batch.kind is Kind.CHANGES else 0
+        if (of_day or summary.paid != granted) and not (batch.dry_run or self.limits.dry_run):
+            count_paths(self.table, summary.paid - granted, self.now(), of_day=of_day)
         return decided, paths
 
     def _planned(self, batch: Batch, distribution: Distribution) -> tuple[Plan, PlanSummary, int]:

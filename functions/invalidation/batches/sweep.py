@@ -13,15 +13,32 @@ unfinished. So a visit costs what is wrong, not what is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from invalidation.batches.finish import Failure, RetryPolicy
-from invalidation.batches.head import Head, HeadState, Window, has_pending, sweep_lead_name, sweep_retry_name
-from invalidation.batches.model import OPEN, PARKED, UNFINISHED, Batch, BatchState, Clock, readable, to_text
+from invalidation.batches.head import (
+    Head,
+    HeadState,
+    Window,
+    has_pending,
+    sweep_lead_name,
+    sweep_retry_name,
+)
+from invalidation.batches.model import (
+    OPEN,
+    PARKED,
+    UNFINISHED,
+    Batch,
+    BatchState,
+    Clock,
+    epoch_seconds,
+    readable,
+    to_text,
+)
 from invalidation.batches.replay import Look, Started, StateMachine, due_looks, look_at, look_later, note_ended
 from invalidation.batches.table import BUCKETS, VERSION, BatchTable, Index, Item, Key, indexed, slices
 from invalidation.errors import RecordsOfLaterRelease, SweepIncomplete
@@ -39,6 +56,8 @@ REGISTERED = 100
 """Buckets without a mark that a visit looks at, in turn."""
 LATE_LEADER = timedelta(hours=1)
 """For how long a leader that runs is waited for; Close has 15 minutes, three times."""
+UNWATCHED_KEPT = timedelta(days=90)
+"""How long the registry names a bucket that is not watched, and in which nothing waits."""
 FORGOTTEN = timedelta(days=1)
 """When a head that claims to gather, with nothing pending, loses its mark."""
 
@@ -107,13 +126,15 @@ def sweep(  # noqa: PLR0917 -- collaborators are arguments
     tick: datetime,
     retry: RetryPolicy,
     left: Callable[[], float],
+    watched: Collection[str] = (),
 ) -> Swept:
     """Start what is due, as far as there is time.
 
     ``tick`` is the schedule's own time: a sweep that is delivered twice has the same one, and so starts nothing twice,
-    while the next sweep can start again what died once more. ``left`` tells the seconds that the function has left.
+    while the next sweep can start again what died once more. ``left`` tells the seconds that the function has left;
+    ``watched`` are the stack's buckets, none: any.
     """
-    visit = _Visit(table, machine, window, now, tick, retry, lambda: left() - RESERVE_SECONDS)
+    visit = _Visit(table, machine, window, now, tick, retry, lambda: left() - RESERVE_SECONDS, watched)
     with visit.sparing("the sweep's notes"):
         visit.notes = readable(table.get(_NOTES) or {"pk": _NOTES.pk, "sk": _NOTES.sk, "v": VERSION})
     with visit.sparing("executions that run"):
@@ -136,6 +157,7 @@ class _Visit:
     tick: datetime
     retry: RetryPolicy
     left: Callable[[], float]
+    watched: Collection[str] = ()
     notes: Item = field(default_factory=dict)
     running: frozenset[str] = frozenset()
     retries_from: str = ""
@@ -268,8 +290,11 @@ class _Visit:
         after: Key | None = Key(BUCKETS, str(self.notes["bucketsFrom"])) if self.notes.get("bucketsFrom") else None
         seen = 0
         while seen < REGISTERED:
-            page = self.table.page(BUCKETS, after=after, limit=REGISTERED - seen, keys=True)
+            page = self.table.page(BUCKETS, after=after, limit=REGISTERED - seen)
             seen += len(page.items)
+            for row in page.items:
+                with self.sparing(f"the entry of {row['sk']}"):
+                    self._see_to_entry(row)
             for head in self._heads(item["sk"] for item in page.items if item["sk"] not in self.paused):
                 if self._over(REGISTRY):
                     self.buckets_from = after.sk if after else ""
@@ -280,6 +305,13 @@ class _Visit:
             if after is None:
                 return
         self.buckets_from = after.sk if after else ""
+
+    def _see_to_entry(self, row: Item) -> None:
+        """The entry of a bucket that is not watched expires, unless changes of it wait; that of any other does not."""
+        stays = not self.watched or row["sk"] in self.watched or has_pending(self.table, row["sk"])
+        if stays == ("expiresAt" in row):
+            expires = None if stays else epoch_seconds(self.now() + UNWATCHED_KEPT)
+            self.table.update(Key(row["pk"], row["sk"]), {"expiresAt": expires}, {"v": row["v"]})
 
     # --- Retries ---
 

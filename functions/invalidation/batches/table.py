@@ -17,7 +17,7 @@ pk                            sk                                       what
 ``BATCH#<id>``                ``KEYS#<attempt>#<number>``              a chunk of the frozen list of what it owns
 ``BATCH#<id>``                ``TARGET#<distribution>``                what it owes to one distribution
 ``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
-``USAGE``                     ``<year>-<month>``                       how many paths that month has taken
+``USAGE``                     ``<year>-<month>``, ``…-<day>``          how many paths that month, or day, has taken
 ``SWEEP``                     ``NOTES``                                how far the sweep has come
 ``REPLAY``                    ``<when it is due>#<hash of its ARN>``   an execution to look at: was its change accepted?
 ============================  =======================================  ============================================
@@ -43,6 +43,9 @@ Item = dict[str, Any]
 
 BUCKETS: Final = "BUCKETS"
 BATCH: Final = "BATCH#"
+USAGE: Final = "USAGE"
+USAGE_OF_DAY: Final = "%Y-%m-%d"
+"""How the day's item is named, by ``strftime``; days are in UTC, as the bill is."""
 
 VERSION: Final = 1
 """Of the items' form, in every item as ``v``: a later release can tell what an earlier one wrote.

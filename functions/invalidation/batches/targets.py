@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from invalidation.batches.head import Execution, Joined, Role
 from invalidation.batches.model import TIME, UNFINISHED, Batch, BatchState, Clock, later_release
-from invalidation.batches.table import ATTEMPTS, BATCH, VERSION, BatchTable, Item, Key, items
+from invalidation.batches.table import ATTEMPTS, BATCH, USAGE, USAGE_OF_DAY, VERSION, BatchTable, Item, Key, items
 from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.plan import PlanRule
 from invalidation.cloudfront.progress import all_requests, in_sending_order
@@ -389,16 +389,18 @@ def _joined(role: Role, batch: Batch, now: datetime) -> Joined:
 
 def _month_of(moment: datetime) -> Key:
     """One item for each month of the bill, which is in UTC."""
-    return Key("USAGE", moment.astimezone(UTC).strftime("%Y-%m"))
+    return Key(USAGE, moment.astimezone(UTC).strftime("%Y-%m"))
 
 
-def count_paths(table: BatchTable, paths: int, now: datetime) -> int:
-    """Add to the month's paths; the month's total with them.
+def count_paths(table: BatchTable, paths: int, now: datetime, *, of_day: int = 0) -> int:
+    """Add to the month's paths, and ``of_day`` to the day's; the month's total with them.
 
     For a budget's alarm. What dies between creating an invalidation and counting it is not counted, and a request that
     the SDK repeats after a lost answer is counted twice; the bill, and the audit of each batch, know better.
     """
-    return table.add(_month_of(now), "paths", paths)
+    if of_day:
+        table.add(Key(USAGE, now.astimezone(UTC).strftime(USAGE_OF_DAY)), "paths", of_day)
+    return table.add(_month_of(now), "paths", paths) if paths else paths_of_month(table, now)
 
 
 def paths_of_month(table: BatchTable, now: datetime) -> int:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
+from invalidation.batches.targets import count_paths
 from invalidation.errors import BatchContended, ChangesNotAccepted
 from tests.statemachine.events import changed
 from tests.statemachine.site import Site
@@ -94,3 +97,36 @@ def test_a_request_by_hand_is_a_batch_of_its_own_beside_the_one_that_gathers(sit
     assert by_hand["batchId"] != gathering["batchId"]
     assert invoke.close(by_hand) == {"status": "FROZEN", "changes": 1}
     assert site.pending == 1
+
+
+def test_nothing_of_a_made_up_bucket_is_written_and_what_waits_in_one_that_was_watched_is_finished(
+    site: Site, invoke: Invoke
+) -> None:
+    invoke.join(changed(site.bucket, "a.html"))
+    with site.stack.functions.with_environment("JoinBatchFunction", BUCKET_NAMES="another"):
+        before = site.stack.stored()
+        rejected = invoke.join([changed(f"made-up-{number}", "a") for number in range(50)])
+        led = invoke.join({"lead": "made-up"})
+        assert site.stack.stored() == before
+        site.stack.machine.clock.wait(10_000)  # the leader is dead, and the bucket has left the list
+        again = invoke.join({"lead": site.bucket})
+    assert (rejected["role"], rejected["failure"]["error"]) == ("rejected", "InvalidRequest")
+    assert led["role"] == "ended"
+    assert again["role"] == "leader"
+
+
+def test_beyond_the_days_paths_a_bucket_has_one_batch_an_hour_however_it_is_asked_for(
+    site: Site, invoke: Invoke
+) -> None:
+    invoke.close(invoke.join(changed(site.bucket, "a.html")))
+    count_paths(site.stack.table, 0, site.stack.machine.clock.now(), of_day=7)
+    with site.stack.functions.with_environment("JoinBatchFunction", MAX_PATHS_A_DAY="7"):
+        invoke.close(invoke.join(changed(site.bucket, "b.html")))
+        held = invoke.join(changed(site.bucket, "c.html"))
+        asked = invoke.join({"bucket": site.bucket, "keys": ["d.html"]})
+        tried = invoke.join({"bucket": site.bucket, "keys": ["e.html"], "dryRun": True})
+        named = invoke.join({"distributionId": site.distribution, "paths": ["/f.html"]})
+    assert (held["role"], asked["role"], asked["batchId"]) == ("leader", "follower", held["batchId"])
+    wait = datetime.fromisoformat(held["closesAt"]) - site.stack.machine.clock.now()
+    assert timedelta(minutes=55) < wait <= timedelta(hours=1, seconds=1)
+    assert (tried["role"], named["role"]) == ("leader", "leader"), "they cost nothing, or somebody wants just them"
