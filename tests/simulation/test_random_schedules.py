@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from invalidation.batches import snapshot
 from tests.simulation.faults import Fault
 from tests.simulation.schedules import Lost, Outcome, stormy
 from tests.simulation.soak import main, one, report, some
@@ -14,6 +15,14 @@ EACH = 1_000
 @pytest.mark.parametrize("first", range(0, 10_000, EACH))
 def test_no_change_is_lost_left_over_or_covered_twice(first: int) -> None:
     for seed in range(first, first + EACH):
+        one(seed).check()
+
+
+def test_nothing_is_lost_of_lists_in_many_chunks_that_take_several_closes_to_delete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshot, "RAW_CHUNK_BYTES", 60)  # one change a chunk
+    for seed in range(EACH):
         one(seed).check()
 
 
