@@ -145,7 +145,9 @@ def test_this_release_writes_what_the_golden_files_of_its_form_hold(make: Make, 
     """
     now, then = record(make, stage), load(VERSION, stage)
     expected = [_open(item) for item in then.items]
-    assert [_as_far_as(known, _open(item)) for item, known in zip(now.items, expected, strict=True)] == expected
+    keys = {(item["pk"], item["sk"]) for item in then.items}
+    same = [item for item in now.items if (item["pk"], item["sk"]) in keys]  # a later release may add others
+    assert [_as_far_as(known, _open(item)) for item, known in zip(same, expected, strict=True)] == expected
     assert (now.now, now.cloudfront) == (then.now, then.cloudfront)
 
 
