@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
+import shutil
 import socket
+import subprocess
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +14,11 @@ import pytest
 
 from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
+from invalidations_cli.local.environment import LocalEnvironment
+from invalidations_cli.local.up import variables
 from tests.local import tools
 from tests.local.conftest import Emulators
+from tests.local.disturbed import running_executions
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
 
@@ -151,3 +157,26 @@ def test_what_else_would_start_a_program_is_refused_by_the_emulator_itself(aws: 
     ended = tools.eventually(state)
     assert ended["JobRunState"] == "FAILED"
     assert "no other program" in ended["ErrorMessage"]
+
+
+def test_the_aws_cli_works_with_what_up_prints(local: LocalEnvironment) -> None:
+    program = shutil.which("aws")
+    if program is None:
+        pytest.skip("no AWS CLI on the PATH")
+    own = {key: os.environ[key] for key in ("PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION") if key in os.environ}
+    printed = dict(pair.split("=", 1) for pair in variables(local.endpoint).replace("export ", "").split())
+
+    def aws(*words: str) -> str:
+        command = [program, *words, "--endpoint-url", local.endpoint]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**own, **printed}, check=False, input="hello"
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    aws("s3", "cp", "-", f"s3://{local.bucket}/from-the-cli.html")
+    assert "from-the-cli.html" in aws("s3", "ls", f"s3://{local.bucket}/")
+    assert local.distribution_id in aws("cloudfront", "list-distributions", "--max-items", "100")
+    assert local.queue_url in aws("sqs", "list-queues")
+    aws("s3", "rm", f"s3://{local.bucket}/from-the-cli.html")
+    assert tools.eventually(lambda: not running_executions(local))
