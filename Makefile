@@ -6,7 +6,7 @@ SCAN := .build/scan/ready
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --requirement
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test build python3.13 release lint fmt soak bench clean
+.PHONY: check help setup demo test build python3.13 release lint fmt soak bench clean
 
 help:  ## Show what can be made.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,12 @@ python3.13:
 release: .venv/ready  ## Write what is deployed without a build, into dist: package, template, command line, checksums.
 	$(BIN)/python -m tools.release
 
+check: .venv/ready  ## Check style and types, and run the fast tests: for the loop while working.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile tests/template tests/unit --ignore tests/unit/handlers --deselect tests/unit/test_benchmarks.py
+
 lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state machine.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,7 +62,7 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/cfn-lint --regions ALL_REGIONS -- template.yaml
 	$(BIN)/python -m tools.definition statemachine/invalidation.asl.json
 	$(BIN)/python -m tools.definition examples/parent.asl.json
-	$(BIN)/python -m tools.diagram --check README.md
+	$(BIN)/python -m tools.diagram --check docs/state-machine.md
 	$(BIN)/python -m tools.parameters --check docs/parameters.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
 	$(BIN)/python -m tools.package
@@ -76,12 +82,12 @@ $(SCAN): requirements/scan.txt
 	@.build/scan/bin/python $(INSTALL) requirements/scan.txt
 	@touch $@
 
-fmt: .venv/ready  ## Format the code and bring the README's diagram up to date.
+fmt: .venv/ready  ## Format the code and bring the generated pages up to date.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m tools.definition --write statemachine/invalidation.asl.json
 	$(BIN)/python -m tools.definition --write examples/parent.asl.json
-	$(BIN)/python -m tools.diagram --write README.md
+	$(BIN)/python -m tools.diagram --write docs/state-machine.md
 	$(BIN)/python -m tools.parameters --write docs/parameters.md
 
 soak: .venv/ready  ## Run the long sweeps: bad days of the sweep, a million schedules of the batching protocol, and chaos on the local AWS.

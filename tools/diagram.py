@@ -1,4 +1,4 @@
-"""The README's picture of the state machine, made from its definition: `python -m tools.diagram --check README.md`."""
+"""The picture of the state machine, made from its definition: `python -m tools.diagram --check docs/state-machine.md`."""
 
 from __future__ import annotations
 
