@@ -19,7 +19,7 @@ from invalidations_cli.follow import Step, Watcher
 from invalidations_cli.local import environment, readings
 from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
 from invalidations_cli.local.readings import ListedInvalidation, ReceivedNotification
-from invalidations_cli.output import escape
+from invalidations_cli.output import count, escape
 
 SITE = {
     "index.html": "<h1>Welcome, version 1</h1>",
@@ -29,6 +29,9 @@ SITE = {
     "images/blue sky.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>",
     "menü.html": "<h1>Menü</h1>",
 }
+FOLLOWER_STATE = "Joined Open Batch"
+UNDECIDED = ("Join Batch", "Leads The Batch?")
+"""States in which an execution does not know yet whether it leads."""
 TIMEOUT_SECONDS = 60.0
 
 
@@ -50,6 +53,40 @@ class SiteChange:
 
 
 @dataclass(slots=True)
+class Followers:
+    """Holds back what each execution does until it is known whether it leads a batch or only joins one.
+
+    `joined` are the last steps of those that joined: all of them are told in one line.
+    """
+
+    held: dict[str, list[Step]] = field(default_factory=dict)
+    leading: set[str] = field(default_factory=set)
+    joined: dict[str, Step] = field(default_factory=dict)
+
+    def take(self, step: Step) -> list[Step]:
+        """The steps that can be told now."""
+        arn = step.execution_arn
+        if step.name == FOLLOWER_STATE or (arn in self.joined and step.name == "SUCCEEDED"):
+            self.joined[arn] = step
+            self.held.pop(arn, None)
+            return []
+        if arn in self.leading or step.name not in UNDECIDED:
+            self.leading.add(arn)
+            return [*self.held.pop(arn, []), step]
+        self.held.setdefault(arn, []).append(step)
+        return []
+
+    def told(self, started: float) -> list[str]:
+        """One line for all that joined, if any did."""
+        if not self.joined:
+            return []
+        last = max(step.at for step in self.joined.values()).timestamp() - started
+        subjects = ", ".join(escape(step.subject) for step in self.joined.values())
+        many = count(len(self.joined), "execution")
+        return [escape_markup(f"{last:7.1f} s  {many} joined the batch, and ended: {subjects}")]
+
+
+@dataclass(slots=True)
 class Demonstration:
     """The changes made so far, and where their steps are printed."""
 
@@ -67,8 +104,11 @@ class Demonstration:
         before = set(self.watcher.executions)
         started, clock = time.time(), time.monotonic()
         carry_out()
+        followers = Followers()
         for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), TIMEOUT_SECONDS):
-            self.out.print(line(step, started))
+            for each in followers.take(step):
+                self.out.print(line(each, started))
+        self.out.print(*followers.told(started), sep="\n", end="\n" if followers.joined else "")
         change.seconds = time.monotonic() - clock
         change.executions = {arn: each.status for arn, each in self.watcher.executions.items() if arn not in before}
         everything = readings.invalidations(self.there)
