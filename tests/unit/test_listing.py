@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
+from moto.s3.models import s3_backends
 
 from invalidation.cloudfront import listing as listing_module
 from invalidation.cloudfront.distribution import Distribution
@@ -57,6 +58,18 @@ def test_a_listing_has_all_keys_below_what_the_changed_ones_have_in_common() -> 
             client.put_object(Bucket=SITE, Key=key)
         found = BucketLister(lambda: client, pytest.fail).around("batch", SITE, ["docs/v1/b.html", "docs/a b+ü.html"])
         assert found.keys == ("docs/a b+ü.html", "docs/v1/b.html", "docs/v2/c.html")
+
+
+def test_a_second_page_goes_on_where_the_first_ended_with_a_real_client_as_with_the_fake() -> None:
+    keys = [f"docs/{at:04}+ü.html" for at in range(PAGE + 2)]
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket=SITE)
+        for key in keys:
+            s3_backends["123456789012"]["aws"].put_object(SITE, key, b"")
+        found = BucketLister(lambda: client, pytest.fail).around("batch", SITE, [keys[0], keys[-1]])
+    assert list(found.keys or ()) == keys
+    assert found == lister(Bucket(keys)).around("batch", SITE, [keys[0], keys[-1]])
 
 
 @pytest.mark.parametrize(
