@@ -1,4 +1,4 @@
-"""The picture of the state machine, made from its definition: `python -m tools.diagram --check docs/state-machine.md`."""
+"""The picture of the state machine, made from its definition: `python -m tools.diagram --check PAGE`."""
 
 from __future__ import annotations
 
