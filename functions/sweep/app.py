@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import boto3
@@ -29,7 +28,10 @@ SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
 EXECUTIONS = executions_of(SETTINGS.state_machine_arn)
 WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
-now = partial(datetime.now, UTC)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 @observed
