@@ -1,4 +1,4 @@
-"""The document of a batch, and the messages that people get of it.
+"""The document of a batch, and what a run came to.
 
 The document is the same in the execution's output, the event on the bus, the notification, and wherever the command
 line prints JSON. Its schema is ``events/schemas/outcome.json``.
