@@ -122,7 +122,9 @@ def test_a_parked_batch_is_given_up_and_expires(table: BatchTable, clock: Clock,
     assert expiry == {epoch_seconds(START + RETENTION)}
 
 
-def test_a_storm_is_frozen_and_let_go(table: BatchTable, clock: Clock, bucket: str, name: str) -> None:
+def test_a_storm_is_frozen_and_its_pending_items_deleted(
+    table: BatchTable, clock: Clock, bucket: str, name: str
+) -> None:
     storm = [change(f"{number:0900d}", f"{number}", bucket=bucket) for number in range(400)]
     joined = join(table, bucket, storm, execution(name), WINDOW, clock, "attempt")
     closed = close(table, bucket, joined.batch_id, execution(name), "attempt", clock)

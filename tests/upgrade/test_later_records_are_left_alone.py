@@ -79,7 +79,7 @@ def test_the_sweep_tells_of_it_counts_it_for_an_alarm_and_sees_to_the_rest(make:
     for item in items:
         world.table.put(item)
     counted: list[tuple[str, float]] = []
-    world.setting("sweep", "emit_metric", lambda name, value: counted.append((name, value)))
+    world.setting("sweep", "emit_metric", lambda name, value, *_unit: counted.append((name, value)))
     sweep = world.module("sweep")
     sweep.log.seek(0)
     sweep.log.truncate()

@@ -98,7 +98,7 @@ class World:
         numbers = itertools.count(1)
         attempts = SimpleNamespace(uuid4=lambda: SimpleNamespace(hex=f"attempt{next(numbers)}"))
         collaborators = {"TABLE": table, "CLOUDFRONT": edge, "EXECUTIONS": self, "uuid": attempts}
-        collaborators |= {"datetime": _clock(self)}
+        collaborators |= {"datetime": _clock(self), "now": lambda: self.now}
         for module in modules.values():
             for name, value in collaborators.items():
                 if hasattr(module, name):
