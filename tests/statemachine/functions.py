@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from datetime import UTC
+from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -229,6 +230,9 @@ class Functions:
             patch.setattr(boto3, "client", self._recording(logical_id))
             spec.loader.exec_module(module)
         module.datetime = self._now  # type: ignore[attr-defined] # what the handlers ask for the time
+        if hasattr(module, "now"):
+            clock: Any = self._now
+            module.now = partial(clock.now, UTC)  # type: ignore[attr-defined]
         return module
 
     def _recording(self, logical_id: str) -> Any:
