@@ -153,15 +153,60 @@ class Stack:
         return f"{prefix}:execution:{machine}:{name}"
 
 
-def find_stack(name: str, clients: Clients) -> Stack:
+def find_stack(name: str | None, clients: Clients) -> Stack:
     """Read a stack's outputs and parameters.
 
+    Without a name it is the one of the usual name, or else the only one of this application in the region. All stacks
+    are listed only where there is none of the usual name: who may describe just that one needs no other permission.
+
     Raises:
-        NotAsked: it is another application's.
+        NotAsked: it is another application's, or no name was given and there are several.
         botocore.exceptions.ClientError, BotoCoreError: there is no such stack, or AWS cannot be asked.
     """
-    (described,) = clients("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+    client = clients("cloudformation")
+    try:
+        (described,) = client.describe_stacks(StackName=DEFAULT_STACK if name is None else name)["Stacks"]
+    except boto.ClientError as error:
+        if name is not None or not is_missing(error):
+            raise
+        ours = stacks_of_this_application(client)
+        if not ours:
+            raise
+        if len(ours) > 1:
+            names = ", ".join(each["StackName"] for each in ours)
+            raise NotAsked(
+                f"there are several stacks of this application here: {names}. Name one with --stack, or set "
+                "INVALIDATIONS_STACK"
+            ) from None
+        (described,) = ours
+    return opened(described, clients)
+
+
+def stacks_of_this_application(client: Any) -> list[dict[str, Any]]:
+    """What DescribeStacks says of each stack in the region with this application's outputs; none if it may not list."""
+    pages = client.get_paginator("describe_stacks").paginate()
+    try:
+        return [each for page in pages for each in page["Stacks"] if set(OUTPUTS) <= outputs_of(each).keys()]
+    except boto.ClientError as error:
+        if error.response.get("Error", {}).get("Code") in DENIED:
+            return []
+        raise
+
+
+def is_missing(error: boto.ClientError) -> bool:
+    """Whether DescribeStacks says that there is no stack of the name."""
+    told = error.response.get("Error", {})
+    return told.get("Code") == "ValidationError" and bool(NO_STACK.search(told.get("Message", "")))
+
+
+def outputs_of(described: Mapping[str, Any]) -> dict[str, str]:
+    """A stack's outputs, by key."""
+    return {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+
+
+def opened(described: Mapping[str, Any], clients: Clients) -> Stack:
+    """The stack that DescribeStacks describes so. Raises NotAsked: it is another application's."""
+    name, outputs = described["StackName"], outputs_of(described)
     missing = [output for output in OUTPUTS if output not in outputs]
     if missing:
         state = described["StackStatus"]
@@ -261,8 +306,8 @@ class AwsOptions:
             knock(endpoint_url)
         return clients
 
-    def open_stack(self, name: str) -> Stack:
-        """The stack of this name, or the click context's object, if it is one: a test can bring its own.
+    def open_stack(self, name: str | None) -> Stack:
+        """What `find_stack` finds, or the click context's object, if it is a stack: a test can bring its own.
 
         Raises:
             click.ClickException, botocore.exceptions.ClientError, BotoCoreError: as `find_stack` and `clients_for` do.
@@ -270,7 +315,8 @@ class AwsOptions:
         given = click.get_current_context().find_object(Stack)
         if given:
             return given
-        return replace(find_stack(name, self.clients()), options=self.written(name))
+        stack = find_stack(name, self.clients())
+        return replace(stack, options=self.written(stack.name))
 
     def written(self, stack: str) -> tuple[str, ...]:
         """The options that name the stack again; what the environment says need not be repeated."""
@@ -307,10 +353,8 @@ stack_option = click.option(
     "stack_name",
     metavar="NAME",
     envvar="INVALIDATIONS_STACK",
-    default=DEFAULT_STACK,
-    show_default=True,
     show_envvar=True,
-    help="The deployed stack.",
+    help=f"The deployed stack.  [default: {DEFAULT_STACK}, or else the only one in the region]",
 )
 
 
@@ -318,7 +362,7 @@ def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options."""
 
     @functools.wraps(command)
-    def with_options(*arguments: Any, aws: AwsOptions, stack_name: str, **options: Any) -> Any:
+    def with_options(*arguments: Any, aws: AwsOptions, stack_name: str | None, **options: Any) -> Any:
         return command(*arguments, stack=aws.open_stack(stack_name), **options)
 
     return stack_option(with_aws(with_options))
@@ -395,7 +439,7 @@ def refusal(error: boto.ClientError, stack: str) -> str:
     """A ClientError in one line."""
     code = error.response.get("Error", {}).get("Code", "")
     message = error.response.get("Error", {}).get("Message", "")
-    if code == "ValidationError" and NO_STACK.search(message):
+    if is_missing(error):
         return (
             f"there is no stack {stack} in this account and region; name it with --stack, and see --region, --profile"
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 Places = Mapping[str, tuple[str, str]]
 """Name of a command → where it is (`package.module:attribute`), and what `--help` says of it."""
@@ -50,11 +51,22 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as missing:
             if (missing.name or "").partition(".")[0] not in LOCAL_EXTRA:
                 raise
+            if ctx.resilient_parsing:  # the shell asks for completions: there are none
+                return None
             raise click.ClickException(
                 f"the local AWS needs {missing.name}, which is not installed, and a checkout. In a checkout `make "
                 "demo` installs what it needs; elsewhere: python -m pip install 'cloudfront-auto-invalidation[local]'"
             ) from None
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As any group, without importing the commands: the shell waits for it."""
+        names = [
+            CompletionItem(name, help=text)
+            for name, (_place, text) in self.commands_at.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -110,7 +110,8 @@ class DistributionAnswer:
     metavar="NAME",
     envvar="INVALIDATIONS_STACK",
     show_envvar=True,
-    help=f"The deployed stack, whose parameters decide.  [default: {DEFAULT_STACK}, if there is one]",
+    help=f"The deployed stack, whose parameters decide.  [default: {DEFAULT_STACK}, or else the "
+    "only one in the region, if there is one]",
 )
 @click.option("--directory-index", metavar="NAME", help="As if the stack's parameter DirectoryIndex were this.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
@@ -300,7 +301,7 @@ class DeployedSettings:
 
 
 def deployed(clients: Clients, name: str | None) -> DeployedSettings:
-    """The stack of this name, or the usual one, if there is one.
+    """The stack of this name, or the usual or only one, if there is one.
 
     Raises:
         click.ClickException: there is none of the name that was given, or it is another application's.
@@ -310,7 +311,7 @@ def deployed(clients: Clients, name: str | None) -> DeployedSettings:
         with friendly_error(name):
             given = find_stack(name, clients)
     try:
-        return of_stack(given or find_stack(DEFAULT_STACK, clients))
+        return of_stack(given or find_stack(None, clients))
     except ClientError as error:
         unknown = error.response.get("Error", {}).get("Code") == "ValidationError"
         why = f"there is no stack {DEFAULT_STACK} here" if unknown else refusal(error, DEFAULT_STACK)

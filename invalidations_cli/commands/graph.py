@@ -42,7 +42,7 @@ Exit codes:
 @click.option("--open", "open_it", is_flag=True, help="Show the page in the browser.")
 @stack_option
 @with_aws
-def graph(aws: AwsOptions, *, stack_name: str, what: str, html: Path | None, force: bool, open_it: bool) -> None:
+def graph(aws: AwsOptions, *, stack_name: str | None, what: str, html: Path | None, force: bool, open_it: bool) -> None:
     """Draw an execution: the state machine coloured by what happened, its data, timeline and events.
 
     NAME is an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these, or `latest`; an
@@ -64,7 +64,7 @@ def graph(aws: AwsOptions, *, stack_name: str, what: str, html: Path | None, for
         webbrowser.open(path.resolve().as_uri())
 
 
-def found(aws: AwsOptions, stack_name: str, what: str) -> Recording:
+def found(aws: AwsOptions, stack_name: str | None, what: str) -> Recording:
     """A file, any execution by its ARN, or what the stack knows by this name.
 
     Raises:

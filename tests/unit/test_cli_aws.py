@@ -1,7 +1,7 @@
 """Finding the deployed stack, and what a person is told when that does not work."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -12,7 +12,9 @@ from click.testing import CliRunner, Result
 
 from invalidation.errors import BatchTableUnavailable
 from invalidations_cli.aws import (
+    DEFAULT_STACK,
     OUTPUTS,
+    NotAsked,
     Stack,
     clients_for,
     configured_endpoint,
@@ -37,21 +39,45 @@ def _no_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class CloudFormation:
-    """DescribeStacks, for one stack."""
+    """DescribeStacks, of one stack a page; `may_list` says whether it may be asked for all of them."""
 
-    def __init__(self, outputs: dict[str, str], parameters: dict[str, str]) -> None:
-        self.stack = {
-            "StackStatus": "CREATE_COMPLETE",
-            "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
-            "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        }
+    def __init__(self, *described: dict[str, Any], may_list: bool = True) -> None:
+        self.stacks = {each["StackName"]: each for each in described}
+        self.may_list = may_list
 
-    def describe_stacks(self, **_which: str) -> Any:
-        return {"Stacks": [self.stack]}
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - as boto3 has it
+        if StackName not in self.stacks:
+            raise refused("ValidationError", f"Stack with id {StackName} does not exist")
+        return {"Stacks": [self.stacks[StackName]]}
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "describe_stacks"
+        return self
+
+    def paginate(self) -> Iterator[Any]:
+        if not self.may_list:
+            raise refused("AccessDenied")
+        yield from ({"Stacks": [each]} for each in self.stacks.values())
+
+
+def described(name: str, outputs: dict[str, str], parameters: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "StackName": name,
+        "StackStatus": "CREATE_COMPLETE",
+        "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
+        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in (parameters or {}).items()],
+    }
 
 
 def found(outputs: dict[str, str], parameters: dict[str, str]) -> Stack:
-    return find_stack("site", lambda _service: CloudFormation(outputs, parameters))
+    return find_stack("site", lambda _service: CloudFormation(described("site", outputs, parameters)))
+
+
+OTHERS = described("another-application", {"Url": "https://www.example.com"})
+
+
+def found_without_a_name(*stacks: dict[str, Any], may_list: bool = True) -> Stack:
+    return find_stack(None, lambda _service: CloudFormation(OTHERS, *stacks, may_list=may_list))
 
 
 def asking(raised: Callable[[], Exception]) -> Result:
@@ -93,6 +119,45 @@ def test_a_stack_of_another_application_is_told_from_ours(output: str) -> None:
     others = {key: value for key, value in VALUES.items() if key != output}
     with pytest.raises(click.ClickException, match=f"lacks the output {output}"):
         found(others, {})
+
+
+def test_without_a_name_the_usual_one_is_taken_and_no_list_is_asked_for() -> None:
+    usual, other = described(DEFAULT_STACK, VALUES), described("mine", VALUES)
+    assert found_without_a_name(other, usual, may_list=False).name == DEFAULT_STACK
+
+
+def test_without_a_name_the_only_stack_of_this_application_is_found_by_its_outputs() -> None:
+    stack = found_without_a_name(described("mine", VALUES, {"BucketNames": "site"}))
+    assert (stack.name, stack.bucket_names, stack.state_machine_arn) == ("mine", ("site",), MACHINE)
+
+
+def test_several_stacks_of_this_application_are_listed_and_none_is_guessed() -> None:
+    with pytest.raises(NotAsked, match=r"several stacks of this application here: mine, yours\. Name one with --stack"):
+        found_without_a_name(described("mine", VALUES), described("yours", VALUES))
+
+
+@pytest.mark.parametrize("may_list", [True, False])
+def test_where_none_is_found_the_usual_name_is_what_is_missed(may_list: bool) -> None:
+    stacks = [] if may_list else [described("mine", VALUES)]
+    with pytest.raises(boto.ClientError, match=f"Stack with id {DEFAULT_STACK} does not exist"):
+        found_without_a_name(*stacks, may_list=may_list)
+
+
+def test_a_name_that_is_given_is_never_replaced_by_another() -> None:
+    with pytest.raises(boto.ClientError, match="Stack with id gone does not exist"):
+        find_stack("gone", lambda _service: CloudFormation(described("mine", VALUES)))
+
+
+def test_a_stack_that_was_found_is_named_in_what_is_advised(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = CloudFormation(described("mine", VALUES))
+    monkeypatch.setattr("invalidations_cli.aws.clients_for", lambda *_where: lambda _service: client)
+
+    @click.command()
+    @with_stack
+    def advise(stack: Stack) -> None:
+        click.echo(stack.command("status"))
+
+    assert CliRunner().invoke(advise).output == "invalidations status --stack mine\n"
 
 
 def test_a_stack_that_the_test_brings_is_taken_as_it_is() -> None:
@@ -188,11 +253,11 @@ def test_the_stack_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPat
     asked: list[str] = []
 
     class Recorded(CloudFormation):
-        def describe_stacks(self, **which: str) -> Any:
-            asked.append(which["StackName"])
-            return super().describe_stacks()
+        def describe_stacks(self, StackName: str) -> Any:  # noqa: N803 - as boto3 has it
+            asked.append(StackName)
+            return super().describe_stacks(StackName)
 
-    monkeypatch.setattr(boto3.Session, "client", lambda *_a, **_k: Recorded(VALUES, {}))
+    monkeypatch.setattr(boto3.Session, "client", lambda *_a, **_k: Recorded(described("other", VALUES)))
     assert CliRunner().invoke(names, env={"INVALIDATIONS_STACK": "other"}).output == f"other {MACHINE}\n"
     assert CliRunner().invoke(names, ["--stack", "third"], env={"INVALIDATIONS_STACK": "other"}).exit_code == 0
     assert CliRunner().invoke(names).exit_code == 0

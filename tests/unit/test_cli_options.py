@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import boto3
 import click
 import pytest
 from botocore.awsrequest import AWSResponse
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -204,6 +206,31 @@ def test_the_table_of_exit_codes_is_that_of_the_commands() -> None:
 def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str) -> None:
     result = run(typed)
     assert (result.exit_code, f"Did you mean '{meant}'" in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["dead"], {"dead-letters"}),
+        (["pause", "--st"], {"--stack"}),
+        (["local", ""], {"up", "demo"}),
+        (["bucket", "e"], {"enable"}),
+    ],
+)
+def test_the_shell_is_offered_commands_and_options(typed: list[str], offered: set[str]) -> None:
+    completion = ShellComplete(main, {}, "invalidations", "_INVALIDATIONS_COMPLETE")
+    assert {each.value for each in completion.get_completions(typed[:-1], typed[-1])} >= offered
+
+
+def test_completion_imports_no_command_and_does_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    completion = ShellComplete(main, {}, "invalidations", "_INVALIDATIONS_COMPLETE")
+    monkeypatch.setattr(importlib, "import_module", missing_extra)
+    assert {each.value: each.help for each in completion.get_completions([], "")}["local"] == COMMANDS["local"][1]
+    completion.get_completions(["local"], "")
+
+
+def missing_extra(name: str) -> None:
+    raise ModuleNotFoundError(name, name="ministack")
 
 
 def test_ctrl_c_ends_with_130_wherever_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
