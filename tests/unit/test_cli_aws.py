@@ -257,7 +257,8 @@ def test_the_stack_can_be_named_by_the_environment(monkeypatch: pytest.MonkeyPat
             asked.append(StackName)
             return super().describe_stacks(StackName)
 
-    monkeypatch.setattr(boto3.Session, "client", lambda *_a, **_k: Recorded(described("other", VALUES)))
+    client = Recorded(*(described(name, VALUES) for name in ("other", "third", DEFAULT_STACK)))
+    monkeypatch.setattr(boto3.Session, "client", lambda *_a, **_k: client)
     assert CliRunner().invoke(names, env={"INVALIDATIONS_STACK": "other"}).output == f"other {MACHINE}\n"
     assert CliRunner().invoke(names, ["--stack", "third"], env={"INVALIDATIONS_STACK": "other"}).exit_code == 0
     assert CliRunner().invoke(names).exit_code == 0
