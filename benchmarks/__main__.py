@@ -20,7 +20,7 @@ from benchmarks.sites import deploy
 from benchmarks.verdicts import Verdict, at_most
 
 HERE = Path(__file__).parent
-IDLE_MONTH = 2.0
+IDLE_MONTH = 2.35
 LIMITED = (deploys.UNBATCHED, deploys.BATCHING, deploys.PATIENT)
 
 T = TypeVar("T")
