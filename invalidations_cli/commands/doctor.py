@@ -15,6 +15,7 @@ from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
 from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut
 from invalidations_cli.aws import ExitCode, NotAsked, Stack, with_stack
+from invalidations_cli.named import check_keys
 from invalidations_cli.output import count, escape
 
 SIGNS = {
@@ -60,6 +61,8 @@ def doctor(stack: Stack, *, bucket: str | None, key: str | None, as_json: bool) 
     """
     if key and not bucket:
         raise click.UsageError("--key needs the --bucket that it is in")
+    if bucket and key:
+        check_keys(stack.client, bucket, [key])
     health = health_of(stack)
     buckets = [bucket] if bucket else list(stack.bucket_names)
     if not buckets:

@@ -33,6 +33,7 @@ from invalidations_cli.aws import (
     refusal,
     with_account,
 )
+from invalidations_cli.named import check_keys
 from invalidations_cli.output import count, escape
 
 GONE = {"404", "NoSuchKey", "NotFound"}
@@ -138,6 +139,7 @@ def explain(
         parse({"bucket": bucket, "keys": [key]})
     except InvalidRequest as error:
         raise click.UsageError(escape(error)) from None
+    check_keys(clients, bucket, [key])
     stack = deployed(clients, stack_name)
     if directory_index is not None:
         stack = replace(stack, settings=replace(stack.settings, directory_index=directory_index))

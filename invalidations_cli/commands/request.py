@@ -15,11 +15,11 @@ import click
 
 from invalidation.batches.model import Outcome, compact
 from invalidation.cloudfront.cover import Widening
-from invalidation.config import check_is_named
-from invalidation.errors import AccessDenied, InvalidRequest
+from invalidation.errors import InvalidRequest
 from invalidation.events import parse
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import FollowedExecution, Follower, Step
+from invalidations_cli.named import check_bucket, check_distribution, check_is_watched, check_keys
 from invalidations_cli.output import Duration, count, escape
 
 MAX_INPUT = 240_000
@@ -29,7 +29,7 @@ POLL_SECONDS = 1.0
 EXAMPLES = """\b
 Examples:
   invalidations request --bucket my-site index.html "about us/team.html" --wait
-  invalidations request --distribution E2QWRUHAPOMQZL "/images/*" --dry-run --wait
+  invalidations request --distribution E2QWRUHAPOMQZL "/images/*" --dry-run
   git diff --name-only HEAD~1 -- public | cut -d/ -f2- | invalidations request --bucket my-site -
 
 \b
@@ -56,7 +56,7 @@ def validated(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("name either a --bucket and its keys, or a --distribution and its paths")
         head: Request = {"bucket": bucket} if bucket else {"distributionId": distribution}
         if dry_run:
-            head["dryRun"] = True
+            head["dryRun"] = options["follow"] = True
         if unwatched:
             if not bucket:
                 raise click.UsageError("--unwatched is for a --bucket; a --distribution may be any")
@@ -97,7 +97,9 @@ def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_IN
 @click.option(
     "-0", "--null", is_flag=True, help="What comes over standard input is separated by NUL, not by line ends."
 )
-@click.option("--dry-run", is_flag=True, help="Do everything but invalidate; says what it would be, and the price.")
+@click.option(
+    "--dry-run", is_flag=True, help="Do everything but invalidate; waits, and says what it would be, and the price."
+)
 @click.option("--unwatched", is_flag=True, help="The bucket may be one that the stack does not watch.")
 @click.option("--wait", "follow", is_flag=True, help="Follow it state by state, until the edge is fresh.")
 @click.option(
@@ -144,13 +146,14 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
 
 
 def _check(stack: Stack, asked: Request) -> None:
-    """Refuse what the stack's role could not invalidate, before anything is started: exit code 2."""
-    named = [each for each in stack.parameters.get("DistributionIds", "").split(",") if each]
-    try:
-        if "distributionId" in asked:
-            check_is_named(asked["distributionId"], named)
-    except AccessDenied as error:
-        raise click.UsageError(escape(error, 1_000)) from None
+    """Refuse what could only fail, before anything is started: exit code 2."""
+    if "distributionId" in asked:
+        check_distribution(stack, asked["distributionId"])
+    else:
+        if not asked.get("unwatched"):
+            check_is_watched(stack, asked["bucket"])
+        check_bucket(stack.client, asked["bucket"])
+        check_keys(stack.client, asked["bucket"], asked["keys"])
 
 
 def tell_of_running(stack: Stack, follower: Follower, why: str) -> None:

@@ -23,6 +23,7 @@ from invalidation.health import Check, cut
 from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.commands.doctor import health_of, lines
+from invalidations_cli.named import check_keys
 from invalidations_cli.output import Duration, count, escape
 
 POLL_SECONDS = 2.0
@@ -91,6 +92,7 @@ def wait(
     seen. Whether changes get through at all is asked first, and again at the end (`invalidations doctor`).
     """
     check(stack, bucket)
+    check_keys(stack.client, bucket, [key] if key else [])
     quiet = quiet or (BUFFERED_QUIET if stack.parameters.get("Intake") == "Buffered" else QUIET)
     now, began = datetime.now(UTC), time.monotonic()
     watch = QuietWatch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since), now)

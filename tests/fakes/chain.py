@@ -39,6 +39,8 @@ class FakeChain:
     distribution_enabled: bool = True
     distribution_origin: str = "site.s3.eu-west-1.amazonaws.com"
     denied: frozenset[str] = frozenset()
+    objects: dict[str, Any] = field(default_factory=dict)
+    """Key → what HeadObject says of it."""
 
     def __call__(self, _service: str) -> Any:
         return self
@@ -52,6 +54,12 @@ class FakeChain:
         if self.missing_bucket:
             raise error("404", "HeadBucket")
         return {"BucketRegion": self.region}
+
+    def head_object(self, Bucket: str, Key: str) -> Any:  # noqa: N803 -- boto3's own names
+        self._ask("HeadObject")
+        if Key not in self.objects:
+            raise error("404", "HeadObject")
+        return {"Bucket": Bucket, **self.objects[Key]}
 
     def get_bucket_notification_configuration(self, **_which: str) -> Any:
         self._ask("GetBucketNotificationConfiguration")

@@ -152,6 +152,13 @@ def test_what_is_no_key_or_bucket_is_refused_before_anybody_is_asked(words: list
     assert said in result.stderr
 
 
+def test_a_key_with_a_leading_slash_is_asked_about(create: Create) -> None:
+    create("site.s3.eu-west-1.amazonaws.com")
+    result = run("--key", "/index.html")
+    assert result.exit_code == 2
+    assert "did you mean index.html?" in " ".join(result.stderr.split())
+
+
 def test_a_hostile_key_is_shown_spelled_out(create: Create) -> None:
     create("site.s3.eu-west-1.amazonaws.com")
     result = run("--key", "a\x1b[2J[bold red]\u202e\r\n.html")

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from invalidation.batches.model import Outcome
 from invalidation.events import KeysRequest, PathsRequest, parse
 from invalidations_cli.aws import Stack
+from invalidations_cli.commands.doctor import doctor
 from invalidations_cli.commands.request import MAX_INPUT, SAID, lines_of, request, split, start
+from invalidations_cli.commands.wait import wait
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.output import count, escape
-from tests.fakes.stack import START, FakeStates, Ran, World
+from tests.fakes.chain import FakeChain
+from tests.fakes.stack import START, FakeCloudFront, FakeStates, Ran, Refused, World
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"
 
@@ -143,6 +146,77 @@ def test_a_distribution_that_the_stack_does_not_name_is_refused_before_anything_
     assert "DistributionIds names E1AAAAAAAAAAAA, E1BBBBBBBBBBBB" in " ".join(refused.stderr.split())
     assert world.states.ran == {}
     assert world.run(request, "--distribution", "E1BBBBBBBBBBBB", "/a").exit_code == 0
+
+
+class NoDistribution(FakeCloudFront):
+    """CloudFront, which does not know the distribution, or does not tell."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
+
+    def get_distribution_config(self, **_which: str) -> Any:
+        raise Refused(self.code, "GetDistributionConfig")
+
+
+def test_a_distribution_that_does_not_exist_is_refused_before_anything_is_started() -> None:
+    world = World(cloudfront=NoDistribution("NoSuchDistribution"))
+    refused = world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a")
+    assert (refused.exit_code, world.states.ran) == (2, {})
+    assert "there is no distribution E2QWRUHAPOMQZL in this account" in " ".join(refused.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "parameters"),
+    [("AccessDenied", {}), ("NoSuchDistribution", {"DistributionRoleArn": "arn:aws:iam::999999999999:role/theirs"})],
+)
+def test_a_distribution_that_the_caller_cannot_see_may_exist_all_the_same(
+    code: str, parameters: dict[str, str]
+) -> None:
+    world = World(cloudfront=NoDistribution(code), parameters=parameters)
+    assert world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a").exit_code == 0
+    assert len(world.states.ran) == 1
+
+
+@pytest.mark.parametrize(
+    ("chain", "code"),
+    [
+        (FakeChain(missing_bucket=True), 2),
+        (FakeChain(denied=frozenset({"HeadBucket"})), 0),
+        (FakeChain(), 0),
+    ],
+)
+def test_only_a_bucket_that_does_not_exist_is_refused(chain: FakeChain, code: int) -> None:
+    world = World(clients={"s3": chain})
+    asked = world.run(request, "--bucket", "site", "a.html")
+    assert asked.exit_code == code
+    assert ("there is no bucket site" in asked.stderr) == (len(world.states.ran) == 0) == (code == 2)
+
+
+def test_a_bucket_that_the_stack_does_not_watch_is_refused_unless_it_is_meant() -> None:
+    world = World()
+    refused = world.run(request, "--bucket", "another-site", "a.html")
+    assert (refused.exit_code, world.states.ran) == (2, {})
+    assert "the stack site does not watch another-site, but site" in " ".join(refused.stderr.split())
+    assert world.run(request, "--bucket", "another-site", "a.html", "--unwatched").exit_code == 0
+
+
+def test_a_key_with_a_leading_slash_is_asked_about_unless_there_is_such_an_object() -> None:
+    world = World(clients={"s3": FakeChain(objects={"/odd.html": {}})})
+    slip = world.run(request, "--bucket", "site", "a.html", "/odd.html", "/index.html")
+    assert (slip.exit_code, world.states.ran) == (2, {})
+    assert "S3 keys have no leading slash; did you mean index.html?" in " ".join(slip.stderr.split())
+    assert world.run(request, "--bucket", "site", "/odd.html").exit_code == 0
+    assert world.run(wait, "--bucket", "site", "--key", "/index.html").exit_code == 2
+    assert world.run(doctor, "--bucket", "site", "--key", "/index.html").exit_code == 2
+
+
+def test_a_dry_run_is_followed_to_its_end() -> None:
+    world = World()
+    late = world.run(request, "--bucket", "site", "a.html", "--dry-run", "--timeout", "0")
+    assert late.exit_code == 124
+    (document,) = world.states.started().values()
+    assert document == {"bucket": "site", "dryRun": True, "keys": ["a.html"]}
 
 
 # ---------------------------------------------------------------- following
