@@ -210,6 +210,9 @@ class ChainHealth:
         if not of_bucket or not any(details):
             what = f"no rule's pattern lets {bucket} through"
             yield CheckVerdict.CUT, what, "deploy the stack again, with the bucket in BucketNames"
+        elif any(_excluded(each) is None for each in of_bucket):
+            what = "the rule's condition on keys is not the stack's: somebody changed it"
+            yield CheckVerdict.UNKNOWN, what, "deploy the stack again"
         elif key and not any(_lets_through(each, key) for each in of_bucket):
             yield CheckVerdict.CUT, f"ExcludeKeys leaves {key} out", "change the parameter ExcludeKeys"
         else:
@@ -222,7 +225,7 @@ class ChainHealth:
             if wanted in targets:
                 yield CheckVerdict.OK, f"the rule {name} has the target {wanted.rpartition(':')[2]}", ""
             else:
-                yield CheckVerdict.CUT, f"the rule {name} has not the target {wanted}", "deploy the stack again"
+                yield CheckVerdict.CUT, f"the rule {name} does not have the target {wanted}", "deploy the stack again"
 
     def _pipe(self) -> Iterator[tuple[CheckVerdict, str, str]]:
         if self.chain.pipe:
@@ -389,12 +392,13 @@ def tell_news(health: ChainHealth, settings: Settings) -> int:
     for bucket in health.chain.bucket_names:
         checks = health.checks(bucket)
         broken += bool(cut(checks))
+        before = health.table.get(Key("HEALTH", bucket)) or {}
         if told := news(health.table, bucket, checks, health.now()):
             try:
                 for message in _notices(told, settings):
                     health.clients("sns").publish(**message)
             except (ClientError, BotoCoreError):
-                health.table.update(Key("HEALTH", bucket), {"cut": None, "since": None}, {})
+                health.table.update(Key("HEALTH", bucket), {each: before.get(each) for each in ("cut", "since")}, {})
                 raise
     return broken
 
@@ -416,7 +420,7 @@ def _notices(told: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any
         lines = [f"- {each['evidence']}\n  To mend it: {each.get('remedy', '')}" for each in told["checks"]]
         what = (
             "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
-            f"it with `invalidations request --bucket {bucket} --key KEY`."
+            f"it with `invalidations request --bucket {bucket} KEY`."
             if whole
             else f"New changes of {bucket} are not invalidated since {told['since'][:16]} UTC at the latest."
         )
@@ -463,9 +467,17 @@ def _code(error: ClientError) -> str:
 
 def _lets_through(detail: dict[str, Any], key: str) -> bool:
     """Whether a rule's pattern lets a key through; in its wildcards only ``*`` is special (EBU, "wildcard")."""
-    conditions = detail.get("object", {}).get("key", [])
-    excluded = [pattern for each in conditions for pattern in each["anything-but"]["wildcard"]]
+    excluded = _excluded(detail) or []
     return not any(re.fullmatch(".*".join(map(re.escape, each.split("*"))), key, re.DOTALL) for each in excluded)
+
+
+def _excluded(detail: dict[str, Any]) -> list[str] | None:
+    """What a rule's pattern leaves out; None where its condition on keys is not of the kind that the template makes."""
+    conditions = detail.get("object", {}).get("key", [])
+    try:
+        return [pattern for each in conditions for pattern in each["anything-but"]["wildcard"]]
+    except (KeyError, TypeError):
+        return None
 
 
 def _queue_arn(chain: Chain) -> str:

@@ -62,7 +62,7 @@ EXCLUDED = {"detail": {"bucket": {"name": ["site"]}, "object": {"key": [{"anythi
         (FakeChain(rule_state="DISABLED"), "Rule is enabled", "is DISABLED", "aws events enable-rule --name site-rule"),
         (FakeChain(pattern={"detail": {"bucket": {"name": ["x"]}}}), "Rule matches", "no rule's pattern", "deploy"),
         (FakeChain(pattern=EXCLUDED), "Rule matches", "ExcludeKeys leaves logs/a out", "ExcludeKeys"),
-        (FakeChain(targets=()), "Rule has its target", "has not the target", "deploy"),
+        (FakeChain(targets=()), "Rule has its target", "does not have the target", "deploy"),
         (FakeChain(machine_status="DELETING"), "State machine is active", "is DELETING", "deploy"),
         (FakeChain(reserved=0), "Functions may run", "throttled to zero: JoinBatch", "delete-function-concurrency"),
         (FakeChain(distribution_enabled=False), "A distribution serves the bucket", "is disabled: E1", "enable E1"),
@@ -87,6 +87,12 @@ def test_a_rule_that_is_gone_cuts_everything_that_rests_on_it() -> None:
     found = looked_at(FakeChain(rule_gone=True))
     assert found["Rule is enabled"].verdict is CheckVerdict.CUT
     assert found["Rule matches"].verdict is CheckVerdict.CUT
+
+
+def test_a_condition_on_keys_that_somebody_put_into_the_rule_is_told_and_not_guessed_at() -> None:
+    for condition in ({"prefix": "public/"}, "index.html", {"anything-but": ["a"]}):
+        changed = {"detail": {"bucket": {"name": ["site"]}, "object": {"key": [condition]}}}
+        assert verdicts(looked_at(FakeChain(pattern=changed), "logs/a")) == {"Rule matches": CheckVerdict.UNKNOWN}
 
 
 def test_a_pipe_that_does_not_run_cuts_a_buffered_intake() -> None:
@@ -211,8 +217,10 @@ def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it
     assert people["Subject"] == "CloudFront is NOT kept fresh: site"
     assert "invalidations bucket enable site" in people["Message"]
     aws.sends_events = True
-    assert told_by_the_sweep(aws, table) == 0
-    assert json.loads(aws.published[-1]["Message"])["whole"] is True
+    assert told_by_the_sweep(aws, table, email="people") == 0
+    machines, people = aws.published[2:]
+    assert json.loads(machines["Message"])["whole"] is True
+    assert "`invalidations request --bucket site KEY`" in people["Message"]
 
 
 def test_what_sns_did_not_take_is_told_again() -> None:
@@ -223,3 +231,9 @@ def test_what_sns_did_not_take_is_told_again() -> None:
     aws.refuses = False
     told_by_the_sweep(aws, table)
     assert [each["TopicArn"] for each in aws.published] == ["machines"]
+    aws.sends_events, aws.refuses = True, True
+    with pytest.raises(ClientError):
+        told_by_the_sweep(aws, table)
+    aws.refuses = False
+    told_by_the_sweep(aws, table)
+    assert [json.loads(each["Message"])["whole"] for each in aws.published] == [False, True]
