@@ -164,10 +164,14 @@ class Duration(click.FloatRange):
         super().__init__(min=least, max=longest)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
         if math.isnan(number):
-            self.fail(f"{value!r} is no number", param, ctx)
-        return number
+            unit = (param and param.metavar) or "SECONDS"
+            self.fail(f"{value!r} is no number of {unit.lower()}; no unit is written with it", param, ctx)
+        return float(super().convert(number, param, ctx))
 
 
 MOST = click.IntRange(0, 1_000_000)
