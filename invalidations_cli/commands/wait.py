@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -20,6 +20,7 @@ import click
 
 from invalidation.batches.model import LONG_AGO, Batch, BatchState
 from invalidation.health import Check, cut
+from invalidation.outcome import BatchReport
 from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.commands.doctor import health_of, lines
@@ -108,7 +109,8 @@ def wait(
         result = WaitResult.NOTHING_ARRIVED
     if as_json:
         cut_checks = [each.to_document() for each in broken]
-        click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | {"cut": cut_checks}))
+        details = {"cut": cut_checks, "reports": reports_on(stack, watch.batches)}
+        click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | details))
     else:
         for line in (*told(result, bucket, facts, watch, seconds), *lines(broken)):
             click.echo(line)
@@ -213,6 +215,13 @@ def document(
             for each in watch.failed
         ],
     }
+
+
+def reports_on(stack: Stack, batch_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """What `audit --json` prints of each batch: its distributions, invalidations, price and execution."""
+    table = stack.table()
+    found = (Batch.find(table, each) for each in sorted(batch_ids))
+    return [BatchReport.read(table, each).to_document() for each in found if each]
 
 
 class WaitResult(StrEnum):
