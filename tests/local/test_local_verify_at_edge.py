@@ -142,4 +142,4 @@ def test_an_edge_that_stays_stale_fails_the_batch_is_told_of_and_is_looked_at_ag
     assert (execution["status"], entered.count("Verify At Edge")) == ("SUCCEEDED", 1)
     assert verified.notified()[1]["outcome"] == "Completed"
     assert [each["verdict"] for each in verified.looked(told["batchId"])] == ["Fresh"]
-    assert len(fresh.invalidations(verified.aws, verified.distribution.distribution_id)) == 2, "looking again is free"
+    assert len(fresh.invalidations(verified.aws, verified.distribution.distribution_id)) == 3, "it is invalidated anew"
