@@ -75,6 +75,9 @@ class Everything:
             document = distributions.configuration([distributions.s3_origin(bucket)], cache_policy=policy)
             tags = {"CacheTagConfig": {"HeaderName": "x-amz-meta-cache-tag"}}
             distributions.create(self.aws, document | tags)
+            distributions.create(self.aws, distributions.of_its_website(bucket))
+        alias = {"DomainName": f"reader-abcdef-s3alias.s3.{REGION}.amazonaws.com"}
+        distributions.create(self.aws, distributions.configuration([distributions.s3_origin("another") | alias]))
         many = distributions.configuration([distributions.s3_origin(SITE)], ConnectionMode="tenant-only")
         self.aws.client("cloudfront").create_distribution_tenant(
             DistributionId=distributions.create(self.aws, many), Name="tenant", Domains=[{"Domain": "t.example.com"}]
@@ -111,11 +114,17 @@ class Everything:
         """An execution is stopped before it has accepted its change; the sweep, on the hour, replays it."""
         stopped = self.start(event(SITE, "d.html"))
         self.aws.client("stepfunctions").stop_execution(executionArn=stopped)
+        s3 = self.aws.client("s3")
+        s3.put_bucket_notification_configuration(Bucket=OTHER_SITE, NotificationConfiguration={})  # which is told
+        assert len(self.sweep()["started"]) == 1
+        site.send_events_to_eventbridge(self.aws, OTHER_SITE)
+        self.ended(0)
+
+    def sweep(self) -> Any:
         sweep = privileges.resources(self.aws, STACK)["SweepFunction"]
         tick = {"time": datetime.now(UTC).replace(minute=2).isoformat()}
         answer = self.aws.client("lambda").invoke(FunctionName=sweep, Payload=json.dumps(tick).encode())
-        assert len(json.load(answer["Payload"])["started"]) == 1
-        self.ended(0)
+        return json.load(answer["Payload"])
 
     def use_another_account(self) -> None:
         """The distributions move to another account, and one bucket leaves the list."""
@@ -130,6 +139,7 @@ class Everything:
         self.ended(0)
         made = elsewhere.client("cloudfront").list_invalidations(DistributionId=distribution)["InvalidationList"]
         assert made["Quantity"] == 1, "the other account's distribution was to be invalidated"
+        self.sweep()
 
 
 TRUST = {

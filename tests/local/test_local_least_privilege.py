@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.local, pytest.mark.xdist_group("privileges")]
 BY_LAMBDA = "Lambda itself does this in the function's name, where the emulator's Lambda needs no permission"
 BY_SNS = "SNS asks KMS in the publisher's name (KMS condition kms:ViaService); the emulator's SNS encrypts nothing"
 BY_S3 = "no call: whoever may list a bucket is told that an object is not there, and else that it is forbidden"
+BY_RESOURCE = "the emulator asks for permission on *, AWS on the rule or function (Service Authorization Reference)"
+BY_CONTROL = "the emulator has no S3 Control"
 UNSEEN = {
     ("*", "logs:CreateLogStream"): BY_LAMBDA,
     ("*", "logs:PutLogEvents"): BY_LAMBDA,
@@ -31,6 +33,12 @@ UNSEEN = {
     ("*-NotifyFunctionRole-*", "kms:Decrypt"): BY_SNS,
     ("*-NotifyFunctionRole-*", "kms:GenerateDataKey*"): BY_SNS,
     ("*-VerifyAtEdgeFunctionRole-*", "s3:ListBucket"): BY_S3,
+    ("*-ResolveDistributionsFunctionRole-*", "s3:ListAccessPoints"): BY_CONTROL,
+    ("*-ResolveDistributionsFunctionRole-*", "s3:ListMultiRegionAccessPoints"): BY_CONTROL,
+    ("*-SweepFunctionRole-*", "events:ListTargetsByRule"): BY_RESOURCE,
+    ("*-SweepFunctionRole-*", "lambda:GetFunctionConcurrency"): BY_RESOURCE,
+    ("*-SweepFunctionRole-*", "kms:Decrypt"): BY_SNS,
+    ("*-SweepFunctionRole-*", "kms:GenerateDataKey*"): BY_SNS,
 }
 """Roles and actions that are granted, and that no call on the emulator can need → why AWS needs them."""
 
@@ -39,6 +47,8 @@ WIDE = {
     "arn:aws:cloudfront::*:distribution/*": "any distribution may come to serve the bucket",
     "arn:aws:cloudfront::*:distribution-tenant/*": "likewise",
     "arn:aws:cloudfront::*:cache-policy/*": "likewise",
+    "arn:aws:events:*:rule/*everything-ChangeRule-": "the rule itself; some name its bus in its ARN, and some do not",
+    "arn:aws:lambda:*:function:everything-*": "the stack's own functions, which the definition names",
     "arn:aws:logs:*:log-group:/aws/lambda/everything:*": "streams of the stack's own log group",
     "arn:aws:s3:::*-site/*": "objects of the watched buckets, where tags are read",
     "arn:aws:s3:::*": "EnableBucketEvents=UntilDeleted: a bucket that has left BucketNames is in no parameter any more",
@@ -104,7 +114,10 @@ def used() -> Iterator[Used]:
 
 
 def test_with_every_feature_used_no_call_is_denied(used: Used) -> None:
-    denied = [call for call in used.calls if not call.allowed]
+    by_resource = {action for (_role, action), why in UNSEEN.items() if why is BY_RESOURCE}
+    denied = [
+        each for each in used.calls if not each.allowed and (each.action not in by_resource or each.resource != "*")
+    ]
     print(f"denied, of {len(used.calls)} different calls: {denied}")  # noqa: T201 - the test's other result
     assert denied == []
     assert {call.role for call in used.calls} >= {grant.role for grant in used.granted}, "each function was to be used"
@@ -130,7 +143,8 @@ def test_no_action_is_granted_with_a_wildcard_and_no_wider_resource_than_must_be
     # A partition is no more than where the role itself is: the list of buckets cannot name it.
     resources = {each.resource.replace("arn:*:", "arn:aws:", 1) for each in used.granted}
     wide = {re.sub(f":([a-z0-9-]+:)?{ACCOUNT}:", ":*:", each) for each in resources if "*" in each}
-    assert {re.sub(":::(other-)?web-site/", ":::*-site/", resource) for resource in wide} == set(WIDE)
+    without_suffix = {re.sub("(ChangeRule-)[A-Z0-9]+$", r"\1", each) for each in wide}
+    assert {re.sub(":::(other-)?web-site/", ":::*-site/", resource) for resource in without_suffix} == set(WIDE)
 
 
 def test_the_state_machine_may_do_exactly_what_its_states_do(used: Used) -> None:
