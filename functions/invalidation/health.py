@@ -325,7 +325,7 @@ class ChainHealth:
     def _dead_letters(self) -> Iterator[tuple[CheckVerdict, str, str]]:
         count = self._messages(self.chain.dead_letter_queue_url)
         if count:
-            what = f"{count} events never started an execution"
+            what = f"events that never started an execution: {count}"
             yield CheckVerdict.OWED, what, "invalidations dead-letters"
         else:
             yield CheckVerdict.OK, "no event failed to start an execution", ""
@@ -338,7 +338,7 @@ class ChainHealth:
     def _parked(self, bucket: str) -> Iterator[tuple[CheckVerdict, str, str]]:
         parked = [each.batch_id for each in _first(parked_batches(self.table), LISTED) if each.bucket == bucket]
         if parked:
-            what = f"{len(parked)} batches of {bucket} wait for somebody: {', '.join(parked[:3])}"
+            what = f"batches of {bucket} that wait for somebody: {', '.join(parked[:3])}"
             yield CheckVerdict.OWED, what, f"invalidations retry {parked[0]}"
         else:
             yield CheckVerdict.OK, f"no batch of {bucket} is parked", ""
