@@ -108,8 +108,7 @@ def wait(
     if result is WaitResult.FRESH and not watch.batches:
         result = WaitResult.NOTHING_ARRIVED
     if as_json:
-        cut_checks = [each.to_document() for each in broken]
-        details = {"cut": cut_checks, "reports": reports_on(stack, watch.batches)}
+        details = {"cut": [each.to_document() for each in broken], "reports": reports_on(stack, watch.batches)}
         click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | details))
     else:
         for line in (*told(result, bucket, facts, watch, seconds), *lines(broken)):
