@@ -104,6 +104,10 @@ COMMANDS = {
         "invalidations_cli.commands.doctor:doctor",
         "Find out why nothing is invalidated: the chain, check by check.",
     ),
+    "selftest": (
+        "invalidations_cli.commands.selftest:selftest",
+        "Prove it: change objects of its own, and see the edge follow.",
+    ),
     "explain": (
         "invalidations_cli.commands.explain:explain",
         "Who serves a key, and what a change of it invalidates, and why.",

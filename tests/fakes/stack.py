@@ -185,6 +185,9 @@ class FakeCloudFront(FakeChain):
         super().__init__()
         self.paths: dict[str, Sequence[str]] = {}
 
+    def get_distribution(self, **_which: str) -> Any:
+        raise Refused("AccessDenied", "GetDistribution")
+
     def get_invalidation(self, **request: Any) -> Any:
         if request["Id"] not in self.paths:
             raise Refused("NoSuchInvalidation", "GetInvalidation")

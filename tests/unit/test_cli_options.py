@@ -27,6 +27,7 @@ NEEDED = {
     "request": ["--bucket", "site", "a.html"],
     "wait": ["--bucket", "site"],
     "explain": ["--bucket", "site", "--key", "a.html"],
+    "selftest": ["--bucket", "site"],
     "bucket enable": ["site"],
     "bucket disable": ["site", "--yes"],
     "bucket status": ["site"],
