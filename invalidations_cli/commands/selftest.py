@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import FrameType
 from typing import Any
 
 import click
@@ -34,7 +35,6 @@ from invalidations_cli.canaries import (
 )
 from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.commands.explain import settings_of
-from invalidations_cli.local.environment import SIGNALS, end_on_signals
 from invalidations_cli.output import Duration, count, escape, json_line
 from invalidations_cli.trace import HOPS, POLL_SECONDS, ChangeTrace, ChangeTracer
 
@@ -155,9 +155,20 @@ def agree(test: Selftest, *, yes: bool) -> None:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end what is inside through its `finally`; a second one does not disturb that."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    end_on_signals()
+    """SIGTERM and SIGHUP end what is inside as Ctrl-C does: through its `finally`, which a second one does not disturb.
+
+    A signal that the caller chose to ignore, as nohup does, stays ignored.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
