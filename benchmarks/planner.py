@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from benchmarks.fewest import fewest_evicted
-from invalidation.cloudfront.plan import Budget, Plan, plan_paths
+from invalidation.cloudfront.plan import Plan, plan_paths
+from invalidation.cloudfront.rules import Budget
 
 BUDGET = Budget()
 SECONDS_FOR_100_000 = 1.0

@@ -18,8 +18,9 @@ from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH, price
 from invalidation.cloudfront.listing import Listing
 from invalidation.cloudfront.paths import covers
-from invalidation.cloudfront.plan import Budget, Plan, plan_keys
-from invalidation.cloudfront.routing import PathRules, paths_for, viewer_paths
+from invalidation.cloudfront.plan import Plan, plan_keys
+from invalidation.cloudfront.routing import paths_for, viewer_paths
+from invalidation.cloudfront.rules import Budget, PathRules
 
 SIZES = (30, 100, 300, 1_000)
 BEFORE, WITHIN, BEYOND, EXACT = "before", "within the allowance", "beyond the allowance", "each path by itself"

@@ -12,8 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH
-from invalidation.cloudfront.plan import Budget
-from invalidation.cloudfront.routing import InvalidateBy, PathRules
+from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules
 from invalidation.errors import AccessDenied
 
 CONSTANTS = {

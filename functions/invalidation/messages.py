@@ -17,8 +17,7 @@ from typing import Any
 
 from invalidation.batches.model import Outcome
 from invalidation.batches.targets import TargetState
-from invalidation.cloudfront.cover import Widening
-from invalidation.cloudfront.plan import PlanRule
+from invalidation.cloudfront.rules import PlanRule, Widening
 from invalidation.config import Settings
 from invalidation.errors import ERRORS
 

@@ -26,7 +26,7 @@ from invalidation.batches.targets import (
     targets_of,
 )
 from invalidation.cloudfront.limits import price
-from invalidation.cloudfront.progress import Status
+from invalidation.cloudfront.rules import Status
 from invalidation.errors import MAX_MESSAGE, BatchNotFound, InvalidRequest
 
 VERSION = 1

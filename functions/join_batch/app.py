@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import boto3
@@ -27,7 +27,8 @@ from invalidation.observability import Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
-STEP_FUNCTIONS = boto3.client("stepfunctions")
+step_functions = cache(lambda: boto3.client("stepfunctions"))
+"""Made when an execution is to be started, which few changes need: it is a good part of a cold start."""
 LONGEST = max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds)
 WINDOW = Window(SETTINGS.batch_window_seconds, LONGEST, max_paths_a_day=SETTINGS.max_paths_a_day)
 INCLUDED = key_filter(SETTINGS.include_keys)
@@ -44,7 +45,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         if wanted.rejected:
             name = execution.accepted_name
             logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
-            Executions(STEP_FUNCTIONS, event["stateMachine"]).start(name, wanted.accepted(event["input"]))
+            Executions(step_functions(), event["stateMachine"]).start(name, wanted.accepted(event["input"]))
             raise wanted.rejection(name)
     except (InvalidRequest, BatchNotFound) as error:
         # Not raised: what fails here is replayed, and this would be wrong every time.
@@ -55,5 +56,5 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     emit_metric("Changes", sum(map(len, changes.values())), dashboard_only=True)
     joined = join_each(TABLE, changes, execution, WINDOW, now, attempt)
     for bucket in joined.leaderless:
-        Executions(STEP_FUNCTIONS, event["stateMachine"]).start(lead_name(bucket, execution), {"lead": bucket})
+        Executions(step_functions(), event["stateMachine"]).start(lead_name(bucket, execution), {"lead": bucket})
     return joined.joined.to_document()

@@ -18,7 +18,7 @@ from invalidation.batches.snapshot import frozen_changes
 from invalidation.batches.targets import Target, record_looks
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.edge import look, paths_to_look_at, require_fresh
-from invalidation.cloudfront.routing import PathRules
+from invalidation.cloudfront.rules import PathRules
 from invalidation.config import Settings, host_to_verify
 from invalidation.observability import Event, observed
 

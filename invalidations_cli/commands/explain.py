@@ -19,7 +19,8 @@ from invalidation.cloudfront.explain import Explanation
 from invalidation.cloudfront.explain import explain as explanation_of
 from invalidation.cloudfront.limits import MAX_TENANTS, price
 from invalidation.cloudfront.patterns import key_filter
-from invalidation.cloudfront.routing import InvalidateBy, RouteVerdict
+from invalidation.cloudfront.routing import RouteVerdict
+from invalidation.cloudfront.rules import InvalidateBy
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
 from invalidation.events import parse

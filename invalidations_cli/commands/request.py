@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from invalidation.batches.model import Outcome, compact
-from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.rules import Widening
 from invalidation.errors import InvalidRequest
 from invalidation.events import parse
 from invalidations_cli.aws import ExitCode, Stack, with_stack

@@ -31,7 +31,7 @@ from invalidation.batches.targets import (
     record_plan,
     targets_of,
 )
-from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.rules import Widening
 from tests.fakes.batch_steps import (
     RETENTION,
     RETRY,

@@ -29,7 +29,7 @@ from invalidation.batches.targets import (
     record_invalidation,
     record_plan,
 )
-from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.rules import Widening
 from invalidation.events import Change
 from invalidations_cli.aws import Stack
 from tests.fakes.chain import FakeChain

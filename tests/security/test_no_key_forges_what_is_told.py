@@ -15,10 +15,9 @@ import pytest
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution
 from invalidation.batches.model import Batch
-from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.explain import explain
-from invalidation.cloudfront.routing import PathRules
+from invalidation.cloudfront.rules import PathRules, Widening
 from invalidation.errors import InvalidRequest
 from invalidation.messages import chat_message
 from invalidation.outcome import BatchReport, report_on

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
 from invalidation.cloudfront.paths import covers, normalised
-from invalidation.cloudfront.plan import Budget, Plan, Surroundings, plan_paths
-from invalidation.cloudfront.routing import PathRules, paths_for
+from invalidation.cloudfront.plan import Plan, Surroundings, plan_paths
+from invalidation.cloudfront.routing import paths_for
+from invalidation.cloudfront.rules import Budget, PathRules
 from tests.security.hostile import KEYS, texts
 
 EXACT = Budget(MAX_PATHS_A_REQUEST, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS)

@@ -16,8 +16,8 @@ from invalidation.batches.finish import Failure
 from invalidation.batches.head import Joined, Role
 from invalidation.batches.model import Batch, Outcome
 from invalidation.batches.targets import PlanSummary, Target, TargetState
-from invalidation.cloudfront.cover import Widening
-from invalidation.cloudfront.progress import Progress, Status
+from invalidation.cloudfront.progress import Progress
+from invalidation.cloudfront.rules import Status, Widening
 from invalidation.errors import ERRORS
 from invalidation.outcome import BatchReport
 from tests.definition import rendered, states

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from invalidation.batches.targets import Target
-from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.limits import MAX_WILDCARDS_A_REQUEST, MAX_WILDCARDS_BY_HAND
+from invalidation.cloudfront.rules import Widening
 from invalidations_cli.commands.request import lines_of
 from invalidations_cli.follow import FollowedExecution
 from tests.statemachine.recorded_execution import RecordedExecution

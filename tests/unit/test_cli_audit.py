@@ -16,7 +16,7 @@ from invalidation.batches.model import Batch
 from invalidation.batches.snapshot import chunk_key
 from invalidation.batches.table import BUCKETS, Key, Page
 from invalidation.batches.targets import freeze_targets
-from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.rules import Widening
 from invalidation.events import Change
 from invalidations_cli.backlog import known_buckets
 from invalidations_cli.commands.audit import COLUMNS, AuditQuery, ask, audit

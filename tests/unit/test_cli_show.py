@@ -11,7 +11,7 @@ from invalidation.batches.finish import Failure
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_paths_batch
 from invalidation.batches.snapshot import chunk_key
-from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.rules import Widening
 from invalidations_cli.commands.show import show
 from invalidations_cli.history import read_history
 from invalidations_cli.recording import load

@@ -10,7 +10,8 @@ import pytest
 from moto import mock_aws
 
 from invalidation.cloudfront.client import CloudFront
-from invalidation.cloudfront.routing import PathRules, served
+from invalidation.cloudfront.routing import served
+from invalidation.cloudfront.rules import PathRules
 from invalidation.errors import NoSuchDistribution, NoSuchInvalidation
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from invalidation.cloudfront.distribution import (
     read_cache_policy,
     read_distribution,
 )
-from invalidation.cloudfront.routing import PathRules, served
+from invalidation.cloudfront.routing import served
+from invalidation.cloudfront.rules import PathRules
 from tests.unit.data import rows
 
 POLICIES = rows("cache_policies.csv")

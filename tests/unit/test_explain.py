@@ -9,7 +9,7 @@ import pytest
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.explain import explain
 from invalidation.cloudfront.limits import price
-from invalidation.cloudfront.routing import PathRules
+from invalidation.cloudfront.rules import PathRules
 
 SITE = Distribution(
     "E1",

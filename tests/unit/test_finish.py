@@ -25,8 +25,8 @@ from invalidation.batches.targets import (
     record_plan,
     targets_of,
 )
-from invalidation.cloudfront.cover import Widening
-from invalidation.cloudfront.plan import Budget, plan_paths
+from invalidation.cloudfront.plan import plan_paths
+from invalidation.cloudfront.rules import Budget, Widening
 from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
 from invalidation.outcome import LONGEST_TARGETS, report_of_finish
 from tests.fakes.batch_steps import (
@@ -94,7 +94,7 @@ def test_a_target_that_is_not_there_is_said_not_to_be(steps: BatchSteps, table: 
 
 def test_what_is_planned_and_created_is_in_the_record(steps: BatchSteps, table: MemoryTable, clock: Clock) -> None:
     batch_id = steps.resolved("first", "E1", "E2")
-    record_plan(table, batch_id, "E1", PlanSummary.of(plan_paths(["/a", "/b*"], Budget())))
+    record_plan(table, batch_id, "E1", PlanSummary.of(plan_paths(["/a", "/b*"], Budget()), requests=1))
     for number in (1, 0, 1):
         record = InvalidationRecord(number, f"I{number}", f"ref{number}", 1, number, clock())
         record_invalidation(table, batch_id, "E1", record)

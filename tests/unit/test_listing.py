@@ -18,8 +18,9 @@ from invalidation.cloudfront import listing as listing_module
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.listing import MAX_CHANGED, MAX_PAGES, MAX_SECONDS, BucketLister, Listing
 from invalidation.cloudfront.paths import covers
-from invalidation.cloudfront.plan import Budget, Plan, plan_keys
-from invalidation.cloudfront.routing import PathRules, paths_for, viewer_paths
+from invalidation.cloudfront.plan import Plan, plan_keys
+from invalidation.cloudfront.routing import paths_for, viewer_paths
+from invalidation.cloudfront.rules import Budget, PathRules
 from tests.fakes import bucket as fakes
 from tests.fakes.bucket import PAGE, Bucket
 

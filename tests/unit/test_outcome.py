@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # js
 from invalidation.batches.finish import Failure
 from invalidation.batches.model import Outcome
 from invalidation.batches.targets import PlanSummary, TargetState
-from invalidation.cloudfront.cover import Widening
+from invalidation.cloudfront.rules import Widening
 from invalidation.errors import MAX_MESSAGE
 from invalidation.outcome import (
     COMPLETED_EVENT,

@@ -24,7 +24,8 @@ from invalidation.batches.targets import (
     record_plan,
 )
 from invalidation.cloudfront.limits import price
-from invalidation.cloudfront.plan import Budget, Plan, plan_paths
+from invalidation.cloudfront.plan import Plan, plan_paths
+from invalidation.cloudfront.rules import Budget
 from invalidation.outcome import LONGEST_TARGETS, BatchReport
 from tests.fakes.batch_steps import BUCKET, BatchSteps, Clock, execution, report
 from tests.fakes.memory_table import MemoryTable
@@ -35,7 +36,7 @@ ONLY_PLANNED = TargetResult("E1", skipped=True, only_planned=True)
 
 
 def _planned(*paths: str, copies: int = 1) -> PlanSummary:
-    return PlanSummary.of(plan_paths(paths, Budget(max_exact_paths=3_000)), copies)
+    return PlanSummary.of(plan_paths(paths, Budget(max_exact_paths=3_000)), requests=1, copies=copies)
 
 
 def _told(report: BatchReport) -> Any:
@@ -48,7 +49,7 @@ def _told(report: BatchReport) -> Any:
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=600), max_size=60))
 def test_a_sample_is_the_first_paths_within_its_bounds_and_the_count_is_of_all(names: list[str]) -> None:
     planned = Plan(tuple(sorted({f"/{name}" for name in names})))
-    summary = PlanSummary.of(planned)
+    summary = PlanSummary.of(planned, requests=1)
     assert summary.paths == len(planned.paths)
     assert summary.sample == planned.paths[: len(summary.sample)]
     assert len(summary.sample) <= MAX_SAMPLE_PATHS

@@ -15,7 +15,8 @@ from invalidation.batches.model import Batch
 from invalidation.batches.snapshot import frozen_changes
 from invalidation.batches.targets import count_paths
 from invalidation.cloudfront.limits import FEW_PATHS, THRIFTY_PATHS
-from invalidation.cloudfront.plan import Budget, plan_paths
+from invalidation.cloudfront.plan import plan_paths
+from invalidation.cloudfront.rules import Budget
 from tests.fakes.batch_steps import START, WINDOW, BatchSteps, Clock, change, execution
 from tests.fakes.memory_table import MemoryTable
 

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.routing import PathRules, served
+from invalidation.cloudfront.routing import served
+from invalidation.cloudfront.rules import PathRules
 from tests.cloudfront_model import CacheBehavior, Edge, Reading, answers, purged
 from tests.unit.test_routing_against_model import (
     BUCKET,

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from invalidation.cloudfront.cover import Widening, narrowest_cover
+from invalidation.cloudfront.cover import narrowest_cover
 from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND
-from invalidation.cloudfront.plan import Budget, Plan, plan_paths
+from invalidation.cloudfront.plan import Plan, plan_paths
+from invalidation.cloudfront.rules import Budget, Widening
 from invalidation.errors import InvalidRequest
 
 

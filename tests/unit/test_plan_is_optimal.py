@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.plan import Budget, Plan, plan_paths
+from invalidation.cloudfront.plan import Plan, plan_paths
+from invalidation.cloudfront.rules import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidation.cloudfront.progress import Pending, Progress, Status
+from invalidation.cloudfront.progress import Pending, Progress
+from invalidation.cloudfront.rules import Status
 from invalidation.errors import InvalidationTimedOut, is_transient
 
 CREATED = datetime(2026, 11, 12, 9, 14, 3, tzinfo=UTC)

@@ -6,8 +6,7 @@ import pytest
 
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.explain import explain
-from invalidation.cloudfront.plan import Budget
-from invalidation.cloudfront.routing import InvalidateBy, PathRules
+from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules
 
 SITE = Distribution(
     "E1",

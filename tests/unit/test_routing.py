@@ -6,14 +6,8 @@ from typing import Any
 import pytest
 
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
-from invalidation.cloudfront.routing import (
-    InvalidateBy,
-    PathRules,
-    RouteVerdict,
-    Way,
-    paths_for,
-    served,
-)
+from invalidation.cloudfront.routing import RouteVerdict, Way, paths_for, served
+from invalidation.cloudfront.rules import InvalidateBy, PathRules
 from tests.unit.data import cases
 
 ROUTED = cases("routing.json")

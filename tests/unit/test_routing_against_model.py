@@ -11,7 +11,8 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from invalidation.cloudfront.distribution import UNREADABLE_POLICY, Distribution, Website, read_distribution
-from invalidation.cloudfront.routing import PathRules, served
+from invalidation.cloudfront.routing import served
+from invalidation.cloudfront.rules import PathRules
 from tests.cloudfront_model import (
     Answer,
     CacheBehavior,

@@ -18,13 +18,11 @@ from invalidation.batches.send import PATIENCE, Sender
 from invalidation.batches.table import Key
 from invalidation.batches.targets import Target, count_paths, freeze_targets, invalidations, paths_of_month
 from invalidation.cloudfront.client import Invalidation
-from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.listing import BucketLister
 from invalidation.cloudfront.paths import covers
-from invalidation.cloudfront.plan import Budget, PlanRule
-from invalidation.cloudfront.progress import Progress, Status
-from invalidation.cloudfront.routing import PathRules
+from invalidation.cloudfront.progress import Progress
+from invalidation.cloudfront.rules import Budget, PathRules, PlanRule, Status, Widening
 from invalidation.config import SendingLimits
 from invalidation.errors import (
     BatchTableUnavailable,

@@ -18,8 +18,8 @@ from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.model import Batch
 from invalidation.batches.targets import Target, freeze_targets
 from invalidation.cloudfront.listing import BucketLister
-from invalidation.cloudfront.plan import Budget, plan_paths
-from invalidation.cloudfront.routing import InvalidateBy
+from invalidation.cloudfront.plan import plan_paths
+from invalidation.cloudfront.rules import Budget, InvalidateBy
 from invalidation.cloudfront.tags import TagReader
 from invalidation.events import Change
 from tests.fakes.bucket import Bucket

@@ -29,7 +29,7 @@ from invalidation.cloudfront.limits import (
     MAX_WILDCARDS_OF_BATCH,
     THRIFTY_PATHS,
 )
-from invalidation.cloudfront.plan import Budget
+from invalidation.cloudfront.rules import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -34,12 +34,20 @@ from invalidation.batches.targets import (
 )
 from invalidation.cloudfront.bucket import MaxAgeReader
 from invalidation.cloudfront.client import CloudFront, caller_reference
-from invalidation.cloudfront.cover import Widening
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
-from invalidation.cloudfront.plan import Budget, Plan, PlanRule, plan_keys, plan_paths, wildcard_for
-from invalidation.cloudfront.progress import Pace, Pending, Progress, Request, Status, in_sending_order, next_request
-from invalidation.cloudfront.routing import InvalidateBy, paths_for
+from invalidation.cloudfront.plan import Plan, plan_keys, plan_paths, wildcard_for
+from invalidation.cloudfront.progress import (
+    Pace,
+    Pending,
+    Progress,
+    Request,
+    all_requests,
+    in_sending_order,
+    next_request,
+)
+from invalidation.cloudfront.routing import paths_for
+from invalidation.cloudfront.rules import Budget, InvalidateBy, PlanRule, Status, Widening
 from invalidation.cloudfront.tags import TagReader
 from invalidation.errors import (
     BatchNotFound,
@@ -57,7 +65,7 @@ if TYPE_CHECKING:
 
     from invalidation.batches.table import BatchTable
     from invalidation.cloudfront.listing import BucketLister, Listing
-    from invalidation.cloudfront.routing import PathRules
+    from invalidation.cloudfront.rules import PathRules
     from invalidation.config import SendingLimits
 
     Keys = Callable[[], Iterable[str]]
@@ -143,19 +151,19 @@ class Sender:
         copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
             planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path, copies))
-            return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.BY_HAND), 0
+            return planned, replace(_summary(planned, copies), rule=PlanRule.BY_HAND), 0
         keys = self._keys(batch)
         if batch.changes <= FEW_PATHS and batch.resolved == (distribution.id,):
             planned = self._plan(batch, distribution, keys, self.limits.budget)
             if not planned.widened:  # whatever the month has left
-                return planned, replace(PlanSummary.of(planned, copies), rule=PlanRule.EXACT), 0
+                return planned, replace(_summary(planned, copies), rule=PlanRule.EXACT), 0
         allowance = self._allowance(batch, keys, distribution)
         budget = allowance.budget(distribution.id, self.limits.budget.widest_path)
         planned = self._plan(batch, distribution, keys, budget)
         rule = PlanRule.EXACT
         if planned.widened:
             rule = PlanRule.FREE_PATHS if distribution.id in allowance.free else PlanRule.THRIFTY
-        summary = replace(PlanSummary.of(planned, copies), rule=rule, month_before=allowance.month_before)
+        summary = replace(_summary(planned, copies), rule=rule, month_before=allowance.month_before)
         return planned, summary, allowance.charged.get(distribution.id, 0)
 
     def _plan(self, batch: Batch, distribution: Distribution, keys: Keys, budget: Budget) -> Plan:
@@ -298,6 +306,10 @@ class _Dispatch:
         if pace != self.pace:
             self.pace = pace
             record_pace(self._sender.table, self._target, pace)
+
+
+def _summary(plan: Plan, copies: int) -> PlanSummary:
+    return PlanSummary.of(plan, len(all_requests(in_sending_order(plan.paths))), copies)
 
 
 def freeze_plan(table: BatchTable, target: Target, paths: Sequence[str], summary: PlanSummary) -> Target | None:

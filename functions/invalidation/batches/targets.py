@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from invalidation.batches.head import Execution, Joined, Role
 from invalidation.batches.model import TIME, UNFINISHED, Batch, BatchState, Clock, later_release
 from invalidation.batches.table import ATTEMPTS, BATCH, USAGE, USAGE_OF_DAY, VERSION, BatchTable, Item, Key, items
-from invalidation.cloudfront.cover import Widening
-from invalidation.cloudfront.plan import PlanRule
-from invalidation.cloudfront.progress import all_requests, in_sending_order
+from invalidation.cloudfront.rules import PlanRule, Widening
 from invalidation.errors import BatchContended, BatchNotFound
 
 if TYPE_CHECKING:
@@ -85,8 +83,8 @@ class PlanSummary:
         }
 
     @classmethod
-    def of(cls, plan: Plan, copies: int = 1) -> PlanSummary:
-        requests = len(all_requests(in_sending_order(plan.paths)))
+    def of(cls, plan: Plan, requests: int, copies: int = 1) -> PlanSummary:
+        """Of a plan that goes out in so many requests."""
         return cls(len(plan.paths), plan.wildcards, requests, plan.widened, _sample(plan.paths), copies)
 
     @classmethod

@@ -41,29 +41,20 @@ cover, so there are fewer of them than ``max_paths``; each wildcard that is kept
 from __future__ import annotations
 
 import heapq
-import re
 from array import array
 from bisect import bisect_left
 from itertools import islice, pairwise
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from invalidation.cloudfront.paths import character_at, whole_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 
 _AFTER_ASCII = "\x7f"
 """Sorts after every character of an encoded path, so ``prefix + _AFTER_ASCII`` sorts after all that begin with it."""
-
-_OCTET = "(?:[^%]|%..)"
-_CHARACTER = rf"(?:[^%]|%[^c-f].|%[cd].{_OCTET}|%e.{_OCTET}{{2}}|%f.{_OCTET}{{3}})"
-"""One character as people know it: ``ü`` is ``%C3%BC``, and no wildcard may end between the two (RFC 3629).
-
-How many octets a character has, follows from the first of them, even where they are not UTF-8 at all: so no character
-is the beginning of another one.
-"""
-_one_character = re.compile(_CHARACTER, re.IGNORECASE)
-_whole_characters = re.compile(f"{_CHARACTER}*+", re.IGNORECASE)
 
 
 class Part(NamedTuple):
@@ -89,40 +80,6 @@ class Cover(NamedTuple):
 
     introduced: list[str]
     unchanged: list[str]
-
-
-class Widening(NamedTuple):
-    """A wildcard that nobody asked for, how many asked-for paths it stands for, and what it evicts besides.
-
-    ``unchanged`` is the number of objects that had not changed; None where nobody knows.
-    """
-
-    path: str
-    asked: int
-    unchanged: int | None = None
-
-    @property
-    def told(self) -> str:
-        """For people: ``/docs/* for 80 paths; 12 unchanged objects with it``."""
-        if self.unchanged is None:
-            return f"{self.path} for {self.asked:,} paths; unchanged objects with it not counted"
-        objects = "object" if self.unchanged == 1 else "objects"
-        return f"{self.path} for {self.asked:,} paths; {self.unchanged:,} unchanged {objects} with it"
-
-    def to_document(self) -> dict[str, Any]:
-        """``{"path", "asked"}``, and ``"unchanged"`` where it is known."""
-        known = {} if self.unchanged is None else {"unchanged": self.unchanged}
-        return {"path": self.path, "asked": self.asked, **known}
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Widening:
-        """Also of one that was written before unchanged objects were counted."""
-        return cls(document["path"], int(document["asked"]), document.get("unchanged"))
-
-
-def begins_within_character(prefix: str) -> bool:
-    """Whether what follows ``prefix`` would be the rest of a character that it cuts in two."""
-    return len(_whole_prefix(prefix)) < len(prefix)
 
 
 def span(prefix: str, paths: Sequence[str]) -> tuple[int, int]:
@@ -223,7 +180,7 @@ def _common_prefixes(asked: Sequence[str]) -> Iterator[tuple[int, int, int, int]
 
 
 def _shared(path: str, other: str) -> str:
-    return _whole_prefix(commonprefix((path, other)))  # noqa: RUF071 - by character, not by directory, is what is meant
+    return whole_prefix(commonprefix((path, other)))  # noqa: RUF071 - by character, not by directory, is what is meant
 
 
 class _Step(NamedTuple):
@@ -359,7 +316,7 @@ class _Search:
             self._unchanged.append(part)
             return
         ends = (self._asked[part.low], self._asked[part.high - 1])
-        prefix = _whole_prefix(commonprefix(ends))  # noqa: RUF071 - by character, not by directory, is what is meant
+        prefix = whole_prefix(commonprefix(ends))  # noqa: RUF071 - by character, not by directory, is what is meant
         directory = prefix[: prefix.rindex("/") + 1]
         beside = count(directory, self._asked)
         heapq.heappush(self._undecided, Wildcard(directory.count("/"), beside, len(prefix), prefix, part))
@@ -369,9 +326,11 @@ class _Search:
         low, end = parent.part.low, parent.part.high
         while low < end:
             path = self._asked[low]
-            character = _one_character.match(path, parent.characters)
+            character = character_at(path, parent.characters)
             # A path that ends here, or within a character, shares what follows with no other.
-            high = bisect_left(self._asked, path[: character.end()] + _AFTER_ASCII, low, end) if character else low + 1
+            high = (
+                bisect_left(self._asked, parent.prefix + character + _AFTER_ASCII, low, end) if character else low + 1
+            )
             yield self._part(low, high)
             low = high
 
@@ -392,9 +351,3 @@ class _Search:
             return False
         sizes = sorted((1 if part.has_wildcard else part.high - part.low for part in parts), reverse=True)
         return introduced + len(sizes[:left]) + sum(sizes[left:]) <= self._max_paths
-
-
-def _whole_prefix(prefix: str) -> str:
-    """The prefix without the beginning of a character at its end."""
-    whole = _whole_characters.match(prefix)
-    return whole[0] if whole else ""

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from invalidation.cloudfront.routing import PathRules, RouteVerdict, served
+from invalidation.cloudfront.routing import RouteVerdict, served
+from invalidation.cloudfront.rules import PathRules
 from invalidation.errors import EdgeStillStale
 
 if TYPE_CHECKING:

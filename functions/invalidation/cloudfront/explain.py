@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
 from invalidation.cloudfront.paths import covers
-from invalidation.cloudfront.plan import Budget, Plan, plan_keys
-from invalidation.cloudfront.routing import (
-    WEBSITE_INDEX,
-    InvalidateBy,
-    PathRules,
-    Route,
-    RouteVerdict,
-    Served,
-    Way,
-    served,
-)
+from invalidation.cloudfront.plan import Plan, plan_keys
+from invalidation.cloudfront.routing import WEBSITE_INDEX, Route, RouteVerdict, Served, Way, served
+from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules
 from invalidation.cloudfront.tags import tag_items
 
 if TYPE_CHECKING:

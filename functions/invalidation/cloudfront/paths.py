@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -28,6 +29,9 @@ UNSAFE: Final = ' "<>#%{}|\\^~[]`'
 _LEFT_ALONE: Final = "".join(c for c in string.punctuation if c not in UNSAFE + "?")
 _LEFT_ALONE_BY_COMPONENT: Final = "/!'()*"
 
+_ENCODED: Final = re.compile(r"/[!-)+-~]*\*?")
+"""Visible ASCII characters, ``*`` only as the last of them (CFD, invalidation-specifying-objects)."""
+
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/!'()-]*")
 _DOT_SEGMENT: Final = re.compile(r"(?<=/)\.\.?(?=/|\Z)")
 _WAY_UP: Final = re.compile(r"(?<=/)\.\.(?=/|\Z)")
@@ -41,6 +45,13 @@ _ACCEPTED: Final = (
     f"first, at most {MAX_PATH_LENGTH} characters, a * only at the end), and cache tags: #product:42 (at most "
     f"{MAX_TAG_LENGTH} characters, no wildcard)."
 )
+_OCTET: Final = "(?:[^%]|%..)"
+_CHARACTER: Final = rf"(?:[^%]|%[^c-f].|%[cd].{_OCTET}|%e.{_OCTET}{{2}}|%f.{_OCTET}{{3}})"
+"""One character as people know it: ``ü`` is ``%C3%BC``, and no wildcard may end between the two (RFC 3629).
+
+How many octets a character has, follows from the first of them, even where they are not UTF-8 at all: so no character
+is the beginning of another one.
+"""
 _UNRESERVED_TRIPLET: Final = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff])")
 
 
@@ -135,6 +146,47 @@ def valid_path(path: str) -> str:
         shown = path if len(path) <= 200 else path[:200] + "…"
         raise InvalidRequest(f"{shown!r} is not an invalidation path: {problem}. {_ACCEPTED}")
     return path
+
+
+def is_wildcard(path: str) -> bool:
+    """Whether the encoded path stands for all that begin with what precedes its ``*``."""
+    return path.endswith("*")
+
+
+def encoding_fault(path: str) -> str:
+    """What is wrong with the encoded path, or "" when CloudFront takes it (CFD, invalidation-specifying-objects)."""
+    if _ENCODED.fullmatch(path) and len(path) <= MAX_PATH_LENGTH:
+        return ""
+    if not path.startswith("/"):
+        return "does not begin with /"
+    if len(path) > MAX_PATH_LENGTH:
+        return f"has {len(path):,} characters, more than {MAX_PATH_LENGTH:,}"
+    if "*" in path[:-1]:
+        return "has a * that is not its last character"
+    return "is not percent-encoded"
+
+
+def begins_within_character(prefix: str) -> bool:
+    """Whether what follows ``prefix`` would be the rest of a character that it cuts in two."""
+    return len(whole_prefix(prefix)) < len(prefix)
+
+
+def whole_prefix(prefix: str) -> str:
+    """The prefix without the beginning of a character at its end."""
+    whole = _characters("*+").match(prefix)
+    return whole[0] if whole else ""
+
+
+def character_at(path: str, start: int) -> str:
+    """The whole character that begins there in an encoded path; "" at its end."""
+    found = _characters("").match(path, start)
+    return found[0] if found else ""
+
+
+@cache
+def _characters(repeated: str) -> re.Pattern[str]:
+    """Compiled when it is needed first: most handlers cut no path."""
+    return re.compile(_CHARACTER + repeated, re.IGNORECASE)
 
 
 def _unnormalised(location: str) -> bool:

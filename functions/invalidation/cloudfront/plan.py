@@ -11,31 +11,14 @@ any case. So the budget is never passed but where the bound forces it, and then 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from invalidation.cloudfront.cover import (
-    MOST_ASKED,
-    Cover,
-    Widening,
-    begins_within_character,
-    count,
-    least_evicting_cover,
-    narrowest_cover,
-    span,
-)
-from invalidation.cloudfront.limits import (
-    FEW_PATHS,
-    MAX_PATH_LENGTH,
-    MAX_PATHS_BY_HAND,
-    MAX_WILDCARDS_BY_HAND,
-    THRIFTY_PATHS,
-    THRIFTY_WILDCARDS,
-)
+from invalidation.cloudfront.cover import MOST_ASKED, Cover, count, least_evicting_cover, narrowest_cover, span
 from invalidation.cloudfront.listing import Listing
-from invalidation.cloudfront.routing import InvalidateBy, PathRules, paths_for, viewer_paths
+from invalidation.cloudfront.paths import encoding_fault, is_wildcard
+from invalidation.cloudfront.routing import paths_for, viewer_paths
+from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules, Widening
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -43,70 +26,6 @@ if TYPE_CHECKING:
 
     from invalidation.cloudfront.distribution import Distribution
     from invalidation.cloudfront.routing import ReadMaxAge
-
-
-_encoded_path = re.compile(r"/[!-)+-~]*\*?")
-"""Visible ASCII characters, ``*`` only as the last of them (CFD, invalidation-specifying-objects)."""
-
-
-class PlanRule(StrEnum):
-    """Which rule has decided what a distribution is sent."""
-
-    EXACT = "Exact"
-    """Each path as it is: nothing was widened."""
-    FREE_PATHS = "FreePaths"
-    """Too many for that: the best cover that the month's budget has room for."""
-    THRIFTY = "Thrifty"
-    """The month's budget has no room: a cover of a few paths."""
-    BY_HAND = "ByHand"
-    """What somebody asked for."""
-
-    @property
-    def told(self) -> str:
-        """For people."""
-        return {
-            PlanRule.EXACT: "each path as it is",
-            PlanRule.FREE_PATHS: "too many paths to send each: the best cover that the month's budget has room for",
-            PlanRule.THRIFTY: "the month's budget has no room for more: a few wide paths",
-            PlanRule.BY_HAND: "what was asked for",
-        }[self]
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What an invalidation may cost, and how far it may reach; by default little.
-
-    Attributes:
-        max_exact_paths: up to so many paths go as they are, 1 to 3,000.
-        max_cover_paths: so many paths may a cover of more than these have, 1 to 3,000.
-        max_wildcards: so many of them may be wildcards, 1 to 150.
-        widest_path: a wildcard; those that a plan introduces match nothing that it does not match.
-
-    Raises:
-        ValueError: a number is out of its range, or ``widest_path`` is not a wildcard.
-    """
-
-    max_exact_paths: int = FEW_PATHS
-    max_cover_paths: int = THRIFTY_PATHS
-    max_wildcards: int = THRIFTY_WILDCARDS
-    widest_path: str = "/*"
-
-    def __post_init__(self) -> None:
-        """Refuses a budget that no invalidation could keep."""
-        for name, limit in (
-            ("max_exact_paths", MAX_PATHS_BY_HAND),
-            ("max_cover_paths", MAX_PATHS_BY_HAND),
-            ("max_wildcards", MAX_WILDCARDS_BY_HAND),
-        ):
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be from 1 to {limit:,}")
-        fault = _fault(self.widest_path)
-        if not fault and not is_wildcard(self.widest_path):
-            fault = "does not end in *"
-        if not fault and "%" in self.widest_path and begins_within_character(self.widest_path[:-1]):
-            fault = "ends in the middle of a percent-encoded character"
-        if fault:
-            raise ValueError(f"widest_path {self.widest_path[:100]!r} {fault}: give a wildcard such as /assets/*")
 
 
 class Surroundings(NamedTuple):
@@ -191,8 +110,8 @@ def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Surrou
     distinct = sorted(set(items))
     asked = [item for item in distinct if not item.startswith("#")]
     for path in asked:
-        if not _encoded_path.fullmatch(path) or len(path) > MAX_PATH_LENGTH:
-            raise InvalidRequest(f"path {path[:100]!r} {_fault(path)}: CloudFront cannot invalidate it")
+        if fault := encoding_fault(path):
+            raise InvalidRequest(f"path {path[:100]!r} {fault}: CloudFront cannot invalidate it")
     planned = _plan(asked, budget, others)
     return replace(planned, paths=(*(item for item in distinct if item.startswith("#")), *planned.paths))
 
@@ -249,11 +168,6 @@ def _not_matched(paths: Sequence[str], needed: Sequence[str]) -> list[str]:
     return [path for path in paths if path not in purged]
 
 
-def is_wildcard(path: str) -> bool:
-    """Whether the encoded path stands for all that begin with what precedes its ``*``."""
-    return path.endswith("*")
-
-
 def _count_wildcards(paths: Sequence[str]) -> int:
     return sum(map(is_wildcard, paths))
 
@@ -274,16 +188,3 @@ def _without_covered(asked: list[str]) -> list[str]:
                 needed.pop()
         needed.append(path)
     return needed
-
-
-def _fault(path: str) -> str:
-    """What is wrong with the path, or "" when CloudFront takes it (CFD, invalidation-specifying-objects)."""
-    if not path.startswith("/"):
-        return "does not begin with /"
-    if len(path) > MAX_PATH_LENGTH:
-        return f"has {len(path):,} characters, more than {MAX_PATH_LENGTH:,}"
-    if "*" in path[:-1]:
-        return "has a * that is not its last character"
-    if not _encoded_path.fullmatch(path):
-        return "is not percent-encoded"
-    return ""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from invalidation.cloudfront.limits import MAX_PATHS_A_REQUEST, MAX_WILDCARDS_A_REQUEST
+from invalidation.cloudfront.rules import Status
 from invalidation.errors import InvalidationTimedOut
 
 if TYPE_CHECKING:
@@ -26,17 +26,6 @@ POLL_SECONDS = (5, 5, 10, 20, 30, 30, 30, 60, 60, 60, 120)
 
 The last is so long that an execution reaches its time limit before its history is full, whatever the parameters say.
 """
-
-
-class Status(StrEnum):
-    """What Create Invalidation and Get Invalidation answer."""
-
-    SENDING = "Sending"
-    """CloudFront has accepted some of it, and the rest is to be sent."""
-    IN_PROGRESS = "InProgress"
-    COMPLETED = "Completed"
-    NOTHING_TO_INVALIDATE = "NothingToInvalidate"
-    DRY_RUN = "DryRun"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
 from invalidation.cloudfront.paths import invalidation_paths, narrowed, with_query_strings
 from invalidation.cloudfront.patterns import PathPattern, matched_forms
+from invalidation.cloudfront.rules import InvalidateBy, PathRules
 from invalidation.cloudfront.tags import tag_items
 
 if TYPE_CHECKING:
@@ -32,37 +33,6 @@ if TYPE_CHECKING:
 
 WEBSITE_INDEX: Final = "index.html"
 """The usual index document. CloudFront does not know a website's own; ``PathRules.directory_index`` adds it."""
-
-
-class InvalidateBy(StrEnum):
-    """What is invalidated for an object that carries cache tags, where the distribution reads them."""
-
-    PATHS = "Paths"
-    TAGS = "Tags"
-    """Its tags instead of its paths. For objects that keep their tags: what is cached under a tag that the object no
-    longer has, or as a 404 from before it existed, is reached by its paths only."""
-    BOTH = "Both"
-
-
-@dataclass(frozen=True, slots=True)
-class PathRules:
-    """What parameters decide about paths.
-
-    ``directory_index``: the name of an index document (``index.html``) that something at the edge or the origin serves
-    for a folder; a key that ends so is then invalidated as ``dir/`` and ``dir`` too. Website origins need no such
-    parameter unless theirs has another name. ``spellings``: also send the other ways in which a viewer may have spelled
-    the path, for keys with such characters. ``whole_behaviors``: where an edge function, or a host that is not S3's,
-    may rewrite requests, invalidate everything that its behaviour matches, as one wildcard. ``error_pages``: invalidate
-    ``/*`` for an error page that stays cached under the failing paths. ``root_queries``: where query strings are in the
-    cache key, invalidate the root as ``/`` and ``/?*``, not as ``/*``; that CloudFront takes it so is not documented.
-    """
-
-    directory_index: str = ""
-    spellings: bool = True
-    whole_behaviors: bool = False
-    error_pages: bool = True
-    root_queries: bool = False
-    invalidate_by: InvalidateBy = InvalidateBy.PATHS
 
 
 class RouteVerdict(StrEnum):
