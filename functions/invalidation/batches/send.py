@@ -135,8 +135,7 @@ class Sender:
         paths = frozen_plan(self.table, target)
         if paths is not None:
             return target, paths
-        planned, summary, granted = self._planned(batch, distribution)
-        paths = in_sending_order(planned.paths)
+        paths, summary, granted = self._planned(batch, distribution)
         decided = freeze_plan(self.table, target, paths, summary)
         if decided is None:
             decided = Target.read(self.table, batch.batch_id, distribution.id)
@@ -146,25 +145,25 @@ class Sender:
             count_paths(self.table, summary.paid - granted, self.now(), of_day=of_day)
         return decided, paths
 
-    def _planned(self, batch: Batch, distribution: Distribution) -> tuple[Plan, PlanSummary, int]:
-        """The plan, its summary, and how many paths the month has been charged for it."""
+    def _planned(self, batch: Batch, distribution: Distribution) -> tuple[tuple[str, ...], PlanSummary, int]:
+        """The paths in sending order, their summary, and how many of them the month has been charged for."""
         copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
             planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path, copies))
-            return planned, replace(_summary(planned, copies), rule=PlanRule.BY_HAND), 0
+            return *_decided(planned, copies, PlanRule.BY_HAND), 0
         keys = self._keys(batch)
         if batch.changes <= FEW_PATHS and batch.resolved == (distribution.id,):
             planned = self._plan(batch, distribution, keys, self.limits.budget)
             if not planned.widened:  # whatever the month has left
-                return planned, replace(_summary(planned, copies), rule=PlanRule.EXACT), 0
+                return *_decided(planned, copies, PlanRule.EXACT), 0
         allowance = self._allowance(batch, keys, distribution)
         budget = allowance.budget(distribution.id, self.limits.budget.widest_path)
         planned = self._plan(batch, distribution, keys, budget)
         rule = PlanRule.EXACT
         if planned.widened:
             rule = PlanRule.FREE_PATHS if distribution.id in allowance.free else PlanRule.THRIFTY
-        summary = replace(_summary(planned, copies), rule=rule, month_before=allowance.month_before)
-        return planned, summary, allowance.charged.get(distribution.id, 0)
+        charged = allowance.charged.get(distribution.id, 0)
+        return *_decided(planned, copies, rule, allowance.month_before), charged
 
     def _plan(self, batch: Batch, distribution: Distribution, keys: Keys, budget: Budget) -> Plan:
         reads_tags = self.rules.invalidate_by is not InvalidateBy.PATHS and distribution.tag_metadata_key
@@ -308,8 +307,12 @@ class _Dispatch:
             record_pace(self._sender.table, self._target, pace)
 
 
-def _summary(plan: Plan, copies: int) -> PlanSummary:
-    return PlanSummary.of(plan, len(all_requests(in_sending_order(plan.paths))), copies)
+def _decided(
+    plan: Plan, copies: int, rule: PlanRule, month_before: int | None = None
+) -> tuple[tuple[str, ...], PlanSummary]:
+    paths = in_sending_order(plan.paths)
+    summary = PlanSummary.of(plan, len(all_requests(paths)), copies)
+    return paths, replace(summary, rule=rule, month_before=month_before)
 
 
 def freeze_plan(table: BatchTable, target: Target, paths: Sequence[str], summary: PlanSummary) -> Target | None:

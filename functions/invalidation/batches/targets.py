@@ -85,7 +85,8 @@ class PlanSummary:
     @classmethod
     def of(cls, plan: Plan, requests: int, copies: int = 1) -> PlanSummary:
         """Of a plan that goes out in so many requests."""
-        return cls(len(plan.paths), plan.wildcards, requests, plan.widened, _sample(plan.paths), copies)
+        sample = _sample(plan.paths)
+        return cls(len(plan.paths), plan.wildcards, requests, plan.widened, sample, copies)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> PlanSummary:

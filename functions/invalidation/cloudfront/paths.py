@@ -148,11 +148,6 @@ def valid_path(path: str) -> str:
     return path
 
 
-def is_wildcard(path: str) -> bool:
-    """Whether the encoded path stands for all that begin with what precedes its ``*``."""
-    return path.endswith("*")
-
-
 def encoding_fault(path: str) -> str:
     """What is wrong with the encoded path, or "" when CloudFront takes it (CFD, invalidation-specifying-objects)."""
     if _ENCODED.fullmatch(path) and len(path) <= MAX_PATH_LENGTH:

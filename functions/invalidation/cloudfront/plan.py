@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from invalidation.cloudfront.cover import MOST_ASKED, Cover, count, least_evicting_cover, narrowest_cover, span
 from invalidation.cloudfront.listing import Listing
-from invalidation.cloudfront.paths import encoding_fault, is_wildcard
+from invalidation.cloudfront.paths import encoding_fault
 from invalidation.cloudfront.routing import paths_for, viewer_paths
 from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules, Widening
 from invalidation.errors import InvalidRequest
@@ -57,7 +57,7 @@ class Plan:
     @property
     def wildcards(self) -> int:
         """How many of the paths are wildcards, asked for or not."""
-        return sum(map(is_wildcard, self.paths))
+        return _count_wildcards(self.paths)
 
 
 def plan_keys(
@@ -162,14 +162,14 @@ def _not_matched(paths: Sequence[str], needed: Sequence[str]) -> list[str]:
     """Those of the sorted ``paths`` that none of the needed ones purges anyway."""
     purged = set(needed)
     for path in needed:
-        if is_wildcard(path):
+        if path.endswith("*"):
             low, high = span(path[:-1], paths)
             purged.update(paths[low:high])
     return [path for path in paths if path not in purged]
 
 
 def _count_wildcards(paths: Sequence[str]) -> int:
-    return sum(map(is_wildcard, paths))
+    return sum(path.endswith("*") for path in paths)
 
 
 def _without_covered(asked: list[str]) -> list[str]:

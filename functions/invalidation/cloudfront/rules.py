@@ -17,7 +17,7 @@ from invalidation.cloudfront.limits import (
     THRIFTY_PATHS,
     THRIFTY_WILDCARDS,
 )
-from invalidation.cloudfront.paths import begins_within_character, encoding_fault, is_wildcard
+from invalidation.cloudfront.paths import begins_within_character, encoding_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ class Budget:
             if not 1 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be from 1 to {limit:,}")
         fault = encoding_fault(self.widest_path)
-        if not fault and not is_wildcard(self.widest_path):
+        if not fault and not self.widest_path.endswith("*"):
             fault = "does not end in *"
         if not fault and "%" in self.widest_path and begins_within_character(self.widest_path[:-1]):
             fault = "ends in the middle of a percent-encoded character"
