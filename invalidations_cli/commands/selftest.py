@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -40,10 +40,11 @@ from invalidations_cli.trace import HOPS, POLL_SECONDS, ChangeTrace, ChangeTrace
 
 FIRST_EVENT = 360.0
 """Seconds. S3 takes up to five minutes to act on a notification configuration."""
-EDGE_SECONDS = 30.0
-"""After CloudFront has reported an invalidation as completed."""
+EDGE_SECONDS = 10.0
+"""For all objects together, after CloudFront has reported an invalidation as completed."""
 NEEDED = ("Bucket is not paused", "No dry run")
 """Checks that `doctor` only calls owed, and that nothing gets through without."""
+Fresh = Callable[[EdgeView], bool]
 EXAMPLES = """\b
 Examples:
   invalidations selftest --bucket my-site
@@ -328,8 +329,9 @@ class Selftest:
         traces = self._follow(tracer, "Deleted objects", [self.objects.delete(each) for each in canaries])
         self._edge_follows(traces, "forgets what was deleted", lambda view: not view.body and not view.problem)
 
-    def _edge_follows(self, traces: Sequence[ChangeTrace], what: str, fresh: Any) -> None:
+    def _edge_follows(self, traces: Sequence[ChangeTrace], what: str, fresh: Fresh) -> None:
         """Every spelling under which the edge kept the old content."""
+        deadline = time.monotonic() + min(EDGE_SECONDS, self.timeout)
         for trace in traces:
             canary = trace.change.canary
             name = f"Edge {what}: {canary.kind}"
@@ -338,11 +340,10 @@ class Selftest:
             elif "completion" not in trace.seconds:
                 self.note(name, Answer.NOT_CHECKED, "no invalidation was completed")
             else:
-                self._edge_follows_one(trace, name, fresh)
+                self._edge_follows_one(trace, name, fresh, deadline)
 
-    def _edge_follows_one(self, trace: ChangeTrace, name: str, fresh: Any) -> None:
+    def _edge_follows_one(self, trace: ChangeTrace, name: str, fresh: Fresh, deadline: float) -> None:
         paths = list(self.primed[trace.change.canary.key])
-        deadline = time.monotonic() + min(EDGE_SECONDS, self.timeout)
         while True:
             views = {path: self.viewer.get(path) for path in paths}
             stale = {path: view for path, view in views.items() if not fresh(view)}

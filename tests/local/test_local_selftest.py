@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from invalidations_cli.canaries import CanaryBucket
 from invalidations_cli.local.environment import LocalEnvironment
+from tests.local.instruments import control
 from tests.local.test_local_health import events_off, rule_disabled
 from tests.local.test_local_operate import invalidations
 
@@ -56,3 +58,60 @@ def test_a_cut_chain_is_named_before_anything_is_written(
     with cut(local):
         result, report = selftest(local)
     assert (result.exit_code, fails(report), report["changes"]) == (1, [name], [])
+
+
+def test_a_distribution_that_does_not_serve_the_bucket_is_named(local: LocalEnvironment) -> None:
+    result, report = selftest(local, "--distribution", "E0000000000000")
+    assert (result.exit_code, fails(report)) == (1, ["The distribution serves the bucket"])
+    (wrong,) = [each for each in report["tried"] if each["answer"] == "fails"]
+    assert wrong["remedy"] == f"--distribution {local.distribution_id}"
+    assert report["changes"] == []
+
+
+def test_what_cloudfront_denies_is_told_with_its_error_and_the_objects_are_removed(denied: LocalEnvironment) -> None:
+    result, report = selftest(denied, "--stack", "denied")
+    assert result.exit_code == 1
+    assert "New objects are invalidated" in fails(report)
+    assert any("AccessDenied" in each["evidence"] for each in report["tried"] if each["answer"] == "fails")
+    assert left(denied) == []
+
+
+def test_keys_that_are_encoded_in_events_are_found_out_by_the_event_and_by_the_edge(local: LocalEnvironment) -> None:
+    control.tell(local.endpoint, "encoded-keys", {"on": True})
+    try:
+        result, report = selftest(local)
+    finally:
+        control.tell(local.endpoint, "encoded-keys", {"on": False})
+    assert result.exit_code == 1
+    encoded = {"space", "plus", "percent", "umlaut", "%20 as text", "parenthesis"}
+    assert {f"Key in the event: {kind}" for kind in encoded} <= set(fails(report))
+    assert "Key in the event: plain" not in fails(report)
+    assert "Edge shows the change: plain" not in fails(report)
+    assert "Edge shows the change: umlaut" in fails(report)
+
+
+def test_an_interruption_removes_what_was_written(local: LocalEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = CanaryBucket.put
+
+    def put_and_interrupt(objects: CanaryBucket, canary: Any, body: str) -> Any:
+        made = put(objects, canary, body)
+        if body == "second":
+            raise KeyboardInterrupt
+        return made
+
+    monkeypatch.setattr(CanaryBucket, "put", put_and_interrupt)
+    interrupted = invalidations(local, "selftest", "--bucket", local.bucket, *ARGUMENTS)
+    assert interrupted.exit_code == 130
+    assert left(local) == []
+
+
+def test_nothing_is_written_where_nobody_agrees(local: LocalEnvironment) -> None:
+    asked = invalidations(local, "selftest", "--bucket", local.bucket)
+    assert asked.exit_code == 2
+    assert "add --yes" in asked.output
+    assert left(local) == []
+
+
+def test_a_stack_elsewhere_cannot_be_asked(local: LocalEnvironment) -> None:
+    asked = invalidations(local, "selftest", "--bucket", local.bucket, "--yes", "--stack", "nowhere")
+    assert asked.exit_code == 4

@@ -14,7 +14,8 @@ from typing import Any
 
 PREFIX = "/_local/"
 INSTRUMENTS = tuple(
-    f"tests.local.instruments.{name}" for name in ("iam_calls", "clock", "fault_injection", "invalidation_counts")
+    f"tests.local.instruments.{name}"
+    for name in ("iam_calls", "clock", "fault_injection", "invalidation_counts", "encoded_keys")
 )
 """For `LocalSettings(extra_patches=…)`: the modules that answer there."""
 JSON = {"Content-Type": "application/json"}
