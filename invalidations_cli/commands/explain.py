@@ -24,6 +24,7 @@ from invalidation.cloudfront.rules import InvalidateBy
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
 from invalidation.events import parse
+from invalidation.health import cut
 from invalidations_cli.aws import (
     DEFAULT_STACK,
     Clients,
@@ -34,19 +35,22 @@ from invalidations_cli.aws import (
     refusal,
     with_account,
 )
+from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.named import check_keys
 from invalidations_cli.output import count, escape
+from invalidations_cli.page import PageQuestion, PageVerdict, lines_of_page, parsed_url
 
 GONE = {"404", "NoSuchKey", "NotFound"}
 EXAMPLES = """\b
 Examples:
+  invalidations explain https://www.example.com/blog/
   invalidations explain --bucket my-site --key "about us/team.html"
   invalidations explain --bucket my-site --key blog/index.html --stack my-invalidations
 
 \b
 Exit codes:
-  0    a change of the key invalidates something
-  1    it invalidates nothing, or starts nothing in this stack
+  0    the page is fresh; a change of the key invalidates something
+  1    the page is not known to be fresh; a change of the key invalidates nothing, or starts nothing in this stack
   2    wrong usage
   4    AWS could not be asked
 
@@ -103,8 +107,9 @@ class DistributionAnswer:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("--bucket", required=True, metavar="BUCKET", help="The bucket.")
-@click.option("--key", required=True, metavar="KEY", help="The object's key, as S3 shows it; it need not exist.")
+@click.argument("url", required=False, metavar="[URL]")
+@click.option("--bucket", metavar="BUCKET", help="The bucket.")
+@click.option("--key", metavar="KEY", help="The object's key, as S3 shows it; it need not exist.")
 @click.option("--distribution", "distribution_ids", multiple=True, metavar="ID", help="Only this one; may be repeated.")
 @click.option(
     "--stack",
@@ -121,21 +126,68 @@ class DistributionAnswer:
 def explain(
     clients: Clients,
     *,
+    url: str | None,
+    bucket: str | None,
+    key: str | None,
+    stack_name: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Why a page is stale; or who serves a key, what a change of it invalidates, and why.
+
+    With the URL of a page: the distribution, behaviour, origin and object that it leads to, what the edge gives now
+    and what the bucket holds, which batch and invalidation covered its last change, and the command that mends it.
+    Nothing but AWS and the address's own host is asked.
+
+    With a --bucket and a --key, for each distribution of the account: whether it serves the key, by which origin and
+    behaviour, which paths and cache tags a change of just this key would invalidate, why each of them, at what price,
+    or why none; with the parameters of the deployed stack. It changes nothing, and needs cloudfront:ListDistributions,
+    GetDistributionConfig and GetCachePolicy; for the parameters cloudformation:DescribeStacks, for tags s3:GetObject,
+    for tenants cloudfront:ListDistributionTenants.
+    """
+    if url and (bucket or key):
+        raise click.UsageError("name either the URL of a page, or a --bucket and a --key")
+    if url:
+        explain_page(clients, url, stack_name, as_json=as_json)
+    elif bucket and key is not None:
+        explain_key(clients, bucket, key, stack_name, as_json=as_json, **options)
+    else:
+        raise click.UsageError("name the URL of a page, or a --bucket and a --key")
+
+
+def explain_page(clients: Clients, url: str, stack_name: str | None, *, as_json: bool) -> None:
+    """Why the page is stale; ends the command with 1 unless it is fresh."""
+    parsed_url(url)
+    name = stack_name or DEFAULT_STACK
+    with friendly_error(name):
+        stack = click.get_current_context().find_object(Stack) or find_stack(name, clients)
+        health, ours = health_of(stack), of_stack(stack)
+        question = PageQuestion(
+            stack,
+            ours.settings,
+            lambda bucket, key: list(ours.blockers(bucket, key)),
+            lambda bucket, key: cut(health.checks(bucket)) if key else [],
+        )
+        facts = question.answer(url)
+    if as_json:
+        click.echo(json.dumps(facts.to_document()))
+    else:
+        for line in lines_of_page(facts):
+            click.echo(line)
+    sys.exit(ExitCode.OK if facts.verdict is PageVerdict.FRESH else ExitCode.FAILED)
+
+
+def explain_key(
+    clients: Clients,
     bucket: str,
     key: str,
-    distribution_ids: Sequence[str],
     stack_name: str | None,
+    *,
+    distribution_ids: Sequence[str],
     directory_index: str | None,
     as_json: bool,
 ) -> None:
-    """Who serves a key, and what a change of it invalidates, and why.
-
-    For each distribution of the account: whether it serves the key, by which origin and behaviour, which paths and
-    cache tags a change of just this key would invalidate, why each of them, at what price, or why none; with the
-    parameters of the deployed stack. It changes nothing, and needs cloudfront:ListDistributions, GetDistributionConfig
-    and GetCachePolicy; for the parameters cloudformation:DescribeStacks, for tags s3:GetObject, for tenants
-    cloudfront:ListDistributionTenants.
-    """
+    """Who serves the key, and what a change of it invalidates; ends the command with 1 where that is nothing."""
     try:
         parse({"bucket": bucket, "keys": [key]})
     except InvalidRequest as error:

@@ -1,9 +1,12 @@
 """What parameters decide, on a running stack: which keys count, dry runs, cache tags, and a chat channel's topic."""
 
+import http.client
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +18,7 @@ from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.environment import LocalEnvironment
 from tests.local import distributions, fresh, stacks, tools
+from tests.local.behaviours_of_resources import let_anybody_read
 from tests.outcome_schemas import faults
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
@@ -148,6 +152,23 @@ def test_explain_tells_which_tags_a_change_invalidates_and_what_starts_nothing(s
     assert "DryRun is on: the stack sends nothing." in told["notes"]
     code, told = explained("logs/a.gz")
     assert (code, told["startsNothing"]) == (1, ["ExcludeKeys leaves the key out", "IncludeKeys leaves the key out"])
+
+
+def test_a_stale_page_whose_key_is_excluded_is_explained_so(stack: Stack) -> None:
+    let_anybody_read(stack.aws, stack.bucket)
+    found = stack.aws.client("cloudfront").get_distribution(Id=stack.distribution_id)["Distribution"]
+    host = urlsplit(stack.aws.endpoint).netloc
+    for body in ("one", "two"):
+        stack.put("logs/a.html", body)
+        with closing(http.client.HTTPConnection(host, timeout=60)) as viewer:
+            viewer.request("GET", "/logs/a.html", headers={"Host": found["DomainName"]})
+            assert viewer.getresponse().read() == b"one"
+    words = [f"https://{found['DomainName']}/logs/a.html", "--stack", stack.name, "--json"]
+    result = CliRunner().invoke(explain, [*words, "--endpoint-url", stack.aws.endpoint], catch_exceptions=False)
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["verdict"]) == (1, "stale-excluded")
+    assert "ExcludeKeys leaves the key out" in told["why"]
+    assert told["command"].startswith(f"invalidations request --bucket {stack.bucket} logs/a.html --wait")
 
 
 def test_tags_are_invalidated_instead_of_the_paths_of_the_objects_that_carry_them(stack: Stack) -> None:

@@ -72,6 +72,8 @@ class EdgeAnswer(NamedTuple):
     status: int
     etag: str
     error_page: bool = False
+    x_cache: str = ""
+    age: str = ""
 
 
 def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPConnection] | None = None) -> EdgeAnswer:
@@ -86,8 +88,9 @@ def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPCon
         with _ended_in_time(connection.sock):
             connection.request("HEAD", path, headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT})
             response = connection.getresponse()
-        from_origin = response.headers.get("X-Cache", "").lower()
-        return EdgeAnswer(response.status, response.headers.get("ETag", ""), from_origin.startswith("error"))
+        x_cache = response.headers.get("X-Cache", "")
+        etag, age = response.headers.get("ETag", ""), response.headers.get("Age", "")
+        return EdgeAnswer(response.status, etag, x_cache.lower().startswith("error"), x_cache, age)
     finally:
         connection.close()
 
