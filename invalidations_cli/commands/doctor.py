@@ -14,9 +14,10 @@ import click
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
 from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut
-from invalidations_cli.aws import ExitCode, NotAsked, Stack, with_stack
+from invalidations_cli.aws import AwsOptions, Clients, ExitCode, NotAsked, Stack, stack_option, with_aws
 from invalidations_cli.named import check_keys
 from invalidations_cli.output import count, escape
+from invalidations_cli.predeploy import PreDeployChecks
 
 SIGNS = {
     CheckVerdict.OK: ("✓", "green"),
@@ -31,12 +32,14 @@ GROUPS = {
     "execution": "The state machine",
     "cloudfront": "CloudFront",
     "recovery": "Recovery",
+    "account": "The account and region",
 }
 EXAMPLES = """\b
 Examples:
   invalidations doctor
   invalidations doctor --bucket my-site --key index.html
   invalidations doctor --json
+  invalidations doctor --pre --bucket my-site
 
 \b
 Exit codes:
@@ -50,9 +53,11 @@ Exit codes:
 @click.command(epilog=EXAMPLES)
 @click.option("--bucket", metavar="BUCKET", help="Only this one.  [default: every bucket that the stack watches]")
 @click.option("--key", metavar="KEY", help="Whether a change of this key of the --bucket gets through.")
+@click.option("--pre", is_flag=True, help="Before a deploy: what can be checked without a stack, for the --bucket.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-@with_stack
-def doctor(stack: Stack, *, bucket: str | None, key: str | None, as_json: bool) -> None:
+@stack_option
+@with_aws
+def doctor(aws: AwsOptions, *, stack_name: str, bucket: str | None, key: str | None, pre: bool, as_json: bool) -> None:
     """Find out why nothing is invalidated.
 
     Looks at everything that a change passes through, from the bucket's events to CloudFront, and says of each whether
@@ -61,6 +66,32 @@ def doctor(stack: Stack, *, bucket: str | None, key: str | None, as_json: bool) 
     """
     if key and not bucket:
         raise click.UsageError("--key needs the --bucket that it is in")
+    if pre:
+        if not bucket or key:
+            raise click.UsageError("--pre needs a --bucket, and no --key")
+        before_deploy(aws.clients(), bucket, as_json=as_json)
+    else:
+        of_stack(aws.open_stack(stack_name), bucket, key, as_json=as_json)
+
+
+def before_deploy(clients: Clients, bucket: str, *, as_json: bool) -> None:
+    """What can be known of a deploy for the bucket; ends the command with 1 where it could not work."""
+    checks = PreDeployChecks(clients).checks(bucket)
+    ready = not cut(checks)
+    if as_json:
+        documents = [each.to_document() for each in checks]
+        for each in documents:
+            if each["group"] == "account":
+                del each["runbook"]  # which is about deployed stacks
+        click.echo(json.dumps({"bucket": bucket, "ready": ready, "checks": documents}))
+    else:
+        show_checks(bucket, checks)
+        click.secho(f"  {'Ready to deploy.' if ready else 'Not ready.'}", fg="green" if ready else "red")
+    sys.exit(ExitCode.OK if ready else ExitCode.FAILED)
+
+
+def of_stack(stack: Stack, bucket: str | None, key: str | None, *, as_json: bool) -> None:
+    """Look at the chain of a deployed stack; ends the command with 1 where it is cut."""
     if bucket and key:
         check_keys(stack.client, bucket, [key])
     health = health_of(stack)
@@ -124,12 +155,8 @@ def document(stack: Stack, found: dict[str, list[Check]], *, whole: bool) -> dic
 
 
 def show(bucket: str, checks: Sequence[Check]) -> None:
-    """One line a check, the remedy below it."""
-    click.secho(escape(bucket), bold=True)
-    for group, of_group in groupby(checks, key=lambda each: each.group):
-        click.echo(f"  {GROUPS[group]}")
-        for line in lines(of_group):
-            click.echo(line)
+    """One line a check, the remedy below it, and what it comes to."""
+    show_checks(bucket, checks)
     broken = cut(checks)
     unknown = sum(each.verdict is CheckVerdict.UNKNOWN for each in checks)
     if broken:
@@ -138,6 +165,15 @@ def show(bucket: str, checks: Sequence[Check]) -> None:
         unsaid = f"; {count(unknown, 'check')} could not be made" if unknown else ""
         click.secho(f"  Whole: a new change of {escape(bucket)} is invalidated{unsaid}.", fg="green")
     click.echo()
+
+
+def show_checks(bucket: str, checks: Sequence[Check]) -> None:
+    """Checks in groups, one line each."""
+    click.secho(escape(bucket), bold=True)
+    for group, of_group in groupby(checks, key=lambda each: each.group):
+        click.echo(f"  {GROUPS[group]}")
+        for line in lines(of_group):
+            click.echo(line)
 
 
 def lines(checks: Iterable[Check]) -> Iterable[str]:

@@ -140,3 +140,13 @@ def chain_news(there: LocalEnvironment, *, whole: bool) -> list[dict[str, Any]]:
     received = sqs.receive_message(QueueUrl=there.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
     bodies = [json.loads(json.loads(each["Body"])["Message"]) for each in received.get("Messages", [])]
     return [each for each in bodies if each.get("kind") == "ChainHealth" and each["whole"] is whole]
+
+
+def test_before_a_deploy_the_bucket_its_distribution_and_the_services_are_looked_at(local: LocalEnvironment) -> None:
+    ready = invalidations(local, "doctor", "--pre", "--bucket", local.bucket, "--json")
+    assert ready.exit_code == 0, ready.output
+    told = {each["check"]: each["verdict"] for each in json.loads(ready.stdout)["checks"]}
+    assert (told["Bucket exists"], told["A distribution serves the bucket"]) == ("ok", "ok")
+    missing = invalidations(local, "doctor", "--pre", "--bucket", "no-such-web-site")
+    assert missing.exit_code == 1
+    assert "there is no bucket no-such-web-site" in missing.stdout
