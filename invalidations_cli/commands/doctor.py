@@ -57,7 +57,9 @@ Exit codes:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 @stack_option
 @with_aws
-def doctor(aws: AwsOptions, *, stack_name: str, bucket: str | None, key: str | None, pre: bool, as_json: bool) -> None:
+def doctor(
+    aws: AwsOptions, *, stack_name: str | None, bucket: str | None, key: str | None, pre: bool, as_json: bool
+) -> None:
     """Find out why nothing is invalidated.
 
     Looks at everything that a change passes through, from the bucket's events to CloudFront, and says of each whether

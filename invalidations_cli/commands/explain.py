@@ -27,13 +27,14 @@ from invalidation.events import parse
 from invalidation.health import cut
 from invalidations_cli.aws import (
     DEFAULT_STACK,
+    AwsOptions,
     Clients,
     ExitCode,
     Stack,
     find_stack,
     friendly_error,
     refusal,
-    with_account,
+    with_aws,
 )
 from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.named import check_keys
@@ -122,10 +123,10 @@ class DistributionAnswer:
 )
 @click.option("--directory-index", metavar="NAME", help="As if the stack's parameter DirectoryIndex were this.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-@with_account
+@with_aws
 def explain(
-    clients: Clients,
     *,
+    aws: AwsOptions,
     url: str | None,
     bucket: str | None,
     key: str | None,
@@ -148,27 +149,24 @@ def explain(
     if url and (bucket or key):
         raise click.UsageError("name either the URL of a page, or a --bucket and a --key")
     if url:
-        explain_page(clients, url, stack_name, as_json=as_json)
+        parsed_url(url)
+        explain_page(aws.open_stack(stack_name), url, as_json=as_json)
     elif bucket and key is not None:
-        explain_key(clients, bucket, key, stack_name, as_json=as_json, **options)
+        explain_key(aws.clients(), bucket, key, stack_name, as_json=as_json, **options)
     else:
         raise click.UsageError("name the URL of a page, or a --bucket and a --key")
 
 
-def explain_page(clients: Clients, url: str, stack_name: str | None, *, as_json: bool) -> None:
+def explain_page(stack: Stack, url: str, *, as_json: bool) -> None:
     """Why the page is stale; ends the command with 1 unless it is fresh."""
-    parsed_url(url)
-    name = stack_name or DEFAULT_STACK
-    with friendly_error(name):
-        stack = click.get_current_context().find_object(Stack) or find_stack(name, clients)
-        health, ours = health_of(stack), of_stack(stack)
-        question = PageQuestion(
-            stack,
-            ours.settings,
-            lambda bucket, key: list(ours.blockers(bucket, key)),
-            lambda bucket, key: cut(health.checks(bucket)) if key else [],
-        )
-        facts = question.answer(url)
+    health, ours = health_of(stack), of_stack(stack)
+    question = PageQuestion(
+        stack,
+        ours.settings,
+        lambda bucket, key: list(ours.blockers(bucket, key)),
+        lambda bucket, _key: cut(health.checks(bucket)),
+    )
+    facts = question.answer(url)
     if as_json:
         click.echo(json.dumps(facts.to_document()))
     else:

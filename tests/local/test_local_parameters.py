@@ -168,7 +168,9 @@ def test_a_stale_page_whose_key_is_excluded_is_explained_so(stack: Stack) -> Non
     told = json.loads(result.stdout)
     assert (result.exit_code, told["verdict"]) == (1, "stale-excluded")
     assert "ExcludeKeys leaves the key out" in told["why"]
-    assert told["command"].startswith(f"invalidations request --bucket {stack.bucket} logs/a.html --wait")
+    assert told["command"].startswith(
+        f"invalidations request --bucket {stack.bucket} logs/a.html --wait --stack {stack.name}"
+    )
 
 
 def test_tags_are_invalidated_instead_of_the_paths_of_the_objects_that_carry_them(stack: Stack) -> None:
