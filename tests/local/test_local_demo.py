@@ -24,7 +24,12 @@ def test_the_demo_shows_each_change_followed_to_the_edge(local: LocalEnvironment
     assert code == 0, text
     ids = [one.invalidation_id for one in readings.invalidations(local)[:3]]
     assert all(f"{identifier} Completed" in text for identifier in ids)
-    for told in ("Joined Open Batch", "Create Invalidation", "/images/blue%20sky.svg", "version 1</h1> (Hit)"):
+    for told in (
+        "joined the batch, and ended",
+        "Create Invalidation",
+        "/images/blue%20sky.svg",
+        "version 1</h1> (Hit)",
+    ):
         assert told in text
     assert "Did not happen" not in text
 

@@ -41,7 +41,7 @@ def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(local: Loca
 @pytest.mark.parametrize(
     ("document", "error", "cause"),
     [
-        ({"bucket": "nobody-serves-it", "keys": ["a.html"]}, "NothingWasInvalidated", "explain"),
+        ({"bucket": "nobody-serves-it", "keys": ["a.html"], "unwatched": True}, "NothingWasInvalidated", "explain"),
         ({"bucket": "my-web-site", "keys": []}, "EdgeIsNotFresh", "keys is empty"),
         ({"bucket": "my-web-site", "keys": [7]}, "EdgeIsNotFresh", "not an object key"),
     ],
@@ -73,7 +73,7 @@ def test_real_outcomes_have_the_shape_that_the_schema_documents(
     requests: dict[str, tuple[LocalEnvironment, Any]] = {
         "Completed": (local, {"bucket": local.bucket, "keys": ["adopt/a b.html"]}),
         "DryRun": (local, {"bucket": local.bucket, "keys": ["adopt/a.html"], "dryRun": True}),
-        "NoDistribution": (local, {"bucket": "nobody-serves-it", "keys": ["a.html"]}),
+        "NoDistribution": (local, {"bucket": "nobody-serves-it", "keys": ["a.html"], "unwatched": True}),
         "Failed": (denied, {"distributionId": local.distribution_id, "paths": ["/a.html", "/b/*"]}),
         "Rejected": (local, {"nonsense": 1}),
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.deploy import STACK
 from invalidations_cli.local.environment import LocalEnvironment
@@ -113,6 +115,7 @@ def test_doctor_names_what_is_cut_wait_ends_with_3_and_status_needs_a_person(
 
 
 def test_the_sweep_tells_what_is_cut_once_and_when_it_is_whole_again(local: LocalEnvironment) -> None:
+    local = replace(local, queue_url=site.subscribe_queue(local.aws, local.topic_arn, tools.new_name()))
     with events_off(local):
         sweep(local)
         told = tools.eventually(lambda: chain_news(local, whole=False), 30)

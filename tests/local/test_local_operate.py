@@ -323,6 +323,6 @@ def test_a_paused_bucket_lets_its_changes_wait_and_goes_on_where_it_was(local: L
 @pytest.mark.parametrize("command", ["audit", "status", "watch", "dead-letters"])
 def test_a_stack_that_is_not_there_is_said_in_one_line(local: LocalEnvironment, command: str) -> None:
     result = invalidations(local, command, "--stack", "nothing")
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "there is no stack nothing in this account and region" in result.output
     assert "Traceback" not in result.output

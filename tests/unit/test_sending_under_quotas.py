@@ -91,7 +91,7 @@ def test_ten_distributions_of_three_buckets_share_the_rate_and_none_starves(
 ) -> None:
     account = _account(quota, serving=10, buckets=3)
     for number in range(3):
-        document = {"bucket": _bucket(number), "keys": SPREAD}
+        document = {"unwatched": True, "bucket": _bucket(number), "keys": SPREAD}
         account.clock.begin(account.machine.execution(document))
     account.clock.run()
     answers = quota.answers

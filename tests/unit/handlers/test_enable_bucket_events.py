@@ -52,8 +52,9 @@ class FakeBuckets:
 @pytest.fixture
 def buckets(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeBuckets:
     fake: Any = FakeBuckets()
-    watched = WatchedBuckets(fake, stack.table, patience=60, pause=fake.waited.append)
-    monkeypatch.setattr(stack.functions.module(FUNCTION), "BUCKETS", watched)
+    module = stack.functions.module(FUNCTION)
+    watched = WatchedBuckets(fake, module.BUCKETS._table, patience=60, pause=fake.waited.append)
+    monkeypatch.setattr(module, "BUCKETS", watched)
     made: FakeBuckets = fake
     return made
 
