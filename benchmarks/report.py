@@ -113,7 +113,18 @@ def _cost(results: Results) -> Iterator[str]:
         + [("**in all**", "", f"**{total(results.month):.2f}**")],
     )
     yield f"A queue that Lambda's five readers ask all month costs ${total(results.queue_month):.2f}, and no more."
+    yield intakes(results.month)
     yield "The key costs $1 more a month after each of its first two rotations, which come every seven years."
+
+
+def intakes(month: Usage) -> str:
+    """The table has the alarms of one intake and the polling of the other: what each of them costs."""
+    without_polling = total(month) - bill(month)[Meter.SQS_REQUESTS]
+    buffered = total(month) + PRICES[Meter.ALARM_MONTHS].dollars
+    return (
+        f"`Direct`, the default, polls no queue: ${without_polling:.2f}. `Buffered` polls one, and has one alarm more: "
+        f"${buffered:.2f}."
+    )
 
 
 def _short(rows: Sequence[deploys.Row]) -> str:
