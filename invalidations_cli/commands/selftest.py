@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from types import FrameType
 from typing import Any
 
@@ -36,12 +35,24 @@ from invalidations_cli.canaries import (
 from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.commands.explain import settings_of
 from invalidations_cli.output import Duration, count, escape, json_line
+from invalidations_cli.proofs import (
+    Answer,
+    NotificationListener,
+    PathProbe,
+    Tried,
+    alarm_is_told,
+    dead_letters_are_found,
+    last,
+    tried,
+)
 from invalidations_cli.trace import HOPS, POLL_SECONDS, ChangeTrace, ChangeTracer
 
 FIRST_EVENT = 360.0
 """Seconds. S3 takes up to five minutes to act on a notification configuration."""
 EDGE_SECONDS = 10.0
 """For all objects together, after CloudFront has reported an invalidation as completed."""
+NOTIFIED_WITHIN = 60.0
+"""Seconds after a batch has completed, or an alarm's state was set."""
 NEEDED = ("Bucket is not paused", "No dry run")
 """Checks that `doctor` only calls owed, and that nothing gets through without."""
 Fresh = Callable[[EdgeView], bool]
@@ -59,33 +70,11 @@ Exit codes:
 """
 
 
-class Answer(StrEnum):
-    """What came of one thing that was tried."""
-
-    WORKS = "works"
-    FAILS = "fails"
-    NOT_CHECKED = "not-checked"
-
-
 SIGNS = {
     Answer.WORKS: ("✓", "green"),
     Answer.FAILS: ("✗", "red"),
     Answer.NOT_CHECKED: ("–", "yellow"),  # noqa: RUF001 - the dash is meant
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One line of the report: what was tried, what came of it, the evidence, and how to mend it."""
-
-    name: str
-    answer: Answer
-    evidence: str
-    remedy: str = ""
-
-    def to_document(self) -> dict[str, str]:
-        told = {"name": self.name, "answer": self.answer.value, "evidence": self.evidence}
-        return told | ({"remedy": self.remedy} if self.remedy else {})
 
 
 @click.command(epilog=EXAMPLES)
@@ -97,6 +86,7 @@ class Tried:
     "--distribution", metavar="ID", help="Whose edge is looked at.  [default: the first that serves the bucket]"
 )
 @click.option("--keep", is_flag=True, help="Leave the objects there.")
+@click.option("--thorough", is_flag=True, help="Also try an alarm, the dead-letter queue, and what /?* purges.")
 @click.option("--yes", is_flag=True, help="Do not ask before it writes.")
 @click.option(
     "--timeout",
@@ -115,6 +105,7 @@ def selftest(
     prefix: str | None,
     distribution: str | None,
     keep: bool,
+    thorough: bool,
     yes: bool,
     timeout: float,
     as_json: bool,
@@ -124,7 +115,8 @@ def selftest(
     Writes objects with ordinary and awkward names below --prefix, follows each from the event to the edge, with the
     time that it takes, and removes them, also when it is interrupted. What it costs is said before it asks. Needs what
     `doctor` needs, s3:PutObject and s3:DeleteObject (with versions s3:DeleteObjectVersion),
-    states:ListExecutions, and cloudfront:GetDistribution.
+    states:ListExecutions, and cloudfront:GetDistribution. What one path purges needs cloudfront:CreateInvalidation,
+    notifications sqs:CreateQueue and sns:Subscribe; where they are missing, that is not checked.
     """
     token = secrets.token_hex(4)
     prefix = f"invalidations-selftest/{token}/" if prefix is None else prefix
@@ -132,9 +124,9 @@ def selftest(
     test = Selftest(stack, objects, distribution or "", timeout)
     test.look_before_writing()
     if not test.broken:
-        agree(test, yes=yes)
+        agree(test, yes=yes, thorough=thorough)
         with interruptible():
-            test.run(keep=keep)
+            test.run(keep=keep, thorough=thorough)
     if as_json:
         json_line(test.to_document())
     else:
@@ -142,9 +134,9 @@ def selftest(
     sys.exit(ExitCode.FAILED if test.failed else ExitCode.OK)
 
 
-def agree(test: Selftest, *, yes: bool) -> None:
+def agree(test: Selftest, *, yes: bool, thorough: bool) -> None:
     """Say what it writes and costs, and ask; ends the command where nobody agrees."""
-    for line in test.told_before():
+    for line in test.told_before(thorough=thorough):
         click.echo(line, err=True)
     try:
         agreed = yes or click.confirm("Go on?", err=True)
@@ -245,20 +237,27 @@ class Selftest:
             self.paths[canary.key] = spellings(location) if found.verdict is RouteVerdict.SERVED else []
             self.paths_sent += sum(len(served(each, canary.key, rules).paths) for each in serving)
 
-    def told_before(self) -> Iterator[str]:
+    def told_before(self, *, thorough: bool) -> Iterator[str]:
         """What it is about to do, and the most that it costs."""
         canaries = self.objects.canaries()
-        paths = 3 * self.paths_sent
+        paths = 3 * self.paths_sent + len(canaries)
         yield f"Puts, changes and deletes {summary(canaries)} below s3://{self.bucket}/{escape(self.objects.prefix)}"
+        yield "and subscribes a queue of its own to the notifications; all of it is removed again,"
         yield f"and so invalidates about {count(paths, 'path')}: ${price(paths):.2f}, unless some of the month's 1,000"
         yield f"free ones are left. {3 * len(canaries)} executions and as many requests to S3 cost less than $0.02."
+        if thorough:
+            yield "--thorough sets an alarm off, of which people are told by e-mail, and ends it; sends one message"
+            yield f"to the dead-letter queue and deletes it; and invalidates /?* of {self.distribution_id}."
 
-    def run(self, *, keep: bool) -> None:
+    def run(self, *, keep: bool, thorough: bool) -> None:
         """Put, change, delete, and clean up whatever happens."""
+        listener = NotificationListener(self.stack, f"invalidations-selftest-{self.objects.token}")
         try:
-            self._put_change_delete()
+            listener.open()
+            self._put_change_delete(listener, thorough=thorough)
         finally:
             left = [] if keep else self.objects.remove_all()
+            left += [each for each in [listener.close()] if each]
             if left:
                 remedy = f"aws s3 rm --recursive s3://{self.bucket}/{self.objects.prefix}"
                 self.note("Cleaned up", Answer.FAILS, f"still there: {', '.join(left)}", remedy)
@@ -267,7 +266,7 @@ class Selftest:
             else:
                 self.note("Cleaned up", Answer.WORKS, "no object of this test is left")
 
-    def _put_change_delete(self) -> None:
+    def _put_change_delete(self, listener: NotificationListener, *, thorough: bool) -> None:
         tracer = ChangeTracer(self.stack, self.bucket, self.began - timedelta(minutes=1))
         canaries = self.objects.canaries()
         put = self._follow(tracer, "New objects", [self.objects.put(each, "first") for each in canaries])
@@ -276,7 +275,37 @@ class Selftest:
         self._keys_in_events(put)
         self._prime(canaries)
         self._changed(tracer, canaries)
+        self._prove_more(listener, thorough=thorough)
         self._deleted(tracer, canaries)
+
+    def _prove_more(self, listener: NotificationListener, *, thorough: bool) -> None:
+        seconds = min(NOTIFIED_WITHIN, self.timeout)
+        completed = next((each.batch_id for each in self.traces if "completion" in each.seconds), "")
+        told = tried("The outcome is told", lambda: listener.hears("The outcome is told", completed, seconds))
+        self.tried.append(told)
+        client = self.stack.client("cloudfront")
+        probe = PathProbe(client, self.distribution_id, self.viewer, self.objects.token, self.timeout)
+        paths = {each.kind: list(self.primed.get(each.key, {})) for each in self.objects.canaries()[1:]}
+        held = {kind: self.paths[key] for kind, key in self._keys().items() if paths.get(kind)}
+        try:
+            self.tried += list(probe.one_path_each(held)) if held else []
+        except ClientError as error:
+            self.note("What one path purges", Answer.NOT_CHECKED, f"could not be tried: {error}")
+        if thorough:
+            page = next(iter(self.paths[self.objects.canaries()[0].key]), "/")
+            self.tried += [
+                tried("What /?* purges", lambda: probe.root_with_queries(page)),
+                tried("An alarm is told", lambda: alarm_is_told(self.stack, listener, seconds)),
+                tried(
+                    "Dead letters are found", lambda: dead_letters_are_found(self.stack, self.objects.token, seconds)
+                ),
+            ]
+        else:
+            self.note("Alarms, dead letters, /?*", Answer.NOT_CHECKED, "only with --thorough")
+        self.note("A stopped execution is gone on with", Answer.NOT_CHECKED, "by hand: docs/deploy.md")
+
+    def _keys(self) -> dict[str, str]:
+        return {each.kind: each.key for each in self.objects.canaries()}
 
     def _follow(self, tracer: ChangeTracer, name: str, changes: Sequence[CanaryChange]) -> list[ChangeTrace]:
         click.echo(f"{name}: waits up to {self.timeout:g} s …", err=True)
@@ -369,11 +398,6 @@ class Selftest:
             "tried": [each.to_document() for each in self.tried],
             "changes": [each.to_document() for each in self.traces],
         }
-
-
-def last(path: str) -> str:
-    """The name at the end of a path or key: the rest is the same for all."""
-    return path.rpartition("/")[2]
 
 
 def times(traces: Sequence[ChangeTrace]) -> str:

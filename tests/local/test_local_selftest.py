@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from invalidations_cli.canaries import CanaryBucket
+from invalidations_cli.canaries import NAMES, CanaryBucket
 from invalidations_cli.local.environment import LocalEnvironment
 from tests.local.instruments import control
 from tests.local.test_local_health import events_off, rule_disabled
@@ -37,8 +37,12 @@ def left(there: LocalEnvironment) -> list[str]:
 def test_a_whole_chain_is_followed_to_the_edge_for_every_kind_of_key_and_nothing_is_left(
     local: LocalEnvironment,
 ) -> None:
-    result, report = selftest(local)
+    queues = local.aws.client("sqs").list_queues()["QueueUrls"]
+    result, report = selftest(local, "--thorough")
     assert (result.exit_code, fails(report)) == (0, []), result.output
+    works = {each["name"] for each in report["tried"] if each["answer"] == "works"}
+    assert {"The outcome is told", "An alarm is told", "Dead letters are found", "What /?* purges"} <= works
+    assert {f"What one path purges: {kind}" for kind in list(NAMES)[1:]} <= works
     assert report["works"]
     puts = [each for each in report["changes"] if each["change"] == "put"]
     assert all(each["keyInEvent"] == each["key"] for each in puts)
@@ -47,6 +51,7 @@ def test_a_whole_chain_is_followed_to_the_edge_for_every_kind_of_key_and_nothing
     for each in seconds:
         assert each["event"] <= each["execution"] <= each["invalidation"] <= each["completion"] <= each["edge"]
     assert left(local) == []
+    assert local.aws.client("sqs").list_queues()["QueueUrls"] == queues
 
 
 @pytest.mark.parametrize(
