@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from invalidation.errors import BucketNotReady, ConcurrentBucketChange
+from invalidation.errors import BucketNotReady, ConcurrentBucketChange, InvalidationError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -217,7 +217,7 @@ class WatchedBuckets:
             for bucket in switched:
                 try:
                     self._switch_off(bucket)
-                except (BucketNotReady, ConcurrentBucketChange, ClientError) as another:
+                except (InvalidationError, ClientError) as another:
                     error.add_note(f"The events of {bucket} may stay on: {another}")
             raise
         return switched

@@ -41,7 +41,7 @@ def test_the_example_of_a_parent_goes_on_only_when_the_edge_is_fresh(local: Loca
 @pytest.mark.parametrize(
     ("document", "error", "cause"),
     [
-        ({"bucket": "nobody-serves-it", "keys": ["a.html"], "unwatched": True}, "NothingWasInvalidated", "explain"),
+        ({"bucket": "nobody-serves-it", "keys": ["a.html"]}, "EdgeIsNotFresh", "watch"),
         ({"bucket": "my-web-site", "keys": []}, "EdgeIsNotFresh", "keys is empty"),
         ({"bucket": "my-web-site", "keys": [7]}, "EdgeIsNotFresh", "not an object key"),
     ],
