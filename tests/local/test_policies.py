@@ -128,13 +128,23 @@ def operate(person: Person) -> None:
     person.run("status", "--json", ends=(0, 1))
 
 
+def selftest(person: Person) -> None:
+    person.run("selftest", "--bucket", person.there.bucket, "--yes", "--json", "--timeout", "60")
+
+
 def parked(person: Person) -> list[str]:
     """Ids of the batches that need a person."""
     told = json.loads(person.run("status", "--json", ends=(1,)))
     return [each["batchId"] for each in told["parked"]]
 
 
-COMMANDS: dict[str, Callable[[Person], None]] = {"wait": wait, "operate": operate, "audit": audit, "doctor": doctor}
+COMMANDS: dict[str, Callable[[Person], None]] = {
+    "wait": wait,
+    "operate": operate,
+    "audit": audit,
+    "doctor": doctor,
+    "selftest": selftest,
+}
 
 
 def policy(path: Path) -> str:
