@@ -1,6 +1,7 @@
 """boto3 clients for an endpoint on this machine, and for nothing else.
 
-Whatever AWS set-up the caller has (keys, profile, endpoint, proxies, CA bundle) is left alone and not read.
+Whatever AWS set-up the caller has (keys, profile, endpoint, proxies) is left alone and not read. Only an endpoint with
+HTTPS is trusted by the CA bundle that AWS_CA_BUNDLE names: an emulator's certificate is seldom one of the world's.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class LocalAws:
         self.client = functools.cache(self.new_client)
 
     def new_client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.endpoint, config=CONFIG)  # type: ignore[call-overload] # any service
+        verify = os.environ.get("AWS_CA_BUNDLE") if self.endpoint.startswith("https:") else None
+        return self.session.client(service, endpoint_url=self.endpoint, config=CONFIG, verify=verify)  # type: ignore[call-overload] # any service
 
 
 def defaults_only() -> dict[str, tuple[None, None, Any, Any]]:
