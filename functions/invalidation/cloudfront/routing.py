@@ -266,10 +266,9 @@ def _folders(location: str, index: str) -> list[str]:
 
 def _without_html(location: str) -> list[str]:
     """What viewers ask for where a function adds ``index.html`` to folders, or ``.html`` to pages."""
-    if location.endswith("/index.html"):
-        return _folders(location, "index.html")
+    folders = _folders(location, "index.html") if location.endswith("/index.html") else []
     page = location.removesuffix(".html")
-    return [page] if page != location and not page.endswith("/") else []
+    return folders + ([page] if page != location and not page.endswith("/") else [])
 
 
 def _everything(behavior: Behavior) -> str:
