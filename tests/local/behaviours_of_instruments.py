@@ -125,6 +125,19 @@ def given_once_it_is_invalidated(aws: LocalAws) -> list[str]:
     return [give(), give()]
 
 
+def encoded_keys(aws: LocalAws) -> bool:
+    """The keys in S3's events are encoded while somebody asks for that, and raw afterwards."""
+    bucket, url = watched(aws)
+    try:
+        control.tell(aws.endpoint, "encoded-keys", {"on": True})
+        aws.client("s3").put_object(Bucket=bucket, Key="a b.html", Body=b"")
+        found = keys_in(aws, url, 1)
+        control.tell(aws.endpoint, "encoded-keys", {"on": False})
+    except urllib.error.HTTPError:
+        return False
+    return found == ["a+b.html"]
+
+
 def watched(aws: LocalAws) -> tuple[str, str]:
     """A bucket, and the URL of a queue to which its events go."""
     bucket, (url, arn), events = tools.new_name(), tools.queue(aws), aws.client("events")

@@ -164,10 +164,11 @@ def policy(path: Path) -> str:
 
 def as_the_emulator_has_it(action: str, resource: str) -> tuple[str, str]:
     """On AWS a batch of deletes needs DeleteMessage, and a rule of the default bus is `rule/<name>`."""
-    if action == "events:ListTargetsByRule":
+    if action in {"events:ListTargetsByRule", "sns:Unsubscribe"}:
         return action, "*"
     taken_for = {"lambda:GetFunctionConcurrency": "lambda:PutFunctionConcurrency"}
-    taken_for |= {"sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
+    if "DeadLetterQueue" in resource:  # whose messages are deleted in batches
+        taken_for |= {"sqs:DeleteMessage": "sqs:DeleteMessageBatch"}
     return taken_for.get(action, action), resource.replace(":rule/", ":rule/default/")
 
 
