@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.deploy import STACK
 from invalidations_cli.local.environment import LocalEnvironment
-from tests.local import tools
+from tests.local import stacks, tools
 from tests.local.test_local_operate import invalidations
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
@@ -86,12 +87,25 @@ def switch(aws: LocalAws, distribution_id: str, *, on: bool) -> None:
     cloudfront.update_distribution(Id=distribution_id, IfMatch=found["ETag"], DistributionConfig=config)
 
 
+@contextmanager
+def sweep_silent(there: LocalEnvironment) -> Iterator[None]:
+    """As after its schedule was disabled: its last visit is twenty minutes ago."""
+    table, key = there.outputs["BatchTableName"], {"pk": {"S": "SWEEP"}, "sk": {"S": "VISIT"}}
+    dynamodb, ago = there.aws.client("dynamodb"), datetime.now(UTC) - timedelta(minutes=20)
+    dynamodb.put_item(TableName=table, Item=key | {"at": {"S": ago.isoformat()}})
+    try:
+        yield
+    finally:
+        dynamodb.delete_item(TableName=table, Key=key)
+
+
 CUTS = {
     "Bucket sends events": events_off,
     "Rule is enabled": rule_disabled,
     "Rule matches": another_pattern,
     "Rule has its target": no_target,
     "A distribution serves the bucket": distribution_disabled,
+    "Sweep runs": sweep_silent,
 }
 
 
@@ -112,6 +126,48 @@ def test_doctor_names_what_is_cut_wait_ends_with_3_and_status_needs_a_person(
     assert status.exit_code == 1
     mended = invalidations(local, "doctor", *bucket)
     assert mended.exit_code == 0, mended.output
+
+
+def test_a_key_that_is_excluded_is_named_where_it_is_asked_for(local: LocalEnvironment) -> None:
+    events, name = local.aws.client("events"), rule_of(local)
+    before = events.describe_rule(Name=name)["EventPattern"]
+    pattern = json.loads(before)
+    pattern["detail"]["object"] = {"key": [{"anything-but": {"wildcard": ["logs/*"]}}]}
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    try:
+        looked = [invalidations(local, "doctor", "--bucket", local.bucket, "--key", key) for key in ("logs/a", "a")]
+        waited = invalidations(local, "wait", "--bucket", local.bucket, "--key", "logs/a", "--timeout", "60")
+    finally:
+        events.put_rule(Name=name, EventPattern=before)
+    assert [each.exit_code for each in looked] == [1, 0]
+    assert "ExcludeKeys leaves logs/a out" in looked[0].output
+    assert waited.exit_code == 3
+
+
+def test_a_paused_bucket_is_shown_and_is_no_cut(local: LocalEnvironment) -> None:
+    bucket = ("--bucket", local.bucket)
+    invalidations(local, "pause", local.bucket)
+    looked = invalidations(local, "doctor", *bucket)
+    waited = invalidations(local, "wait", *bucket, "--timeout", "60")
+    invalidations(local, "resume", local.bucket)
+    assert (looked.exit_code, waited.exit_code) == (0, 1)
+    assert f"somebody paused {local.bucket}" in looked.output
+    assert f"invalidations resume {local.bucket}" in looked.output
+
+
+def test_a_pipe_that_was_stopped_cuts_a_buffered_intake(local: LocalEnvironment) -> None:
+    name, bucket = tools.new_name(), tools.new_name()
+    site.create_bucket(local.aws, bucket)
+    stacks.create(local.aws, name, {"BucketNames": bucket, "Intake": "Buffered"})
+    site.create_distribution(local.aws, bucket)
+    (pipe,) = (each["Name"] for each in local.aws.client("pipes").list_pipes()["Pipes"] if name in each["Name"])
+    before = invalidations(local, "doctor", "--stack", name)
+    local.aws.client("pipes").stop_pipe(Name=pipe)
+    after = invalidations(local, "doctor", "--stack", name, "--json")
+    stacks.delete(local.aws, name)
+    assert before.exit_code == 0, before.output
+    (chain,) = json.loads(after.stdout)["buckets"]
+    assert [each["check"] for each in chain["checks"] if each["verdict"] == "cut"] == ["Pipe runs"]
 
 
 def test_the_sweep_tells_what_is_cut_once_and_when_it_is_whole_again(local: LocalEnvironment) -> None:
