@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -445,7 +446,7 @@ def health_of(
         enables_events=settings.enable_bucket_events,
     )
     role = cloudfront_client(settings.distribution_role_arn, settings.distribution_role_external_id)
-    return ChainHealth(chain, clients, table, CloudFront(role), now)
+    return ChainHealth(chain, cache(clients), table, CloudFront(role), now)
 
 
 def _answered(
