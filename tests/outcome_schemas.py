@@ -24,7 +24,8 @@ def faults(name: str, document: object) -> list[str]:
     For a consumer an unknown field is no fault, as later releases may add some. Here it is one: it is not documented.
     """
     registry: Registry[Any] = Registry().with_resources(
-        (f"{each}.json", Resource.from_contents(strict(schema(each)))) for each in ("outcome", "event", "output")
+        (f"{each}.json", Resource.from_contents(strict(schema(each))))
+        for each in ("outcome", "event", "output", "chain-health")
     )
     validator = Draft202012Validator(
         strict(schema(name)), registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER

@@ -63,6 +63,13 @@ def table(request: pytest.FixtureRequest) -> BatchTable:
     return found
 
 
+@pytest.fixture(params=["memory", pytest.param("ministack", marks=pytest.mark.local)])
+def shared_table(request: pytest.FixtureRequest) -> BatchTable:
+    """A table for several threads at once, which moto's is not: it reads and writes an item without a lock."""
+    found: BatchTable = request.getfixturevalue(request.param)
+    return found
+
+
 @pytest.fixture
 def pk() -> str:
     """A partition of the test's own: the tables are shared, as starting an emulator takes a while."""

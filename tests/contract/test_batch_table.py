@@ -156,11 +156,11 @@ def test_update_creates_nothing_when_a_value_is_expected(table: BatchTable, pk: 
     assert table.get(Key(pk, "one")) is None
 
 
-def test_of_many_who_update_on_the_same_expectation_one_wins(table: BatchTable, pk: str) -> None:
-    key = put(table, pk, "HEAD", batchId="old")
+def test_of_many_who_update_on_the_same_expectation_one_wins(shared_table: BatchTable, pk: str) -> None:
+    key = put(shared_table, pk, "HEAD", batchId="old")
 
     def race(name: int) -> bool:
-        return table.update(key, {"batchId": f"new {name}"}, {"batchId": "old"}) is not None
+        return shared_table.update(key, {"batchId": f"new {name}"}, {"batchId": "old"}) is not None
 
     with ThreadPoolExecutor(20) as pool:
         assert sum(pool.map(race, range(40))) == 1
@@ -180,10 +180,10 @@ def test_adding_leaves_the_other_attributes_as_they_are(table: BatchTable, pk: s
     assert (item["state"], item["paths"], item["reserved"]) == ("a", 1, 2)
 
 
-def test_of_many_who_add_at_once_each_is_counted_and_each_sees_another_total(table: BatchTable, pk: str) -> None:
+def test_of_many_who_add_at_once_each_is_counted_and_each_sees_another_total(shared_table: BatchTable, pk: str) -> None:
     key = Key(pk, "one")
     with ThreadPoolExecutor(20) as pool:
-        totals = list(pool.map(lambda _: table.add(key, "paths", 2), range(40)))
+        totals = list(pool.map(lambda _: shared_table.add(key, "paths", 2), range(40)))
     assert sorted(totals) == list(range(2, 82, 2))
 
 

@@ -164,7 +164,8 @@ def test_too_many_in_progress_waits_longer_each_time_without_using_up_retries(mo
 def test_what_is_sent_in_parts_goes_on_after_a_short_wait(mocked: MockedMachine) -> None:
     execution = mocked.run("SentInParts")
     assert execution.iterations == ((*PART_SENT * 2, *CREATED, *POLL, "Distribution Invalidated"),)
-    assert all(seconds < 4 for seconds in execution.waited_in("Wait For Room"))
+    waits = execution.waited_in("Wait For Room")
+    assert all(1 <= seconds <= 4 for seconds in waits), "States.MathRandom leaves its end out, moto does not"
 
 
 @pytest.mark.parametrize("case", ["AccessDenied", "NoSuchDistribution", "NoRoomInTime"])

@@ -16,6 +16,7 @@ from invalidation.config import Settings
 from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, news, note_visit, tell_news
 from tests.fakes.chain import MACHINE, QUEUE, FakeChain, error
 from tests.fakes.memory_table import MemoryTable
+from tests.outcome_schemas import faults
 from tests.unit.cloudfront_documents import THEN
 
 NOW = THEN + timedelta(days=1)
@@ -220,6 +221,7 @@ def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it
     assert told_by_the_sweep(aws, table, email="people") == 0
     machines, people = aws.published[2:]
     assert json.loads(machines["Message"])["whole"] is True
+    assert [faults("chain-health", json.loads(each["Message"])) for each in aws.published[::2]] == [[], []]
     assert "`invalidations request --bucket site KEY`" in people["Message"]
 
 
