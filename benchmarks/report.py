@@ -214,8 +214,8 @@ def _bills(rows: Sequence[deploys.Row]) -> str:
 def _storms(results: Results) -> Iterator[str]:
     yield "## What a storm evicts"
     yield (
-        f"Sites of about {sites.SMALLEST:,} objects; what changes has neighbours that do not. *{storms.BEFORE}* is the "
-        "rule that judged wildcards by themselves. *Fewest* is what the best cover of that size evicts, found another "
+        f"Sites of about {sites.SMALLEST:,} objects; what changes has neighbours that do not. *{storms.UNLISTED}* is "
+        "where the bucket may not be listed. *Fewest* is what the best cover of that size evicts, found another "
         "way than the planner does. Dollars are those of a month with its free paths left, and without any. A name "
         "with `~` can be purged by a wildcard only, so that a package repository's paths are wildcards already."
     )

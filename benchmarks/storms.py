@@ -1,4 +1,4 @@
-"""What a storm of changes costs and evicts: by the rule of before, by today's, and the least that there could be.
+"""What a storm of changes costs and evicts: with and without free paths, and the least that there could be.
 
 The planner itself is run, with the paths that a plain distribution serves the keys under, and with the bucket's keys as
 a listing gives them. The fewest possible are found another way (``fewest``). Processor time is that of planning alone.
@@ -23,9 +23,10 @@ from invalidation.cloudfront.routing import paths_for, viewer_paths
 from invalidation.cloudfront.rules import Budget, PathRules
 
 SIZES = (30, 100, 300, 1_000)
-BEFORE, WITHIN, BEYOND, EXACT = "before", "within the allowance", "beyond the allowance", "each path by itself"
+WITHIN, BEYOND, EXACT = "within the allowance", "beyond the allowance", "each path by itself"
+UNLISTED = "beyond, without a listing"
 THRIFTY, FREE = Budget(), Budget(MAX_PATHS_OF_BATCH, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH)
-BUDGETS = {BEFORE: THRIFTY, WITHIN: FREE, BEYOND: THRIFTY}
+BUDGETS = {UNLISTED: THRIFTY, WITHIN: FREE, BEYOND: THRIFTY}
 
 FIVE_PERCENT = 5.0
 LISTED = 50_000
@@ -91,7 +92,7 @@ def storm(made: Deploy) -> Iterator[Row]:
     asked = sorted(set(paths_for(SERVING, made.changed, RULES)))
     kept = sorted(set(viewer_paths(SERVING, made.unchanged, RULES)))
     for rule, budget in BUDGETS.items():
-        yield _row(made, rule, _plan(made, budget, listed=rule != BEFORE), kept, _fewest(asked, kept, budget))
+        yield _row(made, rule, _plan(made, budget, listed=rule != UNLISTED), kept, _fewest(asked, kept, budget))
     yield _row(made, EXACT, Plan(tuple(asked)), kept, None)
 
 
@@ -113,7 +114,7 @@ def verdicts(rows: Sequence[Row], with_listings: Sequence[Large]) -> Iterator[Ve
     yield at_most(
         "1,000 changes of the documentation: evicted, of the unchanged", release.percent, FIVE_PERCENT, "{:.1f}%"
     )
-    beyond_best = max(row.evicted - row.fewest for row in rows if row.rule != BEFORE and row.fewest is not None)
+    beyond_best = max(row.evicted - row.fewest for row in rows if row.rule != UNLISTED and row.fewest is not None)
     yield at_most("evicted beyond the fewest that any cover of that size evicts", beyond_best, 0)
     slowest = max(with_listings, key=lambda each: each.seconds)
     yield at_most(

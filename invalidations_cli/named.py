@@ -38,8 +38,8 @@ def check_is_watched(stack: Stack, bucket: str) -> None:
     """Raises click.UsageError for a bucket whose requests the stack rejects: BucketNames has others only."""
     if stack.bucket_names and bucket not in stack.bucket_names:
         raise click.UsageError(
-            f"the stack {stack.name} does not watch {escape(bucket)}, but {', '.join(stack.bucket_names)}: correct its "
-            "name, or say --unwatched"
+            f"the stack {stack.name} does not watch {escape(bucket)}. It watches: {', '.join(stack.bucket_names)}. "
+            "Correct the name, or add --unwatched"
         )
 
 

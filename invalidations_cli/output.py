@@ -151,27 +151,50 @@ def with_forms(*, csv_too: bool = True) -> Callable[[Callable[..., Any]], Callab
 SPAN = re.compile(r"([0-9]{1,6})\s*([smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+YEAR = 366 * 86_400
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-class Duration(click.FloatRange):
-    """So many seconds, or minutes: a number that is one, from nought up to a year."""
+def span(written: str, alone: str = "") -> timedelta | None:
+    """A span of time: `90s`, `15m`, `24h`, `7d`, `2w`. `alone` is the unit of a number without one, if that is allowed.
 
-    def __init__(self, *, least: float = 0, longest: float = 366 * 86_400) -> None:
-        super().__init__(min=least, max=longest)
+    Raises:
+        OverflowError: more than Python has a `timedelta` for.
+    """
+    if found := SPAN.fullmatch(written):
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+    if not alone:
+        return None
+    try:
+        number = float(written)
+    except ValueError:
+        return None
+    return None if math.isnan(number) else timedelta(**{UNITS[alone]: number})
+
+
+class Duration(click.ParamType[float]):
+    """How long, in seconds: `90`, `90s`, `15m`, `24h`, `7d`; a number alone is in seconds. Up to a year."""
+
+    name = "duration"
+
+    def __init__(self, *, least: float = 0, longest: float = YEAR) -> None:
+        self.least, self.longest = least, longest
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        written = str(value).strip()
         try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if math.isnan(number):
-            unit = (param and param.metavar) or "SECONDS"
-            self.fail(f"{value!r} is no number of {unit.lower()}; no unit is written with it", param, ctx)
-        return float(super().convert(number, param, ctx))
+            found = span(written, "s")
+        except OverflowError:
+            found = timedelta.max
+        if found is None:
+            self.fail(f"{written!r} is no time such as 90, 15m, 24h or 7d (a number alone is in seconds)", param, ctx)
+        seconds = found.total_seconds()
+        if not self.least <= seconds <= self.longest:
+            self.fail(f"{written!r} is not between {took(self.least)} and {took(self.longest)}", param, ctx)
+        return seconds
 
 
 MOST = click.IntRange(0, 1_000_000)
@@ -179,20 +202,25 @@ MOST = click.IntRange(0, 1_000_000)
 
 
 class Moment(click.ParamType[datetime]):
-    """A date, a time, or how long ago. A day alone means its first moment, or its last where it is an end."""
+    """A date, a time, or how long ago.
+
+    Args:
+        end: a day alone means its last moment, and not its first.
+        alone: the unit of a number alone, as in `UNITS`; without one a number alone is refused.
+    """
 
     name = "when"
 
-    def __init__(self, *, end: bool = False) -> None:
-        self.end = end
+    def __init__(self, *, end: bool = False, alone: str = "") -> None:
+        self.end, self.alone = end, alone
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
         written = str(value).strip()
         try:
-            if span := SPAN.fullmatch(written):
-                return now() - timedelta(**{UNITS[span[2]]: int(span[1])})
+            if (ago := span(written, self.alone)) is not None and ago >= timedelta(0):
+                return now() - ago
             moment = datetime.fromisoformat(written)
             if self.end and DAY.fullmatch(written):
                 moment = datetime.combine(moment, time.max)
@@ -200,7 +228,7 @@ class Moment(click.ParamType[datetime]):
         except (ValueError, OverflowError):
             self.fail(
                 f"{written!r} is neither a date or time such as 2026-11-23 or 2026-11-23T06:30 (UTC), "
-                "nor a span such as 24h or 7d",
+                "nor how long ago, such as 15m, 24h or 7d",
                 param,
                 ctx,
             )

@@ -79,17 +79,25 @@ Exit codes:
 """
 
 
+class OutcomeName(click.Choice[str]):
+    """An outcome, written in any case; a mistake is answered with the names as they are shown everywhere."""
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
+        del ctx
+        return f"{value!r} is no outcome: it is one of {', '.join(self.choices)}"
+
+
 @click.command(epilog=EXAMPLES)
 @click.option("--bucket", metavar="BUCKET", help="Batches of this bucket.")
 @click.option(
     "--key", metavar="KEY", help="Batches with a change of this object of the --bucket; slow without --since."
 )
 @click.option("--distribution", metavar="ID", help="Batches that owed this distribution an invalidation.")
-@click.option("--since", type=Moment(), help="A date, a time (UTC), or how long ago: 2026-11-01, 24h, 7d.")
+@click.option("--since", type=Moment(), help="A date, a time (UTC), or how long ago: 2026-11-01, 15m, 24h, 7d.")
 @click.option("--until", type=Moment(end=True), help="The same; a date means the end of that day.")
 @click.option(
     "--outcome",
-    type=click.Choice(OUTCOMES, case_sensitive=False),
+    type=OutcomeName(OUTCOMES, case_sensitive=False),
     metavar="OUTCOME",
     help=f"What became of it: {', '.join(OUTCOMES)}.",
 )

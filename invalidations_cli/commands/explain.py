@@ -285,7 +285,7 @@ def show(bucket: str, key: str, answers: Sequence[DistributionAnswer], blockers:
             show_one(answer)
     others = [escape(each.explanation.distribution.id) for each in answers if not each.interesting]
     if others:
-        click.echo(f"Nothing to do with the bucket: {', '.join(others)}\n")
+        click.echo(f"Do not serve the bucket: {', '.join(others)}\n")
     paths = sum(each.paid for each in answers)
     serving = sum(bool(each.paths) for each in answers)
     where = f"on {serving} of {count(len(answers), 'distribution')}"

@@ -105,10 +105,9 @@ def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_IN
 @click.option(
     "--timeout",
     type=Duration(),
-    metavar="SECONDS",
-    default=1800,
+    default="30m",
     show_default=True,
-    help="How long --wait follows it.",
+    help="How long --wait follows it: 90, 15m, 2h; a number alone is in seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON at the end.")
 @validated

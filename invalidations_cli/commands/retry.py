@@ -65,10 +65,9 @@ class RetryResult:
 @click.option(
     "--timeout",
     type=Duration(),
-    metavar="SECONDS",
-    default=1800,
+    default="30m",
     show_default=True,
-    help="How long --wait follows it.",
+    help="How long --wait follows it: 90, 15m, 2h; a number alone is in seconds.",
 )
 @with_forms(csv_too=False)
 @with_stack

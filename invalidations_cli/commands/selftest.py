@@ -92,9 +92,8 @@ SIGNS = {
     "--timeout",
     type=Duration(least=1, longest=3_600),
     default=FIRST_EVENT,
-    show_default=True,
-    metavar="SECONDS",
-    help="For each step of the test.",
+    show_default="6m",
+    help="For each step of the test: 90, 6m; a number alone is in seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON, to be attached to an issue.")
 @with_stack

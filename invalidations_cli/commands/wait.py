@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -25,7 +25,7 @@ from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.commands.doctor import health_of, lines
 from invalidations_cli.named import check_keys
-from invalidations_cli.output import Duration, count, escape
+from invalidations_cli.output import Duration, Moment, count, escape
 
 POLL_SECONDS = 2.0
 BUFFERED_QUIET = 60.0
@@ -54,22 +54,20 @@ Exit codes:
 @click.option(
     "--timeout",
     type=Duration(),
-    metavar="SECONDS",
-    default=900,
+    default="15m",
     show_default=True,
-    help="When to give up.",
+    help="When to give up: 90, 15m, 2h; a number alone is in seconds.",
 )
 @click.option(
     "--quiet",
     type=Duration(least=1),
-    metavar="SECONDS",
-    help="How long nothing new may arrive.  [default: 10, or 60 with buffered intake]",
+    help="How long nothing new may arrive; written in the same way.  [default: 10s, or 60s with buffered intake]",
 )
 @click.option(
     "--since",
-    type=Duration(),
-    metavar="MINUTES",
-    help="Older batches that are parked only get a mention.  [default: each makes it fail]",
+    type=Moment(alone="m"),
+    help="Parked batches that are older are mentioned, and do not make it fail: 2026-11-01, 24h, 7d; a number alone is "
+    "in minutes.  [default: each makes it fail]",
 )
 @click.option("--key", metavar="KEY", help="A key that was changed: whether its changes get through is asked as well.")
 @click.option("--expect-change", is_flag=True, help="Fail where nothing arrived at all.")
@@ -81,7 +79,7 @@ def wait(
     bucket: str,
     timeout: float,
     quiet: float | None,
-    since: float | None,
+    since: datetime | None,
     key: str | None,
     expect_change: bool,
     as_json: bool,
@@ -96,7 +94,7 @@ def wait(
     check_keys(stack.client, bucket, [key] if key else [])
     quiet = quiet or (BUFFERED_QUIET if stack.parameters.get("Intake") == "Buffered" else QUIET)
     now, began = datetime.now(UTC), time.monotonic()
-    watch = QuietWatch(quiet, LONG_AGO if since is None else now - timedelta(minutes=since), now)
+    watch = QuietWatch(quiet, since or LONG_AGO, now)
     reader = BacklogReader(stack, bucket, now)
     click.echo(f"Until nothing is owed to {escape(bucket)}, and nothing new has arrived for {quiet:g} s:", err=True)
     try:
@@ -133,7 +131,7 @@ def check(stack: Stack, bucket: str) -> None:
     """Raise what makes waiting pointless: it would end well although nothing was invalidated."""
     if stack.bucket_names and bucket not in stack.bucket_names:
         raise click.UsageError(
-            f"the stack {stack.name} does not watch {escape(bucket)}, but {', '.join(stack.bucket_names)}"
+            f"the stack {stack.name} does not watch {escape(bucket)}. It watches: {', '.join(stack.bucket_names)}"
         )
     if stack.parameters.get("DryRun") == "true":
         raise click.ClickException(f"the stack {stack.name} invalidates nothing: its parameter DryRun is true")
@@ -184,7 +182,7 @@ def _failures(watch: QuietWatch) -> Iterator[str]:
         yield f"  batch {each.batch_id}, {count(each.changes, 'change')}: {escape(each.error)} ({next_try})"
         yield f"    {escape(each.message, 1_000)}"
         if each.state is BatchState.PARKED and each.opened < watch.began:
-            yield "    it is older than this wait: --since MINUTES leaves such batches out, or give it up for good:"
+            yield "    it is older than this wait: --since 1h leaves such batches out, or give it up for good:"
             yield f"    invalidations abandon {each.batch_id} --reason {shlex.quote(NOT_NEEDED)}"
     if not watch.failed:
         yield "  an event could not start an execution: it is in the dead-letter queue"

@@ -63,10 +63,9 @@ Exit codes:
 @click.option(
     "--until-idle",
     type=Duration(),
-    metavar="SECONDS",
-    help="End when nothing has run for so long.",
+    help="End when nothing has run for so long: 90, 15m, 2h; a number alone is in seconds.",
 )
-@click.option("--timeout", type=Duration(), metavar="SECONDS", help="When to end in any case.")
+@click.option("--timeout", type=Duration(), help="When to end in any case; written in the same way.")
 @with_forms(csv_too=False)
 @with_stack
 def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, timeout: float | None) -> None:

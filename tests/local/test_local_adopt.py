@@ -107,7 +107,7 @@ def test_wait_for_a_paused_bucket_ends_at_once(shell: Shell) -> None:
 def test_wait_for_a_bucket_that_the_stack_does_not_watch_is_refused(shell: Shell) -> None:
     result = shell("wait", "--bucket", "not-watched")
     assert result.exit_code == 2
-    assert "does not watch not-watched, but my-web-site" in result.stderr
+    assert "does not watch not-watched. It watches: my-web-site" in result.stderr
 
 
 # ---------------------------------------------------------------- request

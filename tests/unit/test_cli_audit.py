@@ -161,6 +161,12 @@ def test_wrong_usage_ends_with_2(world: World, options: list[str]) -> None:
     assert world.run(audit, *options).exit_code == 2
 
 
+def test_a_mistyped_outcome_is_answered_with_the_names_as_they_are_shown(world: World) -> None:
+    told = world.run(audit, "--outcome", "nope").output
+    assert "'nope' is no outcome: it is one of Completed, NothingToInvalidate, NoDistribution" in told
+    assert world.run(audit, "--outcome", "partlyfailed").exit_code == 0
+
+
 class Counting(MemoryTable):
     """Counts how many items its answers had, in pages as small as DynamoDB's may be."""
 

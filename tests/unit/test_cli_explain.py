@@ -77,7 +77,7 @@ def test_each_distribution_is_told_of_by_what_it_has_to_do_with_the_key_those_th
     assert "as the default root object: the default behaviour sends them to origin o" in out
     assert "The distribution is disabled: it is skipped." in out
     assert f"Its origin {ALIAS} may be the bucket under another name" in out
-    assert f"Nothing to do with the bucket: {stranger}" in out
+    assert f"Do not serve the bucket: {stranger}" in out
     assert f"\n{disabled}  " in out
     assert out.endswith(
         "A change of index.html in site invalidates 2 paths on 1 of 4 distributions, at most $0.010 "

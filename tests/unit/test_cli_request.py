@@ -45,7 +45,7 @@ def run(*words: str, given: bytes | None = None) -> tuple[int, str]:
         (["--distribution", "E2QWRUHAPOMQZL", "/a", "b.html"], "paths[1]: 'b.html' is not an invalidation path"),
         (["--distribution", "E2QWRUHAPOMQZL", "/a b"], "' ' has to be percent-encoded as %20"),
         (["--bucket", "my-site", "\x1b[2J" + "k" * 1025], r"'\x1b[2J"),
-        (["--bucket", "my-site", "a", "--timeout", "-1"], "-1.0 is not in the range"),
+        (["--bucket", "my-site", "a", "--timeout", "-1"], "'-1' is not between 0 s and 366 d"),
     ],
 )
 def test_what_is_wrong_is_refused_at_once_with_exit_code_2_and_in_plain_words(words: list[str], said: str) -> None:
@@ -197,7 +197,7 @@ def test_a_bucket_that_the_stack_does_not_watch_is_refused_unless_it_is_meant() 
     world = World()
     refused = world.run(request, "--bucket", "another-site", "a.html")
     assert (refused.exit_code, world.states.ran) == (2, {})
-    assert "the stack site does not watch another-site, but site" in " ".join(refused.stderr.split())
+    assert "the stack site does not watch another-site. It watches: site" in " ".join(refused.stderr.split())
     assert world.run(request, "--bucket", "another-site", "a.html", "--unwatched").exit_code == 0
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import click
 import pytest
 
-from invalidations_cli.output import Moment, clock, now, stamp, took
+from invalidations_cli.output import Duration, Moment, clock, now, stamp, took
 
 
 def read(text: str, *, end: bool = False) -> datetime:
@@ -37,6 +37,33 @@ def test_dates_and_times_are_utc_unless_they_say_otherwise(text: str, moment: da
 )
 def test_a_span_counts_back_from_now(text: str, ago: timedelta) -> None:
     assert abs(now() - ago - read(text)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("90", 90), ("1.5", 1.5), ("90s", 90), ("15m", 900), ("24 h", 86_400), ("7d", 604_800)],
+)
+def test_a_duration_is_written_as_a_span_is_and_a_number_alone_is_in_seconds(text: str, seconds: float) -> None:
+    assert Duration().convert(text, None, None) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "m", "15 min", "nan", "1h30m"])
+def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="no time such as 90, 15m, 24h or 7d"):
+        Duration().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "inf", "1e300", "2h", "999999w"])
+def test_a_duration_beyond_its_limits_is_refused_with_them(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not between 1 s and 1 h"):
+        Duration(least=1, longest=3_600).convert(text, None, None)
+
+
+def test_a_number_alone_has_a_unit_where_one_is_documented() -> None:
+    ago = now() - Moment(alone="m").convert("90", None, None)
+    assert abs(ago - timedelta(minutes=90)) < timedelta(seconds=5)
+    with pytest.raises(click.BadParameter, match="neither a date or time"):
+        Moment(alone="m").convert("-90", None, None)
 
 
 def test_a_day_as_an_end_means_all_of_it() -> None:

@@ -166,7 +166,7 @@ def test_waiting_is_refused_where_it_would_end_well_without_an_invalidation() ->
         return Stack("s", cast("Any", None), {}, parameters)
 
     check(stack(BucketNames="other, my-site"), "my-site")
-    with pytest.raises(click.UsageError, match="does not watch my-site, but other"):
+    with pytest.raises(click.UsageError, match=r"does not watch my-site\. It watches: other"):
         check(stack(BucketNames="other"), "my-site")
     with pytest.raises(click.ClickException, match="DryRun is true"):
         check(stack(BucketNames="my-site", DryRun="true"), "my-site")

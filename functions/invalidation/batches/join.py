@@ -5,8 +5,9 @@ the leader has yet to make the head CLOSED, and reads the pending changes only a
 open the next batch, because the last leader may have read before the change was there. No clock and no lease takes
 part in this; clocks decide only when a leader is given up for dead, and two leaders at once cost money, not changes.
 
-A request, and every change while batching is off, has a batch of its own. It gathers nothing and so needs no head: the
-list and the record are written at once, and the record is the acceptance.
+A request has a batch of its own. While batching is off, so has every execution with changes of one bucket. Such a
+batch gathers nothing and so needs no head: the list and the record are written at once, and the record is the
+acceptance. An execution with changes of several buckets makes them pending in any case, as it leads one bucket only.
 
 With ``SkipUnchanged`` an overwrite that changed no content, which has the same ETag again, is left out. What is
 remembered of a key is the ETag of the newest event that has come, written **before** the change is accepted: whoever
