@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidations_cli.aws import Stack
 from invalidations_cli.canaries import EdgeViewer
-from invalidations_cli.commands.dead_letters import DeadLetterQueue
+from invalidations_cli.dead_letter_queue import DeadLetterQueue
 from invalidations_cli.trace import POLL_SECONDS
 
 ALARM = "ExecutionFailedAlarm"

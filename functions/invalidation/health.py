@@ -29,6 +29,7 @@ from invalidation.bucket_events import sends_events
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.config import Settings
 from invalidation.errors import InvalidationError
+from invalidation.event_pattern import S3_KINDS, excluded_keys, lets_through, s3_event, without_keys
 
 if TYPE_CHECKING:
     from invalidation.batches.table import BatchTable
@@ -196,6 +197,14 @@ class ChainHealth:
             self._memory["rules"] = found
         return list(self._memory["rules"])
 
+    def patterns(self) -> list[dict[str, Any]]:
+        """The event patterns of the rules that changes come through, without those of rules that are gone.
+
+        Raises:
+            botocore.exceptions.ClientError: EventBridge may not be asked.
+        """
+        return [json.loads(rule.get("EventPattern") or "{}") for rule in self._rules() if rule]
+
     def _rule_enabled(self) -> Iterator[tuple[CheckVerdict, str, str]]:
         for name, rule in zip(self.chain.rules, self._rules(), strict=True):
             if not rule:
@@ -206,18 +215,30 @@ class ChainHealth:
                 yield CheckVerdict.OK, f"the rule {name} is enabled", ""
 
     def _rule_matches(self, bucket: str, key: str) -> Iterator[tuple[CheckVerdict, str, str]]:
-        details = [json.loads(rule.get("EventPattern") or "{}").get("detail", {}) for rule in self._rules()]
-        of_bucket = [each for each in details if bucket in each.get("bucket", {}).get("name", [bucket])]
-        if not of_bucket or not any(details):
-            what = f"no rule's pattern lets {bucket} through"
-            yield CheckVerdict.CUT, what, "deploy the stack again, with the bucket in BucketNames"
-        elif any(_excluded(each) is None for each in of_bucket):
-            what = "the rule's condition on keys is not the stack's: somebody changed it"
-            yield CheckVerdict.UNKNOWN, what, "deploy the stack again"
-        elif key and not any(_lets_through(each, key) for each in of_bucket):
-            yield CheckVerdict.CUT, f"ExcludeKeys leaves {key} out", "change the parameter ExcludeKeys"
-        else:
+        of_bucket = [each for each in self.patterns() if self._lets_through(without_keys(each), bucket) is not False]
+        narrowed = [each for each in of_bucket if excluded_keys(each) is None]
+        passes = [self._lets_through(each, bucket, key) for each in of_bucket] if key else []
+        again = "deploy the stack again"
+        if not of_bucket:
+            yield (
+                CheckVerdict.CUT,
+                f"no rule's pattern lets {bucket} through",
+                f"{again}, with the bucket in BucketNames",
+            )
+        elif key and not any(each is not False for each in passes):
+            what = "the rule's pattern leaves" if narrowed else "ExcludeKeys leaves"
+            yield CheckVerdict.CUT, f"{what} {key} out", again if narrowed else "change the parameter ExcludeKeys"
+        elif True in passes or not narrowed:
             yield CheckVerdict.OK, f"the pattern lets {key or bucket} through", ""
+        else:
+            what = "the rule's condition on keys is not the stack's: somebody changed it, and some may not get through"
+            yield CheckVerdict.UNKNOWN, what, again
+
+    def _lets_through(self, pattern: dict[str, Any], bucket: str, key: str = "") -> bool | None:
+        """Whether a pattern lets both kinds of changes of a key through."""
+        account = self.chain.state_machine_arn.split(":")[4]
+        both = [lets_through(pattern, s3_event(account, bucket, key, kind)) for kind in S3_KINDS]
+        return min(both, key=(False, None, True).index)
 
     def _targets(self) -> Iterator[tuple[CheckVerdict, str, str]]:
         wanted = _queue_arn(self.chain) if self.chain.pipe else self.chain.state_machine_arn
@@ -464,21 +485,6 @@ def _answered(
 
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _lets_through(detail: dict[str, Any], key: str) -> bool:
-    """Whether a rule's pattern lets a key through; in its wildcards only ``*`` is special (EBU, "wildcard")."""
-    excluded = _excluded(detail) or []
-    return not any(re.fullmatch(".*".join(map(re.escape, each.split("*"))), key, re.DOTALL) for each in excluded)
-
-
-def _excluded(detail: dict[str, Any]) -> list[str] | None:
-    """What a rule's pattern leaves out; None where its condition on keys is not of the kind that the template makes."""
-    conditions = detail.get("object", {}).get("key", [])
-    try:
-        return [pattern for each in conditions for pattern in each["anything-but"]["wildcard"]]
-    except (KeyError, TypeError):
-        return None
 
 
 def _queue_arn(chain: Chain) -> str:

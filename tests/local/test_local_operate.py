@@ -293,7 +293,7 @@ def test_events_that_never_started_an_execution_are_listed_and_replayed(local: L
             assert text in listed.output
     told = [json.loads(line) for line in invalidations(local, "dead-letters", "--json").stdout.splitlines()]
     assert {each["event"]["detail"]["object"]["key"] for each in told} == {*lost, HOSTILE}
-    replayed = invalidations(local, "dead-letters", "--replay")
+    replayed = invalidations(local, "dead-letters", "--replay", "--yes")
     assert replayed.exit_code == 0, replayed.output
     assert "13 events replayed in 1 execution, 0 left." in replayed.output
     settled(local)

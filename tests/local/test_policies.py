@@ -120,7 +120,7 @@ def operate(person: Person) -> None:
     event["detail"]["bucket"]["name"] = bucket
     queue = there.outputs["DeadLetterQueueUrl"]
     there.aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
-    person.run("dead-letters", "--replay")
+    person.run("dead-letters", "--replay", "--yes")
     person.run("bucket", "disable", bucket, "--yes")
     person.run("bucket", "enable", bucket)
     person.run("bucket", "status", bucket)

@@ -4,8 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from invalidations_cli.commands.dead_letters import MAX_INPUT, DeadLetter, dead_letters, execution_name, groups
+from invalidation.event_pattern import s3_event
+from invalidations_cli.commands.dead_letters import MAX_INPUT, dead_letters, execution_name, groups
+from invalidations_cli.dead_letter_queue import DeadLetter
+from tests.fakes.chain import FakeChain
 from tests.fakes.stack import HOSTILE, SHOWN_HOSTILE, START, Refused, World
 
 RULE = "arn:aws:events:eu-west-1:123456789012:rule/site-ChangeRule"
@@ -18,9 +22,20 @@ WHY = {
 }
 
 
+ACCOUNT = "123456789012"
+PATTERN = {
+    "source": ["aws.s3"],
+    "detail-type": ["Object Created", "Object Deleted"],
+    "account": [ACCOUNT],
+    "detail": {
+        "bucket": {"name": ["site"]},
+        "object": {"key": [{"anything-but": {"wildcard": ["logs/*"]}}]},
+    },
+}
+
+
 def event(key: str) -> dict[str, Any]:
-    detail = {"bucket": {"name": "site"}, "object": {"key": key}}
-    return {"id": key[:40], "source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+    return {"id": key[:40], **s3_event(ACCOUNT, "site", key, "Object Created")}
 
 
 class FakeQueue:
@@ -77,7 +92,7 @@ def queue() -> FakeQueue:
 
 @pytest.fixture
 def world(queue: FakeQueue) -> World:
-    return World(clients={"sqs": queue})
+    return World(clients={"sqs": queue, "events": FakeChain(pattern=PATTERN)})
 
 
 def letter(number: int, document: Any) -> DeadLetter:
@@ -85,7 +100,7 @@ def letter(number: int, document: Any) -> DeadLetter:
 
 
 def test_an_empty_queue_is_said_and_is_well(world: World) -> None:
-    for options in ([], ["--replay"]):
+    for options in ([], ["--replay"], ["--replay", "--yes"]):
         result = world.run(dead_letters, *options)
         assert (result.exit_code, result.output) == (0, "There are no dead letters.\n")
         assert world.run(dead_letters, *options, "--json").output == ""
@@ -100,7 +115,12 @@ def test_listing_says_what_and_why_and_leaves_everything_where_it_is(world: Worl
     for text in (
         *("a.html put", "site", "2026-11-23 06:00:00", "from site-ChangeRule", "from site-IntakeQueue"),
         "NO_PERMISSIONS: not authorized to perform states:StartExecution (after 0 retries)",
-        *("no execution could be started with it", "not JSON (it is not JSON)", "Nothing says why", "--replay"),
+        *(
+            "no execution could be started with it",
+            "not JSON (it is not JSON)",
+            "Nothing says why",
+            "--replay",
+        ),
     ):
         assert text in result.output
     assert len(queue.messages) == 3
@@ -128,7 +148,7 @@ def test_of_many_some_are_listed_and_all_are_released(world: World, queue: FakeQ
 def test_replay_starts_lists_of_at_most_a_hundred_and_deletes_what_was_started(world: World, queue: FakeQueue) -> None:
     for number in range(230):
         queue.put(event(f"{number}.html"), WHY)
-    result = world.run(dead_letters, "--replay")
+    result = world.run(dead_letters, "--replay", "--yes")
     assert result.exit_code == 0, result.output
     inputs = list(world.states.started().values())
     assert [len(document) for document in inputs] == [100, 100, 30]
@@ -141,38 +161,111 @@ def test_replay_starts_lists_of_at_most_a_hundred_and_deletes_what_was_started(w
 
 def test_a_single_event_is_replayed_as_it_is(world: World, queue: FakeQueue) -> None:
     queue.put(event("a.html"))
-    world.run(dead_letters, "--replay")
+    world.run(dead_letters, "--replay", "--yes")
     ((name, document),) = world.states.started().items()
     assert document == event("a.html")
     assert name.startswith("dead-letters-")
     assert len(name) <= 80
 
 
-def test_what_is_no_event_stays_and_the_others_do_not(world: World, queue: FakeQueue) -> None:
-    kept = {queue.put("not JSON"), queue.put({"detail": {}}), queue.put("[]")}
+FORGED: dict[str, tuple[Any, str]] = {
+    "no JSON": ("not JSON", "it is not JSON"),
+    "half an event": ({"detail": {}}, "source is missing or null"),
+    "an empty list": ([], "the list of events is empty"),
+    "paths": ({"distributionId": "E2QWRUHAPOMQZL", "paths": ["/*"]}, "no event of S3"),
+    "keys": ({"bucket": "site", "keys": ["a.html"]}, "no event of S3"),
+    "the sweep's order": ({"lead": "site"}, "no event of S3"),
+    "a retry": ({"retryBatch": "20261123T062719Z-0123456789"}, "no event of S3"),
+    "a list": ([event("a.html"), event("b.html")], "no event of S3"),
+    "a wrapped event": (event("a.html") | {"body": event("b.html")}, "no event of S3"),
+    "the schedule": (event("a.html") | {"source": "aws.scheduler"}, "source is 'aws.scheduler'"),
+    "another bucket": (s3_event(ACCOUNT, "other", "a.html", "Object Created") | {"id": "1"}, "does not watch other"),
+    "another account": (event("a.html") | {"account": "999999999999"}, "does not let it through"),
+    "another type": (event("a.html") | {"detail-type": "Object Restore Completed"}, "does not let it through"),
+    "an excluded key": (event("logs/a"), "leaves this key out (ExcludeKeys)"),
+    "deep": ("[" * 100_000, "it is not JSON"),
+}
+
+
+@pytest.mark.parametrize(("body", "why"), FORGED.values(), ids=FORGED)
+def test_what_the_rule_would_not_let_through_is_never_started_and_it_is_said_why(
+    world: World, queue: FakeQueue, body: Any, why: str
+) -> None:
+    kept = queue.put(body)
     queue.put(event("a.html"))
-    result = world.run(dead_letters, "--replay")
+    result = world.run(dead_letters, "--replay", "--yes")
     assert result.exit_code == 1
-    assert set(queue.messages) == kept
+    assert list(world.states.started().values()) == [event("a.html")]
+    assert set(queue.messages) == {kept}
     assert not queue.hidden
-    assert "1 event replayed in 1 execution, 3 left." in result.output
-    assert "delete it in the SQS console" in result.output
+    for text in ("Not replayed: ", why, "1 event replayed in 1 execution, 1 left.", "in the SQS console"):
+        assert text in result.output
+    (told,) = world.run(dead_letters, "--json").output.splitlines()
+    assert why in json.loads(told)["left"]
 
 
-def test_a_request_goes_alone(world: World, queue: FakeQueue) -> None:
-    asked = {"bucket": "site", "keys": ["a.html"]}
-    for body in (event("a.html"), asked, event("b.html")):
-        queue.put(body)
-    world.run(dead_letters, "--replay")
-    assert sorted(map(json.dumps, world.states.started().values())) == sorted(
-        map(json.dumps, [asked, [event("a.html"), event("b.html")]])
+def test_a_rule_that_is_gone_or_that_somebody_changed_lets_nothing_through(world: World, queue: FakeQueue) -> None:
+    queue.put(event("a.html"))
+    for chain, why in (
+        (FakeChain(rule_gone=True), "the stack's rule is gone"),
+        (FakeChain(pattern={"detail": {"object": {"key": [{"cidr": "10.0.0.0/8"}]}}}), "somebody changed the rule"),
+    ):
+        world.clients["events"] = chain
+        result = world.run(dead_letters, "--replay", "--yes")
+        assert result.exit_code == 1
+        assert f"Not replayed: 1 message: {why}" in result.output
+        assert "deploy the stack again" in result.output
+    assert world.states.started() == {}
+
+
+def test_what_it_will_start_is_shown_before_it_is_asked_for(world: World, queue: FakeQueue) -> None:
+    for number in range(120):
+        queue.put(event(f"{number}.html"))
+    queue.put({"distributionId": "E2QWRUHAPOMQZL", "paths": ["/*"]})
+    result = world.run(dead_letters, "--replay")
+    assert result.exit_code == 2
+    shown = (
+        *("Starts 2 executions with 120 events:", "99.html put", "and 20 more", "Start them?"),
+        "Nothing was started; add --yes",
     )
+    for text in shown:
+        assert text in result.output
+    assert world.states.started() == {}
+    assert (len(queue.messages), queue.hidden) == (121, set())
+
+
+@pytest.mark.parametrize(("answer", "exit_code"), [("y", 0), ("n", 2)])
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["people", "machines"])
+def test_a_yes_starts_it_and_a_no_does_not(
+    world: World, queue: FakeQueue, answer: str, exit_code: int, form: tuple[str, ...]
+) -> None:
+    queue.put(event("a.html"))
+    result = CliRunner().invoke(dead_letters, ["--replay", *form], input=f"{answer}\n", obj=world.stack())
+    assert result.exit_code == exit_code
+    assert "Starts 1 execution with 1 event:" in result.output
+    assert (len(world.states.started()), len(queue.messages)) == ((1, 0) if answer == "y" else (0, 1))
+    for line in result.stdout.splitlines() if form else ():
+        assert json.loads(line)["event"] == event("a.html")
+
+
+def test_a_replay_that_left_something_says_so_to_machines(world: World, queue: FakeQueue) -> None:
+    queue.put({"distributionId": "E2QWRUHAPOMQZL", "paths": ["/*"]})
+    queue.put(event("a.html"))
+    result = world.run(dead_letters, "--replay", "--yes", "--json")
+    started, left = map(json.loads, result.output.splitlines())
+    assert (started["deleted"], started["left"]) == (True, None)
+    assert (left["execution"], left["deleted"], left["left"][:21]) == (None, False, "it is no event of S3,")
+    assert "delete it" in left["remedy"]
+
+
+def test_yes_without_a_replay_is_refused(world: World) -> None:
+    assert world.run(dead_letters, "--yes").exit_code == 2
 
 
 def test_a_replay_of_some_leaves_the_others(world: World, queue: FakeQueue) -> None:
     for number in range(25):
         queue.put(event(f"{number}.html"))
-    assert world.run(dead_letters, "--replay", "--limit", "12").exit_code == 0
+    assert world.run(dead_letters, "--replay", "--yes", "--limit", "12").exit_code == 0
     assert (len(queue.messages), queue.hidden) == (13, set())
 
 
@@ -183,7 +276,7 @@ def test_when_executions_cannot_be_started_nothing_is_deleted(world: World, queu
         raise Refused("AccessDeniedException", "StartExecution")
 
     world.states.start_execution = refuse  # type: ignore[method-assign] # this account may not
-    result = world.run(dead_letters, "--replay")
+    result = world.run(dead_letters, "--replay", "--yes")
     assert result.exit_code == 4
     assert "you may not do this (StartExecution)" in result.output
     assert (len(queue.messages), queue.hidden) == (1, set())
@@ -191,18 +284,18 @@ def test_when_executions_cannot_be_started_nothing_is_deleted(world: World, queu
 
 def test_what_was_started_but_could_not_be_deleted_is_not_started_again(world: World, queue: FakeQueue) -> None:
     queue.undeletable.add(queue.put(event("a.html")))
-    first = world.run(dead_letters, "--replay")
+    first = world.run(dead_letters, "--replay", "--yes")
     assert first.exit_code == 1
     assert "could not be deleted" in first.output
     queue.undeletable.clear()
-    assert world.run(dead_letters, "--replay").exit_code == 0
+    assert world.run(dead_letters, "--replay", "--yes").exit_code == 0
     assert len(world.states.started()) == 1
     assert queue.messages == {}
 
 
 def test_replays_in_json_name_the_execution(world: World, queue: FakeQueue) -> None:
     queue.put(event("a.html"))
-    told = json.loads(world.run(dead_letters, "--replay", "--json").output)
+    told = json.loads(world.run(dead_letters, "--replay", "--yes", "--json").output)
     assert told["execution"].endswith(next(iter(world.states.started())))
     assert told["deleted"] is True
 

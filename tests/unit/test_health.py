@@ -90,10 +90,35 @@ def test_a_rule_that_is_gone_cuts_everything_that_rests_on_it() -> None:
     assert found["Rule matches"].verdict is CheckVerdict.CUT
 
 
-def test_a_condition_on_keys_that_somebody_put_into_the_rule_is_told_and_not_guessed_at() -> None:
-    for condition in ({"prefix": "public/"}, "index.html", {"anything-but": ["a"]}):
-        changed = {"detail": {"bucket": {"name": ["site"]}, "object": {"key": [condition]}}}
-        assert verdicts(looked_at(FakeChain(pattern=changed), "logs/a")) == {"Rule matches": CheckVerdict.UNKNOWN}
+def narrowed(condition: object) -> FakeChain:
+    return FakeChain(pattern={"detail": {"bucket": {"name": ["site"]}, "object": {"key": [condition]}}})
+
+
+@pytest.mark.parametrize("condition", [{"prefix": "public/"}, "index.html", {"anything-but": ["a"]}, {"cidr": "x"}])
+def test_a_condition_on_keys_that_somebody_put_into_the_rule_leaves_it_unknown_whether_any_key_gets_through(
+    condition: object,
+) -> None:
+    found = looked_at(narrowed(condition))
+    assert verdicts(found) == {"Rule matches": CheckVerdict.UNKNOWN}
+    assert "somebody changed it" in found["Rule matches"].evidence
+
+
+@pytest.mark.parametrize(
+    ("condition", "verdict"),
+    [
+        ({"prefix": "public/"}, CheckVerdict.CUT),
+        ({"prefix": "logs/"}, CheckVerdict.OK),
+        ({"anything-but": ["a"]}, CheckVerdict.OK),
+        ({"cidr": "10.0.0.0/8"}, CheckVerdict.UNKNOWN),
+    ],
+)
+def test_whether_such_a_rule_lets_one_key_through_is_said(condition: object, verdict: CheckVerdict) -> None:
+    assert looked_at(narrowed(condition), "logs/a")["Rule matches"].verdict is verdict
+
+
+def test_a_rule_that_takes_only_new_objects_cuts_the_chain() -> None:
+    pattern = {"detail-type": ["Object Created"], "detail": {"bucket": {"name": ["site"]}}}
+    assert verdicts(looked_at(FakeChain(pattern=pattern))) == {"Rule matches": CheckVerdict.CUT}
 
 
 def test_a_pipe_that_does_not_run_cuts_a_buffered_intake() -> None:
