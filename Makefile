@@ -64,6 +64,7 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/python -m tools.definition examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --check docs/state-machine.md
 	$(BIN)/python -m tools.parameters --check docs/parameters.md
+	$(BIN)/python -m tools.commands --check docs/cli.md
 	$(SAM) validate --lint --template template.yaml --region us-east-1
 	$(BIN)/python -m tools.package
 	$(BIN)/python -m tools.scan
@@ -89,6 +90,7 @@ fmt: .venv/ready  ## Format the code and bring the generated pages up to date.
 	$(BIN)/python -m tools.definition --write examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --write docs/state-machine.md
 	$(BIN)/python -m tools.parameters --write docs/parameters.md
+	$(BIN)/python -m tools.commands --write docs/cli.md
 
 soak: .venv/ready  ## Run the long sweeps: bad days of the sweep, a million schedules of the batching protocol, and chaos on the local AWS.
 	$(BIN)/python -m tests.simulation.bad_days

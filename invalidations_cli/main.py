@@ -98,26 +98,29 @@ COMMANDS = {
     ),
     "wait": (
         "invalidations_cli.commands.wait:wait",
-        "Return when the edge shows all that was changed: for deploy scripts.",
+        "Return when the edge shows what was changed: for deploy scripts.",
     ),
     "doctor": (
         "invalidations_cli.commands.doctor:doctor",
-        "Find out why nothing is invalidated: the chain, check by check.",
+        "Find out why nothing is invalidated, check by check.",
     ),
     "selftest": (
         "invalidations_cli.commands.selftest:selftest",
-        "Prove it: change objects of its own, and see the edge follow.",
+        "Prove that it works: change test objects, see the edge follow.",
     ),
     "explain": (
         "invalidations_cli.commands.explain:explain",
-        "Who serves a key, and what a change of it invalidates, and why.",
+        "Why a page is stale; what a change of a key invalidates, and why.",
     ),
-    "bucket": ("invalidations_cli.commands.bucket:bucket", "Let buckets send their events, or see whether they do."),
+    "bucket": (
+        "invalidations_cli.commands.bucket:bucket",
+        "Switch the events of buckets on or off, or see whether they are on.",
+    ),
     "audit": (
         "invalidations_cli.commands.audit:audit",
-        "Who changed what, what was invalidated where, and what it cost.",
+        "Who changed what, what was invalidated, and what it cost.",
     ),
-    "show": ("invalidations_cli.commands.show:show", "The whole story of one execution, batch or invalidation."),
+    "show": ("invalidations_cli.commands.show:show", "All that is known of one execution, batch or invalidation."),
     "watch": ("invalidations_cli.commands.watch:watch", "See executions run, state by state."),
     "graph": (
         "invalidations_cli.commands.graph:graph",
@@ -125,21 +128,21 @@ COMMANDS = {
     ),
     "status": (
         "invalidations_cli.commands.status:status",
-        "What waits, what is owed, and what needs a person: one screen.",
+        "What waits, what is not invalidated yet, what needs a person.",
     ),
     "retry": (
         "invalidations_cli.commands.retry:retry",
-        "Try a failed or parked batch again, or an execution that ended too early.",
+        "Try a failed batch or execution again.",
     ),
     "abandon": (
         "invalidations_cli.commands.abandon:abandon",
-        "Give up a parked batch, for good; the audit keeps who and why.",
+        "Give up a parked batch for good; the audit keeps who and why.",
     ),
     "dead-letters": (
         "invalidations_cli.commands.dead_letters:dead_letters",
-        "Events that never started an execution; replay them.",
+        "Events that could not start an execution; replay them.",
     ),
-    "pause": ("invalidations_cli.commands.pause:pause", "Let the changes of a bucket wait."),
+    "pause": ("invalidations_cli.commands.pause:pause", "Invalidate nothing for a bucket until it is resumed."),
     "resume": ("invalidations_cli.commands.pause:resume", "Go on with a paused bucket."),
     "local": ("invalidations_cli.local.commands:local", "A local AWS on which everything runs."),
 }
@@ -153,7 +156,7 @@ COMMANDS = {
 )
 @click.version_option(package_name="cloudfront-auto-invalidation", prog_name="invalidations")
 def main() -> None:
-    """CloudFront shows what S3 holds: try it, watch it, ask it."""
+    """CloudFront invalidations for changes of S3 buckets: see them, wait for them, repair what failed."""
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
 LONGEST_REASON = MAX_MESSAGE // 2
 EXAMPLES = """\b
 Examples:
-  invalidations abandon 20261123T062719Z-0123456789 --reason "the site was taken down"
-  invalidations abandon 20261123T062719Z-0123456789 --reason "INC-4711: distribution deleted" --yes --json
+  invalidations abandon 20261123T062719Z-0123456789 --reason "site taken down"
+  invalidations abandon 20261123 --reason "distribution deleted" --yes --json
 
 \b
 Exit codes:

@@ -68,7 +68,8 @@ PAGE = 25
 EXAMPLES = """\b
 Examples:
   invalidations audit --bucket my-site --since 7d --outcome Failed
-  invalidations audit --bucket my-site --key index.html --since 2026-11-01 --until 2026-11-07
+  invalidations audit --bucket my-site --key index.html --since 24h
+  invalidations audit --since 2026-11-01 --until 2026-11-07
   invalidations audit --since 30d --limit 0 --csv > november.csv
 
 \b

@@ -26,12 +26,31 @@ WARNING = (
     "EventBridge on a bucket has no owner: other rules, stacks and accounts may rely on these events, and this stops "
     "them for all. Nothing was changed; add --yes when nobody relies on them."
 )
+EXITS = """
+\b
+Exit codes:
+  0    {done}
+  1    {failed}
+  2    {refused}
+  4    AWS could not be asked
+"""
+ENABLE_EXITS = EXITS.format(
+    done="all of them send their events", failed="one of them could not be changed", refused="wrong usage"
+)
+DISABLE_EXITS = EXITS.format(
+    done="none of them sends events",
+    failed="one of them could not be changed",
+    refused="wrong usage, or --yes is missing: nothing was changed",
+)
+STATUS_EXITS = EXITS.format(
+    done="all of them send their events", failed="one of them does not, or could not be read", refused="wrong usage"
+)
 Switch = Callable[[BucketEvents, str], Switched]
 
 
 @click.group()
 def bucket() -> None:
-    """Let buckets send their events to EventBridge, or see whether they do. Needs no stack, only S3.
+    """Switch the events of buckets to EventBridge on or off, or see whether they are on. Needs no stack, only S3.
 
     What else is configured on a bucket (functions, queues, topics with their filters) stays as it is.
     """
@@ -45,30 +64,25 @@ def buckets_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @bucket.command(
-    short_help="Let buckets send their events.",
-    epilog="\b\nExample:\n  invalidations bucket enable my-site my-other-site --dry-run\n",
+    short_help="Switch the events of buckets on.",
+    epilog=f"\b\nExample:\n  invalidations bucket enable my-site my-other-site --dry-run\n{ENABLE_EXITS}",
 )
-@buckets_options
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+@buckets_options
 def enable(clients: Clients, *, names: Sequence[str], as_json: bool, dry_run: bool) -> None:
-    """Let buckets send their events, and show what changes.
-
-    Exit codes: 0 they all do; 1 one of them could not be changed.
-    """
+    """Let buckets send their events to EventBridge, and show what changes."""
     switch(clients, names, lambda events, name: events.enable(name, dry_run=dry_run), as_json=as_json, dry_run=dry_run)
 
 
 @bucket.command(
-    short_help="Stop the events of buckets.", epilog="\b\nExample:\n  invalidations bucket disable my-old-site --yes\n"
+    short_help="Switch the events of buckets off.",
+    epilog=f"\b\nExample:\n  invalidations bucket disable my-old-site --yes\n{DISABLE_EXITS}",
 )
-@buckets_options
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--yes", is_flag=True, help="Nobody else relies on these events.")
+@buckets_options
 def disable(clients: Clients, *, names: Sequence[str], as_json: bool, dry_run: bool, yes: bool) -> None:
-    """Stop the events of buckets, for whoever relies on them, and show what changes.
-
-    Exit codes: 0 they all send none; 1 one of them could not be changed; 2 --yes is missing.
-    """
+    """Stop the events of buckets, for whoever relies on them, and show what changes."""
     only_show = dry_run or not yes
     switch(
         clients, names, lambda events, name: events.disable(name, dry_run=only_show), as_json=as_json, dry_run=only_show
@@ -79,15 +93,12 @@ def disable(clients: Clients, *, names: Sequence[str], as_json: bool, dry_run: b
 
 
 @bucket.command(
-    short_help="Whether buckets send their events.",
-    epilog="\b\nExample:\n  invalidations bucket status my-site || echo it sends nothing\n",
+    short_help="Say whether buckets send their events.",
+    epilog=f"\b\nExample:\n  invalidations bucket status my-site || echo it sends nothing\n{STATUS_EXITS}",
 )
 @buckets_options
 def status(clients: Clients, *, names: Sequence[str], as_json: bool) -> None:
-    """Whether buckets send their events, and what else they notify.
-
-    Exit codes: 0 they all do; 1 one of them does not, or could not be read.
-    """
+    """Say whether buckets send their events to EventBridge, and what else they notify."""
     events = events_in(clients)
     documents = []
     for name in names:

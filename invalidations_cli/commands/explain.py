@@ -46,12 +46,12 @@ EXAMPLES = """\b
 Examples:
   invalidations explain https://www.example.com/blog/
   invalidations explain --bucket my-site --key "about us/team.html"
-  invalidations explain --bucket my-site --key blog/index.html --stack my-invalidations
+  invalidations explain --bucket my-site --key a.html --stack my-invalidations
 
 \b
 Exit codes:
   0    the page is fresh; a change of the key invalidates something
-  1    the page is not known to be fresh; a change of the key invalidates nothing, or starts nothing in this stack
+  1    the page may be stale; a change of the key invalidates nothing
   2    wrong usage
   4    AWS could not be asked
 

@@ -28,9 +28,10 @@ state adds its own, and status-change events leave out what is above 248 KiB."""
 POLL_SECONDS = 1.0
 EXAMPLES = """\b
 Examples:
-  invalidations request --bucket my-site index.html "about us/team.html" --wait
+  invalidations request --bucket my-site index.html "about us/team.html"
   invalidations request --distribution E2QWRUHAPOMQZL "/images/*" --dry-run
-  git diff --name-only HEAD~1 -- public | cut -d/ -f2- | invalidations request --bucket my-site -
+  git diff --name-only HEAD~1 -- public | cut -d/ -f2- |
+    invalidations request --bucket my-site - --wait
 
 \b
 Exit codes:

@@ -32,7 +32,8 @@ Examples:
   invalidations retry --parked --json
 
 \b
-With --json, one object a line: for each name what was done, and with --wait how each execution ended:
+With --json, one object a line: what was done for each name, and with --wait
+how each execution ended:
   name, execution, said
   execution, status, error, cause, outcome
 

@@ -29,6 +29,7 @@ Examples:
 Exit codes:
   0    nothing needs a person
   1    something does
+  2    wrong usage
   4    AWS could not be asked
 """
 
@@ -37,9 +38,9 @@ Exit codes:
 @with_forms(csv_too=False)
 @with_stack
 def status(stack: Stack, *, form: Form) -> None:
-    """Show what waits, what is owed, what runs, and what needs a person.
+    """Show what waits, what is not invalidated yet, what runs, and what needs a person.
 
-    What is owed and not parked is tried again by itself, and needs nobody.
+    What failed and is not parked is tried again by itself, and needs nobody.
     """
     with output.console(stderr=True).status("Looking …"):
         found = stack_status(stack, now())

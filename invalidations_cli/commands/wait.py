@@ -40,10 +40,10 @@ Example:
 
 \b
 Exit codes:
-  0    every change that was accepted has been invalidated, and the edge is fresh
-  1    something failed, the bucket is paused, or nothing arrived with --expect-change
+  0    every change that was accepted is invalidated: the edge is fresh
+  1    failed, or the bucket is paused; with --expect-change: nothing arrived
   2    wrong usage
-  3    the chain is cut: changes do not arrive, so there is nothing to wait for
+  3    the chain is cut: changes do not get through, so waiting would not help
   4    AWS could not be asked
   124  not within --timeout
 """

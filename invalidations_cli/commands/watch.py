@@ -36,16 +36,16 @@ MARKS = {"retried": " (retried)", "caught": " (failed, caught)", "failed": " (fa
 EXAMPLES = """\b
 Examples:
   invalidations watch
-  invalidations watch --until-idle 10 --timeout 600 && echo "all well"
-  invalidations watch --json | jq -r 'select(.status == "FAILED") | .execution'
+  invalidations watch --until-idle 10 --timeout 10m && echo "all well"
+  invalidations watch --json | jq -r 'select(.status=="FAILED") | .execution'
 
 \b
-With --json each change of state is one object on one line, in the order in which it was read:
+With --json each change of state is one object on one line:
   at              when, ISO 8601 in UTC
   execution       the execution's ARN
   about           what it is about, in words: "index.html put"
-  state, type     the state that was entered and its type (Task, Wait, …); null at the end
-  distributionId  which distribution the state works on, inside the Map; else null
+  state, type     the state that was entered, and its type; null at the end
+  distributionId  which distribution the state works on, or null
   status          null, and at the end SUCCEEDED, FAILED, TIMED_OUT or ABORTED
   why             error and cause, where it did not end well; else null
 
@@ -53,6 +53,7 @@ With --json each change of state is one object on one line, in the order in whic
 Exit codes:
   0    ended as asked, or by Ctrl-C; with --until-idle: nothing failed
   1    with --until-idle: an execution failed meanwhile
+  2    wrong usage
   4    AWS could not be asked
   124  not idle within --timeout
 """

@@ -217,13 +217,25 @@ def close(demonstration: Demonstration, seconds: float) -> int:
     return 1 if missing else 0
 
 
-@click.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Where it listens; 4566 or, if taken, any free one.")
-def demo(port: int | None) -> None:
-    """Put a web site up, change a file, delete one, and watch CloudFront follow.
+EXAMPLES = """\b
+Example:
+  invalidations local demo
 
-    Exits with 1 if an execution failed, a path was not invalidated, a notification did not come, or the edge is stale.
-    """
+\b
+Exit codes:
+  0    all of it happened
+  1    not all of it happened: what did not is printed
+  2    wrong usage
+  130  interrupted
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="NUMBER", help="Where it listens; 4566 or, if taken, any free one."
+)
+def demo(port: int | None) -> None:
+    """Put a web site up, change a file, delete one, and watch CloudFront follow."""
     end_on_signals()
     out = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()

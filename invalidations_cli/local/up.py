@@ -14,16 +14,32 @@ from invalidations_cli.local.aws import SECRET
 from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
 from invalidations_cli.local.settings import ACCOUNT, REGION, LocalSettings, Quota
 
+EXAMPLES = """\b
+Example:
+  invalidations local up
+  aws --endpoint-url http://127.0.0.1:4566 s3 ls     # in another terminal
 
-@click.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Where it listens; 4566 or, if taken, any free one.")
+\b
+Exit codes:
+  0    it ran until it was interrupted
+  1    it could not be started, or its stack could not be deployed
+  2    wrong usage
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="NUMBER", help="Where it listens; 4566 or, if taken, any free one."
+)
 @click.option(
     "--cloudfront-quota",
     "quota",
     type=click.Choice(get_args(Quota)),
+    metavar="QUOTA",
     default="in-progress",
     show_default=True,
-    help="CloudFront's quota that it enforces: 150 paths and 1 wildcard a second, or 3,000 and 15 in progress.",
+    help="CloudFront's quota that it enforces. rate: 150 paths and 1 wildcard a second; in-progress: 3,000 paths and "
+    "15 wildcards in progress; none.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what is there as one line of JSON.")
 def up(port: int | None, quota: Quota, *, as_json: bool) -> None:
