@@ -18,8 +18,8 @@ EXIT_CODES_OF = "Exit codes:\n"
 HEAD = """\
 # Commands
 
-The help of every command, as `invalidations COMMAND --help` prints it. This page is made from it by `make fmt`, and
-`make lint` and a test fail where it is behind. How to install the command without a clone: [pipelines.md](pipelines.md).
+The help of every command, as `--help` prints it in a terminal of 80 columns. `make fmt` makes this page from it, and
+`make lint` fails where it is behind. [pipelines.md](pipelines.md) says how to install the command without a clone.
 
 """
 

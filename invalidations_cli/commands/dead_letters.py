@@ -38,11 +38,7 @@ Examples:
 Exit codes:
   0    the queue is empty, or all that was looked at was replayed
   1    there are dead letters
-<<<<<<< Updated upstream
   2    wrong usage, or it was not confirmed: nothing was started
-=======
-  2    wrong usage
->>>>>>> Stashed changes
   4    AWS could not be asked
 """
 
