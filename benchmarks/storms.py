@@ -143,7 +143,7 @@ def _fewest(asked: list[str], kept: list[str], budget: Budget) -> int | None:
     """What any cover evicts at least: what asked-for wildcards evict by themselves, and the fewest that are added."""
     wildcards = [path for path in asked if path.endswith("*")]
     needed = [path for path in asked if not any(path != each and covers(each, path) for each in wildcards)]
-    if len(needed) <= budget.max_exact_paths and sum(path.endswith("*") for path in needed) <= budget.max_wildcards:
+    if budget.are_few(needed) and sum(path.endswith("*") for path in needed) <= budget.max_wildcards:
         return None
     purged = {path for path in kept if path in asked or any(covers(each, path) for each in wildcards)}
     unchanged = [path for path in kept if path not in purged]

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 12, tzinfo=UTC)
 MONTHLY = 1_000
 costs = st.dictionaries(
     st.sampled_from(["E1", "E2", "E3", "E4"]),
-    st.builds(Cost, st.integers(0, MAX_PATHS_OF_BATCH + 1), st.integers(0, 20)),
+    st.builds(Cost, st.integers(0, MAX_PATHS_OF_BATCH + 1), st.integers(0, 20), st.booleans()),
     min_size=1,
 )
 
@@ -57,6 +57,13 @@ def test_a_budget_of_nothing_is_thrifty_from_the_first_change() -> None:
     assert decide({"E1": Cost(FEW_PATHS)}, 0, 0).reserved == FEW_PATHS
 
 
+def test_spellings_of_few_keys_are_exact_and_charged_path_by_path_beyond_the_month_too() -> None:
+    wheels = Cost(120, few=True)
+    allowance = decide({"E1": wheels, "E2": Cost(120)}, MONTHLY, MONTHLY)
+    assert allowance.charged == {"E1": 120, "E2": THRIFTY_PATHS}
+    assert decide({"E1": wheels, "E2": Cost(120)}, 0, MONTHLY).reserved == 150
+
+
 def test_distributions_share_who_needs_little_gets_it_and_tenants_count_each() -> None:
     allowance = decide({"E1": Cost(20), "E2": Cost(151), "E3": Cost(151, copies=2)}, 0, MONTHLY)
     assert allowance.free == {"E1": 20, "E2": 43, "E3": 43}
@@ -75,7 +82,9 @@ def test_a_batch_never_takes_more_than_it_may_or_would_cost_anyway(
     assert allowance.reserved <= thrifty + min(MAX_PATHS_OF_BATCH, left)
     for name, cost in needed.items():
         budget = allowance.budget(name, "/*")
-        assert cost.within(allowance.free.get(name, 0)) <= max(budget.max_exact_paths, budget.max_cover_paths)
+        assert cost.few or cost.within(allowance.free.get(name, 0)) <= max(
+            budget.max_exact_paths, budget.max_cover_paths
+        )
 
 
 @given(st.lists(st.integers(31, 1_000), min_size=1, max_size=60))

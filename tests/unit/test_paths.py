@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from invalidation.cloudfront.limits import MAX_PATH_LENGTH
 from invalidation.cloudfront.paths import (
+    count_locations,
     covers,
     encode,
     invalidation_paths,
@@ -61,6 +62,16 @@ def test_the_first_path_reads_back_as_the_location_or_as_its_start(location: str
         assert re.match(r"[*~\x00-\x1f\x7f\ud800-\udfff]|\.\.?(/|\Z)", location[len(start) :]), "cut where it must be"
     else:
         assert unquote(path) == location
+
+
+@settings(deadline=None)
+@given(st.text("ab+ &=%/~?ü", max_size=12).map(lambda text: "/" + text))
+def test_all_spellings_of_a_location_count_once(location: str) -> None:
+    assert count_locations(invalidation_paths(location)) == 1
+
+
+def test_locations_that_differ_in_more_than_their_spelling_count_each() -> None:
+    assert count_locations(["/a", "/a*", "/a/", "/A", "/%C3%BC", "/u", "/a%2Fb", "/a%3Fb"]) == 8
 
 
 @settings(deadline=None)

@@ -4,12 +4,24 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from invalidation.cloudfront.cover import narrowest_cover
-from invalidation.cloudfront.limits import MAX_WILDCARDS_BY_HAND
-from invalidation.cloudfront.plan import Plan, plan_paths
-from invalidation.cloudfront.rules import Budget, Widening
+from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
+from invalidation.cloudfront.limits import FEW_PATHS, MAX_WILDCARDS_BY_HAND
+from invalidation.cloudfront.paths import invalidation_paths
+from invalidation.cloudfront.plan import Plan, plan_keys, plan_paths
+from invalidation.cloudfront.rules import Budget, PathRules, Widening
 from invalidation.errors import InvalidRequest
+
+PLAIN = Distribution(
+    "E1", "site", origins=(Origin("s3", "site.s3.amazonaws.com"),), behaviors=(Behavior("*", ("s3",)),)
+)
+
+
+def planned_for(keys: list[str]) -> Plan:
+    return plan_keys(PLAIN, lambda: keys, PathRules(), Budget())
 
 
 def many(pattern: str, number: int) -> list[str]:
@@ -27,6 +39,51 @@ def test_nothing_asked_for_needs_nothing() -> None:
 def test_as_many_paths_as_the_budget_allows_stay_exact_and_one_more_is_a_storm() -> None:
     assert plan_paths(many("/{}", 30), Budget()) == Plan(tuple(sorted(many("/{}", 30))))
     assert len(plan_paths(many("/{}", 31), Budget()).paths) <= 10
+
+
+SPELLED = {
+    "a plus": [f"wheels/torch-2.{number}.0+cu118.whl" for number in range(16)],
+    "a space and a plus": [f"a b/{number}+1.whl" for number in range(30)],
+    "all that is spelled in several ways": [f"a b+c&d/{number}.txt" for number in range(25)],
+    "repeated slashes": [f"a//b+c/{number}.txt" for number in range(30)],
+}
+
+
+@pytest.mark.parametrize("keys", SPELLED.values(), ids=SPELLED)
+def test_spellings_of_few_keys_are_no_storm(keys: list[str]) -> None:
+    found = planned_for(keys)
+    assert found.widened == ()
+    assert set(found.paths) == {path for key in keys for path in invalidation_paths("/" + key)}
+    assert len(found.paths) >= 2 * len(keys) > FEW_PATHS
+
+
+def test_what_is_spelled_in_many_ways_costs_no_more_than_one_request_without_a_cover() -> None:
+    assert planned_for([f"a b+c&d/{number}.txt" for number in range(26)]).widened
+    assert planned_for([f"{number}+.whl" for number in range(31)]).widened
+
+
+def test_few_keys_with_too_many_wildcards_among_them_keep_their_spellings_beside_the_cover() -> None:
+    packages = [f"debs/{name}_1.0~rc1.deb" for name in "abcdefg"]
+    found = planned_for([*packages, *SPELLED["a plus"]])
+    assert found.widened == (Widening("/debs/*", 7),)
+    assert len(found.paths) == 1 + 2 * 16
+
+
+directories = st.lists(st.sampled_from(["pool", "c++", "a b", "ü", "~joe", "x"]), min_size=1, max_size=3)
+names = st.text("abc+ ", min_size=1, max_size=4)
+
+
+@given(directories, st.lists(names, min_size=6, max_size=15, unique=True), st.lists(names, max_size=15))
+@settings(deadline=None)
+def test_keys_with_a_tilde_in_one_directory_purge_no_more_than_that_directory(
+    directory: list[str], tildes: list[str], others: list[str]
+) -> None:
+    folder = "/".join(directory) + "/"
+    found = planned_for([*(f"{folder}{name}~1.deb" for name in tildes), *others])
+    own = tuple(each.removesuffix("*") for each in invalidation_paths(f"/{folder}"))
+    assert all(each.path.startswith(own) for each in found.widened)
+    plain = {path for key in others for path in invalidation_paths("/" + key)}
+    assert {path for path in found.paths if not path.startswith(own)} <= plain
 
 
 def test_a_deploy_becomes_its_directories_and_its_few_top_level_files() -> None:

@@ -27,9 +27,10 @@ DIRECTORIES = ["/", "/a/", "/b/", "/bb/", "/a/b/"]
 of_any_kind = st.lists(st.sampled_from(PIECES), max_size=5).map(lambda pieces: "/" + "".join(pieces))
 in_few_directories = st.builds("{}{}".format, st.sampled_from(DIRECTORIES), st.text("ab", max_size=4))
 in_a_deep_tree = st.text("ab/", min_size=1, max_size=7).map("/".__add__)
+spelled_twice = st.text("a+ ", min_size=2, max_size=4).map(lambda text: "/" + text.replace(" ", "%20"))
 paths = st.one_of(of_any_kind, in_few_directories, in_a_deep_tree)
 wildcards = paths.map(lambda path: path + "*")
-small_sets = st.lists(st.one_of(paths, paths, paths, wildcards), min_size=2, max_size=8)
+small_sets = st.lists(st.one_of(paths, paths, spelled_twice, wildcards), min_size=2, max_size=8)
 few_wildcards = st.lists(st.one_of(paths, paths, paths, paths, wildcards), max_size=100)
 many_wildcards = st.lists(st.one_of(paths, wildcards), min_size=2, max_size=40)
 no_wildcards = st.lists(st.one_of(in_few_directories, in_a_deep_tree), min_size=10, max_size=100)
@@ -92,14 +93,19 @@ def allowed(needed: list[str], budget: Budget) -> tuple[int, int]:
     """How many paths and wildcards a plan may have: the budget, or what the widest path forces it to be."""
     outside = [path for path in needed if not matches(budget.widest_path, path)]
     paths = budget.max_cover_paths
-    if len(needed) <= budget.max_exact_paths:
-        paths = max(paths, budget.max_exact_paths)
+    if few(needed, budget):
+        paths = max(paths, len(needed), budget.max_exact_paths)
     return max(paths, len(outside) + 1), max(budget.max_wildcards, sum(path.endswith("*") for path in outside) + 1)
 
 
 def as_they_are(needed: list[str], budget: Budget) -> bool:
     few_wildcards = sum(path.endswith("*") for path in needed) <= budget.max_wildcards
-    return len(needed) <= budget.max_exact_paths and few_wildcards
+    return few(needed, budget) and few_wildcards
+
+
+def few(needed: list[str], budget: Budget) -> bool:
+    """Spellings of one location count once: here a plus for a space, and slashes that are repeated."""
+    return len({re.sub("/+", "/", path.replace("%20", "+")) for path in needed}) <= budget.max_exact_paths
 
 
 def widths_of(found: Plan, needed: list[str], budget: Budget) -> list[Width]:

@@ -64,6 +64,12 @@ def test_a_wildcard_says_why_it_is_one_and_what_else_it_covers(
     assert why(key, distribution=distribution) == expected
 
 
+@pytest.mark.parametrize(("key", "told"), [("img/a~b", True), ("*", False), ("img/a", False)])
+def test_a_wildcard_that_neighbours_may_have_to_share_is_told(key: str, told: bool) -> None:
+    sentences = " ".join(explain(SITE, key, PathRules()).sentences)
+    assert ("no further than the folder that holds them all" in sentences) == told
+
+
 def test_whole_behaviours_are_there_by_the_parameter() -> None:
     rewriting = behaving(rewrites=True)
     assert why("a", distribution=rewriting) == {"/a": (FOUND,)}

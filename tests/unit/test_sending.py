@@ -169,6 +169,18 @@ def test_a_storm_gets_the_free_paths_and_beyond_the_month_s_budget_a_few() -> No
     assert plans[1].month_before > 1_000
 
 
+def test_spellings_of_few_keys_are_no_storm_on_any_distribution_and_are_paid_for_each() -> None:
+    site = Site(None, "E1", "E2")
+    count_paths(site.table, 5_000, NOW)
+    batch_id = site.change(*(f"wheels/torch-2.{number}.0+cu118.whl" for number in range(16)))
+    for each in ("E1", "E2"):
+        site.send(batch_id, each)
+        assert len(site.cloudfront.sent(each)) == 32
+        assert (plan := site.target(batch_id, each).plan)
+        assert plan.rule is PlanRule.EXACT
+    assert paths_of_month(site.table, NOW) == 5_000 + 2 * 32
+
+
 def test_what_is_frozen_is_sent_whatever_has_changed_since() -> None:
     site = Site()
     site.cloudfront.takes = lambda _paths: False

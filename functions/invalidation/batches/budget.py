@@ -8,8 +8,9 @@ default is what AWS gives free, being exact costs nothing. So that one storm doe
 - a batch of more may have a fifth of what is left, 150 paths at most, and gets the best cover of so many;
 - beyond that it is thrifty: ten paths for each distribution, of which five wildcards.
 
-Up to 30 paths for a distribution go as they are in any case: where a batch owes no more than that to one distribution,
-nothing is to be decided, and they are counted once the plan is frozen. Who dies between reserving and recording leaves
+Up to 30 paths for a distribution go as they are in any case, and so do up to 30 locations that are spelled in several
+ways: where a batch owes no more than that to one distribution, nothing is to be decided, and they are counted once the
+plan is frozen. Who dies between reserving and recording leaves
 the month with some paths too many: later batches are thriftier than need be, never dearer.
 """
 
@@ -46,15 +47,17 @@ WIDENED_SHARE: Final = 5
 class Cost:
     """What a distribution would cost if nothing was widened: ``paths`` for each of its ``copies``.
 
-    More than ``MAX_PATHS_OF_BATCH`` need not be counted. ``copies`` are its tenants, or one.
+    More than ``MAX_PATHS_OF_BATCH`` need not be counted. ``copies`` are its tenants, or one. ``few``: the paths are the
+    spellings of so few locations that nothing is widened (``Budget.are_few``); up to 30 paths always are.
     """
 
     paths: int
     copies: int = 1
+    few: bool = False
 
     def within(self, allowed: int) -> int:
-        """Paths of one copy where it may have so many; up to 30 are never widened."""
-        return self.paths if self.paths <= max(FEW_PATHS, allowed) else max(THRIFTY_PATHS, allowed)
+        """Paths of one copy where it may have so many; few are never widened."""
+        return self.paths if self.few or self.paths <= max(FEW_PATHS, allowed) else max(THRIFTY_PATHS, allowed)
 
 
 @dataclass(frozen=True, slots=True)

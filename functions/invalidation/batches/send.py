@@ -196,17 +196,17 @@ class Sender:
         every = {each.id: each for each in (own, *others)}
         storm = batch.changes > MAX_CHANGES_COUNTED
         return {
-            name: Cost(MAX_PATHS_OF_BATCH + 1 if storm else self._exact_paths(each, keys), self._copies(each))
+            name: Cost(MAX_PATHS_OF_BATCH + 1, self._copies(each)) if storm else self._exact_cost(each, keys)
             for name, each in every.items()
         }
 
-    def _exact_paths(self, distribution: Distribution, keys: Keys) -> int:
+    def _exact_cost(self, distribution: Distribution, keys: Keys) -> Cost:
         found: set[str] = set()
         for path in paths_for(distribution, keys(), self.rules):
             found.add(path)
             if len(found) > MAX_PATHS_OF_BATCH:
                 break
-        return len(found)
+        return Cost(len(found), self._copies(distribution), self.limits.budget.are_few(found))
 
     def _copies(self, distribution: Distribution) -> int:
         """Tenants to invalidate, or one; none where they are too many, which fails no other."""

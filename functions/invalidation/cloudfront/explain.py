@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
+from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS, MAX_WILDCARDS_OF_BATCH, THRIFTY_WILDCARDS
 from invalidation.cloudfront.paths import covers
 from invalidation.cloudfront.plan import Plan, plan_keys
 from invalidation.cloudfront.routing import WEBSITE_INDEX, Route, RouteVerdict, Served, Way, served
@@ -145,6 +145,12 @@ def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> It
     behaviors = [behavior for behavior in distribution.behaviors if behavior.pattern in used]
     if any(behavior.query_strings for behavior in behaviors):
         yield "Query strings are part of the cache key: paths end in * to cover all of them."
+    if any(path.endswith("*") and path != "/*" for path in found.paths):
+        yield (
+            f"CloudFront takes few wildcards at a time: where a batch needs more than {THRIFTY_WILDCARDS} "
+            f"({MAX_WILDCARDS_OF_BATCH} while the month has free paths), neighbours share one, which reaches no "
+            "further than the folder that holds them all."
+        )
     if any(behavior.rewrites for behavior in behaviors) and not rules.whole_behaviors:
         yield (
             "An edge function runs on these requests. Viewer paths that it turns into this key are not known, other "

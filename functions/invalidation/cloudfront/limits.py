@@ -53,7 +53,8 @@ MAX_WILDCARDS_OF_BATCH: Final = 15
 progress at once, they are through in seconds."""
 
 FEW_PATHS: Final = 30
-"""This application's own: up to so many paths go as they are, whatever the month has had."""
+"""This application's own: up to so many paths go as they are, whatever the month has had. Spellings of one location
+count once, up to ``MAX_PATHS_OF_BATCH`` paths."""
 
 THRIFTY_PATHS: Final = 10
 THRIFTY_WILDCARDS: Final = 5

@@ -20,7 +20,7 @@ from invalidation.cloudfront.tags import tag_problems
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 UNSAFE: Final = ' "<>#%{}|\\^~[]`'
@@ -128,6 +128,14 @@ def covers(sent: str, path: str) -> bool:
     return path.startswith(sent[:-1]) if sent.endswith("*") else sent == path
 
 
+def count_locations(paths: Iterable[str]) -> int:
+    """How many locations the encoded paths purge: spellings of one count once.
+
+    They are told by what they decode to, with a plus taken for a space: two keys that differ in these alone count once.
+    """
+    return len({_decoded(path) for path in paths})
+
+
 def narrowed(paths: set[str]) -> tuple[str, ...]:
     """The paths, sorted, without those that a wildcard among them covers."""
     wildcards = {path for path in paths if path.endswith("*")}
@@ -186,6 +194,11 @@ def _characters(repeated: str) -> re.Pattern[str]:
 
 def _unnormalised(location: str) -> bool:
     return "//" in location or _DOT_SEGMENT.search(location) is not None
+
+
+def _decoded(path: str) -> str:
+    text = unquote_to_bytes(path).decode("latin-1").replace("+", " ") if "%" in path or "+" in path else path
+    return normalised(text) if _unnormalised(text) else text
 
 
 def _spelled(location: str, *, spellings: bool) -> list[str]:

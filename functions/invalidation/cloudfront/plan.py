@@ -1,8 +1,9 @@
 """The plan: changed keys, or paths, become the cheapest invalidation within a budget.
 
-Few paths go as they are. More than that is a storm: CloudFront charges for each path and takes few wildcards at a time,
-so a storm becomes a small cover with wildcards in it, and ``cover`` says which of all covers is the best one. Few paths
-with too many wildcards among them need a cover as well, but one that may have as many paths as go as they are.
+Few paths go as they are, and so do few changes, in all their spellings. More than that is a storm: CloudFront charges
+for each path and takes few wildcards at a time, so a storm becomes a small cover with wildcards in it, and ``cover``
+says which of all covers is the best one. Few paths with too many wildcards among them need a cover as well, but one
+that may have as many paths as go as they are.
 
 How far a wildcard may reach is bounded by ``widest_path``. What lies outside it cannot be widened and goes as it is,
 whatever it costs; what lies inside it gets what that leaves of the budget, and one path, which may be a wildcard, in
@@ -118,18 +119,21 @@ def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Surrou
 
 def wildcard_for(paths: Sequence[str], within: str = "/*") -> str:
     """One wildcard within ``within`` that matches all of the paths, two at least; "": none does."""
-    planned = plan_paths(paths, Budget(1, 1, 1, within)).paths if len(paths) > 1 else ()
-    return planned[0] if len(planned) == 1 else ""
+    needed = _without_covered(sorted(set(paths)))
+    if len(paths) < 2 or span(within[:-1], needed) != (0, len(needed)):
+        return ""
+    cover = narrowest_cover(needed, max_paths=1, max_wildcards=1)
+    return cover.introduced[0] + "*" if cover.introduced else cover.unchanged[0]
 
 
 def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | None] | None) -> Plan:
     """For sorted, distinct paths."""
     needed = _without_covered(asked)
     max_paths = budget.max_cover_paths
-    if len(needed) <= budget.max_exact_paths:
+    if budget.are_few(needed):
         if _count_wildcards(needed) <= budget.max_wildcards:
             return Plan(tuple(needed))
-        max_paths = budget.max_exact_paths
+        max_paths = max(len(needed), budget.max_exact_paths)
 
     low, high = span(budget.widest_path[:-1], needed)
     outside = needed[:low] + needed[high:]

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from invalidation.cloudfront.limits import (
     FEW_PATHS,
     MAX_PATHS_BY_HAND,
+    MAX_PATHS_OF_BATCH,
     MAX_WILDCARDS_BY_HAND,
     THRIFTY_PATHS,
     THRIFTY_WILDCARDS,
 )
-from invalidation.cloudfront.paths import begins_within_character, encoding_fault
+from invalidation.cloudfront.paths import begins_within_character, count_locations, encoding_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 
 class InvalidateBy(StrEnum):
@@ -93,7 +94,8 @@ class Budget:
     """What an invalidation may cost, and how far it may reach; by default little.
 
     Attributes:
-        max_exact_paths: up to so many paths go as they are, 1 to 3,000.
+        max_exact_paths: up to so many paths go as they are, 1 to 3,000. Where they are many only because keys are
+            spelled in several ways, locations count, not paths: up to ``FEW_PATHS`` of them, and no storm.
         max_cover_paths: so many paths may a cover of more than these have, 1 to 3,000.
         max_wildcards: so many of them may be wildcards, 1 to 150.
         widest_path: a wildcard; those that a plan introduces match nothing that it does not match.
@@ -123,6 +125,12 @@ class Budget:
             fault = "ends in the middle of a percent-encoded character"
         if fault:
             raise ValueError(f"widest_path {self.widest_path[:100]!r} {fault}: give a wildcard such as /assets/*")
+
+    def are_few(self, paths: Collection[str]) -> bool:
+        """Whether the distinct paths go as they are, unless too many of them are wildcards."""
+        if len(paths) <= self.max_exact_paths:
+            return True
+        return len(paths) <= MAX_PATHS_OF_BATCH and count_locations(paths) <= min(FEW_PATHS, self.max_exact_paths)
 
 
 class Widening(NamedTuple):
