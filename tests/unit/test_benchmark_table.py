@@ -30,5 +30,11 @@ def table() -> BatchTable:
 
 
 @pytest.fixture
+def shared_table(table: BatchTable) -> BatchTable:
+    """Asked by several threads at once."""
+    return table
+
+
+@pytest.fixture
 def pk() -> str:
     return f"TEST#{uuid.uuid4().hex}"
