@@ -37,7 +37,7 @@ FORGOTTEN = timedelta(days=1)
 """When a paused bucket in which changes wait may have been forgotten."""
 OVERDUE = timedelta(minutes=15)
 """When the sweep, which comes every five minutes, should long have found somebody to work on what waits."""
-MEND = "mend the cause and try again"
+FIX = "fix the cause and try again"
 SWEEP = "look at the logs of the stack's SweepFunction"
 DESCRIBED = 25
 """Executions whose input is read at one look; until it has been, an execution counts as one of the bucket."""
@@ -59,7 +59,7 @@ class BucketBacklog:
         head: The id of the batch that gathers, or gathered last.
         pending: Accepted changes that no batch owns yet.
         unfinished: Batches that owe something, and are worked on or tried again.
-        parked: Batches that owe something, and wait for somebody to mend the cause.
+        parked: Batches that owe something, and wait for somebody to fix the cause.
         running: ARNs of executions that are about the bucket, or may be.
         lost: Names of executions that failed before their changes were accepted, and have not been replayed.
         queued: Messages in the intake queue, of any bucket.
@@ -221,18 +221,18 @@ class StackStatus:
     command: Callable[..., str]
 
     def needs(self) -> Iterator[ActionItem]:
-        """What no sweep and no retry mends."""
+        """What no sweep and no retry fixes."""
         for batch in self.parked:
             abandon = self.command("abandon", batch.batch_id, "--reason", NOT_NEEDED)
             what = f"batch {batch.batch_id} is parked: {escape(batch.error)}"
-            yield self._retry(what, batch.batch_id, f"{MEND}, or give it up for good", abandon)
+            yield self._retry(what, batch.batch_id, f"{FIX}, or give it up for good", abandon)
         if self.dead_letters:
             what = f"{count(self.dead_letters, 'event')} never started an execution"
-            yield ActionItem(what, MEND, (self.command("dead-letters"), self.command("dead-letters", "--replay")))
+            yield ActionItem(what, FIX, (self.command("dead-letters"), self.command("dead-letters", "--replay")))
         for lost in self.unaccepted:
             if lost.replays >= MAX_REPLAYS:
                 what = f"the change of execution {escape(lost.name)} was not accepted, and the sweep has given up"
-                yield self._retry(what, lost.name, MEND)
+                yield self._retry(what, lost.name, FIX)
         if self.held_back:
             what = f"the day's {self.max_paths_a_day:,} paths are used up: one batch an hour until midnight UTC"
             yield ActionItem(what, "see who changes so much", (self.command("audit", "--since", "24h"),))

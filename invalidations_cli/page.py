@@ -282,7 +282,7 @@ class PageQuestion:
 
 
 def judge(facts: PageFacts, stack: Stack, blockers: Sequence[str], owed: Callable[[], bool]) -> None:
-    """Write the verdict, one sentence, and the command that mends it."""
+    """Write the verdict, one sentence, and the command that fixes it."""
     if not facts.looked or not facts.route:
         return
     bucket, batch = facts.route.distribution.bucket, facts.batch

@@ -34,7 +34,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One line of the report: what was tried, what came of it, the evidence, and how to mend it."""
+    """One line of the report: what was tried, what came of it, the evidence, and how to fix it."""
 
     name: str
     answer: Answer

@@ -33,7 +33,7 @@ MAX_ROWS = 200
 LONGEST = 300
 HEADLINES = {
     "fresh": "The edge is fresh",
-    "nothing-arrived": "Nothing arrived, and nothing was owed",
+    "nothing-arrived": "No change arrived, and none was left",
     "paused": "Paused: changes wait until somebody resumes the bucket",
     "cut": "Cut: changes are not invalidated",
     "whole": "Whole: changes are invalidated",
@@ -172,7 +172,7 @@ class JobSummary:
 
 
 def checks(found: Sequence[Document]) -> Iterator[str]:
-    """A table of the checks of `invalidations doctor`, with what mends each."""
+    """A table of the checks of `invalidations doctor`, with what fixes each."""
     rows = [
         (
             SIGNS[CheckVerdict(each["verdict"])],
@@ -182,7 +182,7 @@ def checks(found: Sequence[Document]) -> Iterator[str]:
         )
         for each in found
     ]
-    return table(("", "check", "found", "what mends it"), rows)
+    return table(("", "check", "found", "what fixes it"), rows)
 
 
 def table(heads: Sequence[str], rows: Sequence[Iterable[str]]) -> Iterator[str]:

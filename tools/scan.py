@@ -1,6 +1,6 @@
 """`make lint`'s security scans: the template as it is deployed, its policies, and the pinned packages.
 
-Nothing is let off silently: a finding is mended, or is an exception in `scan.toml` with its reason. An exception for
+Nothing is let off silently: a finding is fixed, or is an exception in `scan.toml` with its reason. An exception for
 which there is no finding any more is wrong as well. A scan that did not happen is said on the last line, and fails
 where `REQUIRE_AUDIT=1` is in the environment.
 """

@@ -117,7 +117,7 @@ def _unreachable(why: str) -> Scanned:
 def _vulnerabilities(dependency: Mapping[str, Any]) -> Iterator[Finding]:
     for each in dependency["vulns"]:
         fixed = ", ".join(each["fix_versions"]) or "no version"
-        detail = f"{dependency['version']}; mended in {fixed}: {' '.join(each['description'].split())[:200]}"
+        detail = f"{dependency['version']}; fixed in {fixed}: {' '.join(each['description'].split())[:200]}"
         yield Finding("pip-audit", each["id"], dependency["name"], detail)
 
 

@@ -2,7 +2,7 @@
 
 The name of a class is the error's name in the state machine's Retry and Catch, in the execution history, in the audit
 and in the runbook. ``transient`` says whether trying the same thing again later can help: the sweep tries transient
-failures again and parks the others until somebody has mended the cause.
+failures again and parks the others until somebody has fixed the cause.
 """
 
 from __future__ import annotations

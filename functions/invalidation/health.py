@@ -57,7 +57,7 @@ class CheckVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: its group, what was found, the evidence, and how to mend it (a command)."""
+    """One thing that was looked at: its group, what was found, the evidence, and how to fix it (a command)."""
 
     name: str
     group: str
@@ -439,7 +439,7 @@ def _notices(told: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any
         },
     }
     if settings.email_topic_arn:
-        lines = [f"- {each['evidence']}\n  To mend it: {each.get('remedy', '')}" for each in told["checks"]]
+        lines = [f"- {each['evidence']}\n  To fix it: {each.get('remedy', '')}" for each in told["checks"]]
         what = (
             "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
             f"it with `invalidations request --bucket {bucket} KEY`."

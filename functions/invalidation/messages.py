@@ -49,7 +49,7 @@ _MEANINGS = {
     Outcome.PARTLY_FAILED: "Some distributions are fresh. Viewers of the others may see old content.",
     Outcome.STALE_AT_EDGE: "CloudFront reports completion, and an edge location still gave old content.",
     Outcome.FAILED: "Nothing was invalidated. Viewers may see old content.",
-    Outcome.ABANDONED: "Somebody gave up what was owed. Viewers may see old content until it expires.",
+    Outcome.ABANDONED: "Somebody gave this up. Viewers may see old content until it expires.",
     Outcome.REJECTED: "The request is none that is accepted. Nothing was invalidated.",
 }
 
@@ -126,9 +126,9 @@ def _became(target: Mapping[str, Any], *, dry_run: bool) -> str:
 
 def _next_steps(outcome: Mapping[str, Any], runbook: str) -> Iterator[str]:
     if not Outcome(outcome["outcome"]).succeeded:
-        yield f"What it means, and what mends it: {runbook_entry(runbook, outcome.get('error', ''))}"
+        yield f"What it means, and what fixes it: {runbook_entry(runbook, outcome.get('error', ''))}"
     if outcome.get("parked"):
-        yield f"It waits for you. When the cause is mended: invalidations retry {outcome['batchId']}"
+        yield f"It waits for you. When the cause is fixed: invalidations retry {outcome['batchId']}"
     elif outcome.get("nextTryAt"):
         at = outcome["nextTryAt"][:16].replace("T", " ")
         yield f"Nothing to do yet: it is tried again at {at} UTC"

@@ -74,7 +74,7 @@ class BatchReport:
 
     @property
     def parked(self) -> bool:
-        """Whether somebody has to mend something: the batch, or a target, is not tried again by itself."""
+        """Whether somebody has to fix something: the batch, or a target, is not tried again by itself."""
         if self.batch.outcome is Outcome.ABANDONED:
             return False
         parked = any(target.state is TargetState.PARKED for target in self.targets)

@@ -45,7 +45,7 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
 
     NAME is a batch id, an id of one of its invalidations, its execution's name or ARN, the beginning of any of these,
     or `latest`. For what nobody needs any more: the distribution is gone, or the site was taken down. Where viewers may
-    still see old content, mend the cause and retry it instead. The record ends as Abandoned, stays in the audit as
+    still see old content, fix the cause and retry it instead. The record ends as Abandoned, stays in the audit as
     long as any other, and cannot be retried. --json prints it as `audit --json` does.
     """
     reason = checked(reason)
@@ -68,7 +68,7 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
     elif batch.outcome is Outcome.ABANDONED:
         click.echo(f"{about(ended)} was abandoned already, {stamp(ended.finished)} UTC: {escape(ended.message, 1_000)}")
     else:
-        click.echo(f"{about(ended)} is abandoned: nothing is owed by it any more.")
+        click.echo(f"{about(ended)} is abandoned: nothing is invalidated for it any more.")
 
 
 def checked(reason: str) -> str:
@@ -108,10 +108,12 @@ def not_parked(stack: Stack, batch: Batch) -> str:
     name = batch.batch_id
     if batch.ended:
         outcome = batch.outcome.value if batch.outcome else "ended"
-        return f"{about(batch)} is not parked but ended, {outcome} at {stamp(batch.finished)} UTC: it owes nothing"
+        return (
+            f"{about(batch)} is not parked but ended, {outcome} at {stamp(batch.finished)} UTC: nothing of it is left"
+        )
     if batch.next_try_at:
         return (
-            f"{about(batch)} is not parked but owed, and tried again at {stamp(batch.next_try_at)} UTC. Only a "
+            f"{about(batch)} is not parked: it is tried again at {stamp(batch.next_try_at)} UTC. Only a "
             f"batch that is parked can be abandoned. See what comes of it:\n  {stack.command('show', name)}"
         )
     return (

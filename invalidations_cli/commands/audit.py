@@ -93,7 +93,7 @@ class OutcomeName(click.Choice[str]):
 @click.option(
     "--key", metavar="KEY", help="Batches with a change of this object of the --bucket; slow without --since."
 )
-@click.option("--distribution", metavar="ID", help="Batches that owed this distribution an invalidation.")
+@click.option("--distribution", metavar="ID", help="Batches with something to invalidate on this one.")
 @click.option("--since", type=Moment(), help="A date, a time (UTC), or how long ago: 2026-11-01, 15m, 24h, 7d.")
 @click.option("--until", type=Moment(end=True), help="The same; a date means the end of that day.")
 @click.option(
@@ -267,7 +267,7 @@ def of_target(entry: BatchReport, target: Target) -> Iterator[str | Text]:
 
 
 SENT_NOTHING = {
-    TargetState.OWED: "owed",
+    TargetState.OWED: "not sent yet",
     TargetState.PARKED: "parked",
     TargetState.COMPLETED: "nothing sent",
     TargetState.SKIPPED: "nothing sent",

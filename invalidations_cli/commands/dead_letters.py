@@ -96,7 +96,7 @@ def list_all(stack: Stack, letters: Sequence[DeadLetter], left: Mapping[str, Lef
         return len(letters)
     show(letters)
     if len(left) < len(letters):
-        advice = f"When the cause is mended:\n  {stack.command('dead-letters', '--replay')}"
+        advice = f"When the cause is fixed:\n  {stack.command('dead-letters', '--replay')}"
         output.console().print(advice, style="dim", soft_wrap=True)
     show_left(letters, left, listed=False)
     return len(letters)

@@ -63,7 +63,7 @@ def doctor(
     """Find out why nothing is invalidated.
 
     Looks at everything that a change passes through, from the bucket's events to CloudFront, and says of each whether
-    it is whole, with the evidence and the command that mends it. It changes nothing. What it has no permission to ask
+    it is whole, with the evidence and the command that fixes it. It changes nothing. What it has no permission to ask
     is shown as unknown, with the permission.
     """
     if key and not bucket:

@@ -137,7 +137,7 @@ def explain(
     """Why a page is stale; or who serves a key, what a change of it invalidates, and why.
 
     With the URL of a page: the distribution, behaviour, origin and object that it leads to, what the edge gives now
-    and what the bucket holds, which batch and invalidation covered its last change, and the command that mends it.
+    and what the bucket holds, which batch and invalidation covered its last change, and the command that fixes it.
     Nothing but AWS and the address's own host is asked.
 
     With a --bucket and a --key, for each distribution of the account: whether it serves the key, by which origin and

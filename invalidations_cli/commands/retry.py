@@ -76,7 +76,7 @@ def retry(stack: Stack, *, form: Form, what: tuple[str, ...], parked: bool, foll
     """Try a batch again that failed or was parked, or replay an execution that ended too early.
 
     NAME is a batch id, an execution's name or ARN, an invalidation id, the beginning of any of these, or `latest`.
-    Mend the cause first: `invalidations show` names it. A batch sends the very same requests as before, so nothing that
+    Fix the cause first: `invalidations show` names it. A batch sends the very same requests as before, so nothing that
     was invalidated already is paid for twice. An execution is retried through its batch; if it ended before its changes
     were in one, its input is started again.
     """
@@ -119,7 +119,7 @@ def retry_batch(stack: Stack, batch: Batch) -> RetryResult:
     if batch.ended:
         ended = f"{batch.outcome.value if batch.outcome else 'ended'}, {stamp(batch.finished)} UTC"
         return RetryResult(
-            f"Nothing is owed by {about}: {ended}.{GIVEN_UP if batch.outcome is Outcome.ABANDONED else ''}"
+            f"Nothing is left to do for {about}: {ended}.{GIVEN_UP if batch.outcome is Outcome.ABANDONED else ''}"
         )
     if executions.is_running(batch.owner):
         return RetryResult(f"{batch.owner.rpartition(':')[2]} works on {about} already.", batch.owner)

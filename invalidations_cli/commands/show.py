@@ -18,7 +18,7 @@ from rich.text import Text
 from invalidation.batches.model import Batch, BatchState, Kind, Outcome
 from invalidation.batches.snapshot import frozen_changes, frozen_paths
 from invalidation.batches.table import BatchTable
-from invalidation.batches.targets import InvalidationRecord, Target
+from invalidation.batches.targets import InvalidationRecord, Target, TargetState
 from invalidation.cloudfront.limits import price
 from invalidation.errors import BatchNotFound
 from invalidation.events import Change
@@ -134,7 +134,7 @@ def tell(stack: Stack, details: BatchDetails, out: Console) -> None:
         tell_targets(details, details.entry, out)
     elif details.joined.get("batchId"):
         out.print(
-            f"There is no record of batch {escape(details.joined['batchId'])}: it was not frozen, or has expired.\n"
+            f"There is no record of batch {escape(details.joined['batchId'])}: it is not closed yet, or has expired.\n"
         )
     history = details.history()
     if history and details.recording:
@@ -157,7 +157,7 @@ def tell_batch(entry: BatchReport, out: Console) -> None:
         ("by hand", "a request, not an event of S3" if batch.by_hand else ""),
         ("dry run", "nothing was sent" if batch.dry_run else ""),
         ("started", at(batch.opened)),
-        ("frozen", f"{at(batch.closed)}, with {noun}{deleted}"),
+        ("closed", f"{at(batch.closed)}, with {noun}{deleted}"),
         ("ended", f"{at(batch.finished)}, after {took(entry.seconds)}" if batch.finished else ""),
         ("cost", f"{count(entry.paths, 'path')}: at most ${price(entry.paths)}" if entry.paths else "nothing was sent"),
         ("tries that failed", batch.tries or ""),
@@ -189,6 +189,10 @@ def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> Non
         out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
 
 
+STATES = {TargetState.OWED: "not invalidated yet"}
+"""Where another word than the record's says it more plainly."""
+
+
 def tell_targets(details: BatchDetails, entry: BatchReport, out: Console) -> None:
     out.print(Text("\nDistributions", "bold"))
     if not entry.targets:
@@ -196,7 +200,7 @@ def tell_targets(details: BatchDetails, entry: BatchReport, out: Console) -> Non
         out.print(none)
     for target in entry.targets:
         told = f" in {took(target.seconds)}" if target.seconds is not None else ""
-        state = "given up" if entry.gave_up(target) else target.state.value.lower()
+        state = "given up" if entry.gave_up(target) else STATES.get(target.state) or target.state.value.lower()
         out.print(Text.assemble("  ", (escape(target.distribution_id), "bold"), f"  {state}{told}"))
         for line in of_target(details, target, entry.created_for(target.distribution_id)):
             out.print(Text(f"    {line}"), soft_wrap=True)
@@ -273,7 +277,7 @@ ROLES = {
     "leader": "it leads the batch",
     "follower": "its change is in a batch that another execution leads",
     "paused": "the bucket is paused: its change waits",
-    "ended": "the batch owed nothing any more",
+    "ended": "the batch had nothing left to invalidate",
     "ignored": "the event tells of nothing that viewers could see",
     "rejected": "its input is not accepted",
 }
@@ -288,7 +292,7 @@ def hints(stack: Stack, details: BatchDetails) -> Iterator[tuple[str, str]]:
     """What to do next, and the command that does it."""
     if details.entry and details.entry.batch.state is BatchState.PARKED:
         batch_id = details.entry.batch.batch_id
-        yield "It is not tried again by itself. When the cause is mended", stack.command("retry", batch_id)
+        yield "It is not tried again by itself. When the cause is fixed", stack.command("retry", batch_id)
         yield "If nobody needs it any more", stack.command("abandon", batch_id, "--reason", NOT_NEEDED)
     history = details.history()
     if history and not details.joined and history.status not in ("RUNNING", "SUCCEEDED"):

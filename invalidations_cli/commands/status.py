@@ -123,7 +123,7 @@ def batches(found: Sequence[Batch]) -> object:
     for each in found:
         what = f"{count(each.changes, 'change' if each.bucket else 'path')} of {each.bucket or each.distribution_id}"
         tried = f", {count(each.tries, 'try', 'tries')} failed" if each.tries else ""
-        state = "parked" if each.state is BatchState.PARKED else "owed"
+        state = "parked" if each.state is BatchState.PARKED else "unfinished"
         row = (each.batch_id, what, state + tried, stamp(each.next_try_at), each.error)
         made.add_row(*(output.text(value) for value in row))
     return made

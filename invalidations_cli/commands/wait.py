@@ -87,8 +87,8 @@ def wait(
     """Return when every change of a bucket that was accepted so far has been invalidated.
 
     S3 usually tells of a change within seconds. It cannot be asked whether it has told of all: so this returns only
-    when nothing is owed and nothing new has arrived for some seconds (--quiet). What arrives later than that is not
-    seen. Whether changes get through at all is asked first, and again at the end (`invalidations doctor`).
+    when no change is left to invalidate and no new one has arrived for some seconds (--quiet). What arrives later than
+    that is not seen. Whether changes get through at all is asked first, and again at the end (`invalidations doctor`).
     """
     check(stack, bucket)
     check_keys(stack.client, bucket, [key] if key else [])
@@ -96,7 +96,7 @@ def wait(
     now, began = datetime.now(UTC), time.monotonic()
     watch = QuietWatch(quiet, since or LONG_AGO, now)
     reader = BacklogReader(stack, bucket, now)
-    click.echo(f"Until nothing is owed to {escape(bucket)}, and nothing new has arrived for {quiet:g} s:", err=True)
+    click.echo(f"Until no change of {escape(bucket)} is left, and no new one has arrived for {quiet:g} s:", err=True)
     try:
         result, facts, broken = awaited(stack, reader, watch, began=began, timeout=timeout, key=key or "")
     except KeyboardInterrupt:
@@ -161,7 +161,7 @@ def told(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatc
             some = f"{changes} of {bucket}, in {count(len(watch.batches), 'batch', 'batches')}"
             yield f"Fresh after {seconds:.0f} s: {some}."
         case WaitResult.NOTHING_ARRIVED:
-            yield f"Nothing arrived within {seconds:.0f} s, and nothing was owed to {bucket}: did it change?"
+            yield f"No change of {bucket} arrived within {seconds:.0f} s, and none was left: did it change?"
         case WaitResult.CUT:
             yield f"Cut: changes of {bucket} are not invalidated, and waiting would not help:"
         case WaitResult.PAUSED:
@@ -177,7 +177,7 @@ def told(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatc
 def _failures(watch: QuietWatch) -> Iterator[str]:
     for each in watch.failed:
         next_try = (
-            f"tried again at {each.next_try_at:%H:%M} UTC" if each.next_try_at else "mend the cause, then retry it"
+            f"tried again at {each.next_try_at:%H:%M} UTC" if each.next_try_at else "fix the cause, then retry it"
         )
         yield f"  batch {each.batch_id}, {count(each.changes, 'change')}: {escape(each.error)} ({next_try})"
         yield f"    {escape(each.message, 1_000)}"
@@ -300,8 +300,8 @@ def progress(facts: BucketBacklog, watch: QuietWatch, at: float) -> str:
         count(len(facts.parked), "batch", "batches") + " parked" if facts.parked else "",
         count(facts.dead_letters, "event") + " in the dead-letter queue" if facts.dead_letters else "",
     ]
-    said = ", ".join(part for part in parts if part) or "nothing owed"
-    return f"{said}; quiet for {int(min(at - watch.arrived, watch.quiet))} of {watch.quiet:g} s"
+    said = ", ".join(part for part in parts if part) or "nothing left"
+    return f"{said}; nothing new for {int(min(at - watch.arrived, watch.quiet))} of {watch.quiet:g} s"
 
 
 def _next_try(facts: BucketBacklog) -> str:

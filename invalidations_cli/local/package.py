@@ -186,5 +186,5 @@ def run(command: list[str], purpose: str) -> None:
     if done.returncode != 0:
         raise BuildProblem(
             f"Could not {purpose}. `{' '.join(command)}` said:\n{(done.stderr or done.stdout).strip()[-2000:]}\n"
-            f"Mend that and start again; `.build/` can be deleted at any time."
+            f"Fix that and start again; `.build/` can be deleted at any time."
         )

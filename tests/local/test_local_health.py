@@ -124,8 +124,8 @@ def test_doctor_names_what_is_cut_wait_ends_with_3_and_status_needs_a_person(
     told = json.loads(waited.stdout)
     assert (waited.exit_code, told["result"], [each["check"] for each in told["cut"]]) == (3, "cut", [name])
     assert status.exit_code == 1
-    mended = invalidations(local, "doctor", *bucket)
-    assert mended.exit_code == 0, mended.output
+    fixed = invalidations(local, "doctor", *bucket)
+    assert fixed.exit_code == 0, fixed.output
 
 
 def test_a_key_that_is_excluded_is_named_where_it_is_asked_for(local: LocalEnvironment) -> None:

@@ -80,7 +80,7 @@ def batch_with(there: LocalEnvironment, key: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def forbidden(there: LocalEnvironment, function: str, action: str) -> Iterator[None]:
-    """One of the stack's functions may not do this within the context; afterwards the cause is mended."""
+    """One of the stack's functions may not do this within the context; afterwards the cause is fixed."""
     iam = there.aws.client("iam")
     resource = there.aws.client("cloudformation").describe_stack_resource(
         StackName="cloudfront-auto-invalidation", LogicalResourceId=f"{function}Role"
@@ -228,7 +228,7 @@ def test_a_parked_batch_is_shown_and_once_the_cause_is_mended_a_retry_makes_the_
     assert result.exit_code == 0, result.output
     assert "Fresh: 1 key of " + local.bucket in result.output
     assert covered(local, "parked.html")
-    assert "Nothing is owed by batch" in invalidations(local, "retry", identity).output
+    assert "Nothing is left to do for batch" in invalidations(local, "retry", identity).output
     assert f"batch {identity}" not in invalidations(local, "status").output
 
 

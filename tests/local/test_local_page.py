@@ -50,8 +50,8 @@ def test_a_page_whose_change_nobody_told_of_is_stale_and_the_cut_is_named(local:
         put(local, "page/stale.html", "two")
         found = explained(local, "page/stale.html")
     assert (found["verdict"], [each["check"] for each in found["cut"]]) == ("stale-never-told", ["Bucket sends events"])
-    mend, request = found["command"].splitlines()
-    assert mend == f"invalidations bucket enable {local.bucket}"
+    fix, request = found["command"].splitlines()
+    assert fix == f"invalidations bucket enable {local.bucket}"
     assert request.startswith(f"invalidations request --bucket {local.bucket} page/stale.html --wait")
     assert "Hit" in found["edge"]["xCache"]
     again = invalidations(local, "request", "--bucket", local.bucket, "page/stale.html", "--wait")

@@ -1,4 +1,4 @@
-"""Samples of what the state machine accepts, put out of shape; and what mends them, by the refusal's words alone."""
+"""Samples of what the state machine accepts, put out of shape; and what fixes them, by the refusal's words alone."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ MAY_BE_LEFT_OUT = {
 }  # fmt: skip
 
 
-def mended(document: Any, message: str) -> Any:
+def fixed(document: Any, message: str) -> Any:
     """The document, in which just that is changed that a refusal names; AssertionError: it names nothing there is."""
     which = EVENT.match(message)
     refusal = REFUSAL.match(message, which.end() if which else 0)

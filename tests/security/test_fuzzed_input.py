@@ -1,4 +1,4 @@
-"""10,000 inputs out of shape: each is accepted, ignored, or refused in words that say which field to mend."""
+"""10,000 inputs out of shape: each is accepted, ignored, or refused in words that say which field to fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from invalidation.errors import MAX_MESSAGE, InvalidRequest
 from invalidation.events import Changes, parse
 from tests.fakes.memory_table import MemoryTable
-from tests.security.mutations import AT_ONCE, SAMPLES, SECRET, SECRETIVE, documents, mended
+from tests.security.mutations import AT_ONCE, SAMPLES, SECRET, SECRETIVE, documents, fixed
 
 INPUTS = 10_000
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:site-invalidation:run-1"
@@ -60,7 +60,7 @@ def test_whatever_comes_ends_well_and_what_is_refused_can_be_mended_by_the_messa
         for document in some:
             ends[end_of(join_batch, document)] += 1
             if message := refusal(document):
-                mend(document, message)
+                fix(document, message)
 
     look()
     assert ends.total() >= INPUTS
@@ -77,15 +77,15 @@ def end_of(join: ModuleType, document: Any) -> str:
     return str(answered["role"])
 
 
-def mend(document: Any, message: str) -> None:
-    """Mend what the message names, and then what the next one names, until the document is accepted."""
+def fix(document: Any, message: str) -> None:
+    """Fix what the message names, and then what the next one names, until the document is accepted."""
     named = set()
     while message:
         check_words(message)
-        assert message not in named, f"mended and named again: {message}"
+        assert message not in named, f"fixed and named again: {message}"
         named.add(message)
         assert len(named) < MOST_MENDS
-        document = mended(document, message)
+        document = fixed(document, message)
         message = refusal(document)
 
 

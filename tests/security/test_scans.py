@@ -126,7 +126,7 @@ def test_pip_audit_tells_of_each_vulnerability_with_its_remedy(tmp_path: Path) -
     vulnerable = {"id": "CVE-2026-1", "fix_versions": ["1.2"], "description": "Evil\nthings"}
     told = {"dependencies": [{"name": "a", "version": "1.1", "vulns": [vulnerable]}, {"name": "b", "skip_reason": "?"}]}
     scanned = pip_audit(answering(json.dumps(told)), [tmp_path])
-    assert scanned.findings == (Finding("pip-audit", "CVE-2026-1", "a", "1.1; mended in 1.2: Evil things"),)
+    assert scanned.findings == (Finding("pip-audit", "CVE-2026-1", "a", "1.1; fixed in 1.2: Evil things"),)
     assert summary(scanned) == "pip-audit  1 packages, 1 findings; nothing is known here of 1 packages"
     assert "NOT SCANNED: pip-audit: nothing is known here of 1 packages" in last_line([scanned])
 

@@ -39,7 +39,7 @@ def test_a_parked_batch_is_given_up_and_the_record_says_who_did_it_and_why(world
     result = run(world, abandon, identity, *WHY, "--yes")
     assert (result.exit_code, result.output) == (
         0,
-        f"Batch {identity} (1 change of site) is abandoned: nothing is owed by it any more.\n",
+        f"Batch {identity} (1 change of site) is abandoned: nothing is invalidated for it any more.\n",
     )
     batch = Batch.read(world.table, identity)
     assert batch.outcome is Outcome.ABANDONED
@@ -60,7 +60,7 @@ def test_it_is_not_listed_as_parked_any_more_and_a_retry_says_that_it_was_given_
     run(world, abandon, identity, *WHY, "--yes")
     assert run(world, retry, "--parked").output == "Nothing is parked.\n"
     result = run(world, retry, identity)
-    assert "Nothing is owed by batch" in result.output
+    assert "Nothing is left to do for batch" in result.output
     assert "Abandoned, " in result.output
     assert "given up for good: ask for what is needed after all with `invalidations request`" in result.output
     assert world.states.started() == {}
@@ -113,9 +113,9 @@ def test_what_is_not_parked_is_left_alone_and_its_state_is_said(world: World) ->
     running = world.batch(at=START + timedelta(hours=1), ends=False)
     owed = world.batch(at=START + timedelta(hours=2), failure=Failure("CloudFrontThrottled", "Rate exceeded"))
     for identity, said in {
-        ended: "is not parked but ended, Completed at 2026-11-23 06:00:12 UTC: it owes nothing",
+        ended: "is not parked but ended, Completed at 2026-11-23 06:00:12 UTC: nothing of it is left",
         running: "is not parked: run-2 works on it, or the sweep goes on with it within minutes",
-        owed: "is not parked but owed, and tried again at 2026-11-23 08:05:12 UTC. Only a batch that is parked",
+        owed: "is not parked: it is tried again at 2026-11-23 08:05:12 UTC. Only a batch that is parked",
     }.items():
         result = run(world, abandon, identity, *WHY, "--yes")
         assert result.exit_code == 1

@@ -90,7 +90,7 @@ def test_what_is_too_short_or_unknown_is_refused(world: World, what: str) -> Non
 def test_every_command_that_takes_a_name_takes_all_of_them(world: World, what: str, tmp_path: object) -> None:
     parked = World(table=world.table, states=world.states, numbers=world.numbers)
     assert world.run(show, what).exit_code == 0
-    assert "Nothing is owed by batch" in world.run(retry, what).output or what == "latest"
+    assert "Nothing is left to do for batch" in world.run(retry, what).output or what == "latest"
     assert world.run(graph, what, "--html", f"{tmp_path}/page.html").exit_code == 0
     refused = parked.run(abandon, what, "--reason", "no", "--yes")
     assert (refused.exit_code, "is not parked but ended" in refused.output) == (1, True)

@@ -48,7 +48,7 @@ def test_the_invalidation_that_was_created_for_a_batch_names_it_as_well(world: W
 def test_a_batch_that_has_ended_owes_nothing(world: World) -> None:
     result = world.run(retry, world.batch())
     assert result.exit_code == 0
-    assert "Nothing is owed by batch" in result.output
+    assert "Nothing is left to do for batch" in result.output
     assert "Completed, 2026-11-23 06:00:12 UTC" in result.output
     assert new(world) == []
 
@@ -248,7 +248,7 @@ def test_a_machine_is_told_what_was_done_for_each_name(world: World) -> None:
     assert [each["name"] for each in lines] == [owed, done]
     assert lines[0]["execution"] in world.states.ran
     assert lines[1]["execution"] is None
-    assert lines[1]["said"].startswith("Nothing is owed by batch")
+    assert lines[1]["said"].startswith("Nothing is left to do for batch")
 
 
 def test_a_machine_is_told_how_each_execution_ended() -> None:

@@ -132,7 +132,7 @@ def test_a_parked_batch_says_what_is_wrong_and_what_to_do(world: World) -> None:
     assert "E1AAAAAAAAAAAA  parked" in output
     assert "1 try failed" in output
     assert "AccessDenied: CloudFront refused it: allow cloudfront:CreateInvalidation" in output
-    assert f"When the cause is mended:\n  invalidations retry {identity}\n" in output
+    assert f"When the cause is fixed:\n  invalidations retry {identity}\n" in output
 
 
 def test_what_a_function_raised_is_told_without_its_trace_and_an_accepted_change_is_not_called_lost(

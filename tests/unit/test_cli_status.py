@@ -123,7 +123,7 @@ def test_a_batch_that_is_tried_again_needs_nobody_until_it_is_long_overdue(world
     identity = world.batch(failure=THROTTLED, at=now())
     assert needs(world) == []
     assert [each["batchId"] for each in told(world)["unfinished"]] == [identity]
-    assert "owed, 1 try failed" in world.run(status).output
+    assert "unfinished, 1 try failed" in world.run(status).output
     late = list(stack_status(world.stack(), now() + HOUR).needs())
     assert [need.what.split(" was due")[0] for need in late] == [f"batch {identity}"]
     world.run(pause, "site")

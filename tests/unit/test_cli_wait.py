@@ -120,7 +120,7 @@ def test_the_end_is_told_in_a_line_that_says_how_it_ended() -> None:
         "Fresh after 31 s: 6 changes of my-site, in 2 batches."
     ]
     assert ended(WaitResult.NOTHING_ARRIVED, BucketBacklog()) == [
-        "Nothing arrived within 31 s, and nothing was owed to my-site: did it change?"
+        "No change of my-site arrived within 31 s, and none was left: did it change?"
     ]
     (paused,) = ended(WaitResult.PAUSED, BucketBacklog(pending=2))
     assert paused.endswith("wait until it is resumed (2 changes so far).")
@@ -136,7 +136,7 @@ def test_what_failed_is_told_with_its_error_its_advice_and_what_comes_next() -> 
     parked = batch("1", error="AccessDenied", message="Grant\nthis", state=BatchState.PARKED)
     later = batch("2", error="CloudFrontThrottled", message="Busy", next_try_at=NOW)
     assert ended(WaitResult.FAILED, BucketBacklog(), failed=(parked, later))[1:] == [
-        "  batch 1, 3 changes: AccessDenied (mend the cause, then retry it)",
+        "  batch 1, 3 changes: AccessDenied (fix the cause, then retry it)",
         r"    Grant\nthis",
         "  batch 2, 3 changes: CloudFrontThrottled (tried again at 07:00 UTC)",
         "    Busy",

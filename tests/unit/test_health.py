@@ -205,9 +205,9 @@ def test_each_change_of_the_chain_is_told_once() -> None:
     again = news(table, "site", worse, NOW + timedelta(hours=2))
     assert again is not None
     assert again["since"] == told["since"]
-    mended = news(table, "site", whole, NOW + timedelta(hours=3))
-    assert mended is not None
-    assert (mended["whole"], mended["checks"]) == (True, [])
+    fixed = news(table, "site", whole, NOW + timedelta(hours=3))
+    assert fixed is not None
+    assert (fixed["whole"], fixed["checks"]) == (True, [])
     assert news(table, "site", whole, NOW + timedelta(hours=4)) is None
 
 

@@ -190,8 +190,8 @@ def test_success_says_what_was_done_and_what_it_cost_and_asks_for_nothing() -> N
 
 def test_what_only_a_person_can_mend_says_how_to_go_on() -> None:
     steps = [
-        f"What it means, and what mends it: {RUNBOOK}#accessdenied",
-        f"It waits for you. When the cause is mended: invalidations retry {BATCH_ID}",
+        f"What it means, and what fixes it: {RUNBOOK}#accessdenied",
+        f"It waits for you. When the cause is fixed: invalidations retry {BATCH_ID}",
     ]
     content = _told(UNMENDED)["content"]
     assert "`AccessDenied`: here Grant it" in content["description"].splitlines()

@@ -1,4 +1,4 @@
-"""`invalidations explain URL`: each verdict on an address, with the command that mends it."""
+"""`invalidations explain URL`: each verdict on an address, with the command that fixes it."""
 
 from __future__ import annotations
 

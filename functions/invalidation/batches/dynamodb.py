@@ -210,7 +210,7 @@ class DynamoBatchTable:
 
 @contextmanager
 def _failures(operation: str) -> Iterator[None]:
-    """What trying again can mend becomes ``BatchTableUnavailable``. A denied or malformed request stays what it is."""
+    """What trying again can fix becomes ``BatchTableUnavailable``. A denied or malformed request stays what it is."""
     try:
         yield
     except ClientError as error:

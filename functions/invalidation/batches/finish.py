@@ -119,7 +119,7 @@ def _keeping(
 ) -> dict[str, Any]:
     """The attributes of a batch that still owes something.
 
-    It is tried again, or parked until the cause is mended when no target is left that would be tried.
+    It is tried again, or parked until the cause is fixed when no target is left that would be tried.
 
     Targets that the execution did not get to are due at once.
     """

@@ -128,7 +128,7 @@ class BatchState(StrEnum):
     """It owns its list, and owes."""
 
     PARKED = "PARKED"
-    """It owes, and trying again by itself would not help: somebody has to mend the cause."""
+    """It owes, and trying again by itself would not help: somebody has to fix the cause."""
 
     ENDED = "ENDED"
     """It owes nothing any more, or somebody has given up what it owed."""

@@ -61,7 +61,7 @@ def unfinished_batches(table: BatchTable, leave: Leave | None = None) -> Iterato
 
 
 def parked_batches(table: BatchTable, leave: Leave | None = None) -> Iterator[Batch]:
-    """Batches of which nothing is tried again before somebody has mended the cause."""
+    """Batches of which nothing is tried again before somebody has fixed the cause."""
     return _in_state(table, PARKED, BatchState.PARKED, leave)
 
 

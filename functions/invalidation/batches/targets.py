@@ -339,7 +339,7 @@ def invalidations_of_each(
 def claim(table: BatchTable, batch_id: str, execution: Execution, now: Clock) -> Joined:
     """Become the owner of what a batch owes. LEADER: go on with it; FOLLOWER: somebody else has just become it.
 
-    Parked targets are owed again, with their tries counted anew: somebody has mended the cause. Only the sweep, which
+    Parked targets are owed again, with their tries counted anew: somebody has fixed the cause. Only the sweep, which
     knows of no such thing, leaves them parked.
 
     Raises:

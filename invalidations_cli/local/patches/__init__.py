@@ -49,7 +49,7 @@ def seam(owner: ModuleType | type, name: str, expected: str) -> Any:
     if found != expected:
         raise PatchDoesNotFit(
             f"{owner.__name__}.{name} is not what the patch expects ({found}, not {expected}). "
-            f"Read the patch and the function again, and mend one or the other."
+            f"Read the patch and the function again, and fix one or the other."
         )
     return original
 
