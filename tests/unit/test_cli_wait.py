@@ -128,7 +128,7 @@ def test_the_end_is_told_in_a_line_that_says_how_it_ended() -> None:
     assert late == (
         "Not within 31 s: my-site: 2 executions running, 1 message in the intake queue, "
         r"\x1b[1m failed before its change was accepted and is replayed by the sweep, "
-        "1 event in the dead-letter queue; quiet for 10 of 10 s."
+        "1 event in the dead-letter queue; nothing new for 10 of 10 s."
     )
 
 
