@@ -30,12 +30,16 @@ class Reading(Enum):
 
 @dataclass(frozen=True)
 class S3Origin:
-    """``host`` is a host that is not S3's, in front of the bucket; ``stage``: its path is no folder of the bucket."""
+    """``host`` is a host that is not S3's, in front of the bucket; ``stage``: its path is no folder of the bucket.
+
+    ``website_error`` is the key of the website's error document.
+    """
 
     id: str
     bucket: str
     path: str = ""
     website_index: str = ""
+    website_error: str = ""
     host: str = ""
     stage: bool = False
 
@@ -106,6 +110,34 @@ def answers(edge: Edge, uri: str, query: str = "") -> list[Answer]:
             for key in _keys(origin, asked if origin.stage else origin.path + asked):
                 found += [Answer(origin.bucket, key, each) for each in sorted(kept)]
     return found
+
+
+def error_pages(edge: Edge, uri: str, max_age: int) -> list[Answer]:
+    """What a GET of ``uri`` depends on if there is nothing, and is kept for longer than an invalidation takes.
+
+    CloudFront asks for its custom error page as for any other path; without one viewers get the website's error
+    document, which S3 reads by its key (CFD, "Generate custom error responses"; S3 User Guide, "Configuring a custom
+    error document"). It is kept for the greater of the configured time and the page's own max-age, which the maximum
+    TTL bounds (CFD, "Control how long CloudFront caches errors").
+    """
+    behavior = _behavior_of(edge, uri)
+    if max(edge.error_seconds, 0 if behavior.never_caches else max_age) <= 10:
+        return []
+    if edge.error_page:
+        shown = _behavior_of(edge, edge.error_page)
+        keys = [(o, key) for o in _targets(edge, shown) for key in _keys(o, o.path + edge.error_page)]
+    else:
+        keys = [(o, o.website_error) for o in _targets(edge, behavior) if o.website_error]
+    return [Answer(origin.bucket, key, uri) for origin, key in keys]
+
+
+def _behavior_of(edge: Edge, uri: str) -> CacheBehavior:
+    routed = for_matching(uri)
+    return next(each for each in edge.behaviors if matches(each.pattern, routed, edge.patterns_see_slash))
+
+
+def _targets(edge: Edge, behavior: CacheBehavior) -> list[S3Origin]:
+    return [each for each in edge.origins if each.id in edge.groups.get(behavior.target, (behavior.target,))]
 
 
 def matches(pattern: str, uri: str, see_slash: bool) -> bool:

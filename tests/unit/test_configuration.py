@@ -195,6 +195,7 @@ def test_a_function_on_requests_may_rewrite_and_one_on_responses_does_not(
     [
         ({"ResponsePagePath": "/index.html", "ErrorCachingMinTTL": 300}, ("/index.html",)),
         ({"ResponsePagePath": "/%C3%BC.html", "ErrorCachingMinTTL": 11}, ("/ü.html",)),
+        ({"ResponsePagePath": "/404.html?from=edge", "ErrorCachingMinTTL": 11}, ("/404.html",)),
         ({"ResponsePagePath": "/index.html", "ErrorCachingMinTTL": 10}, ()),
         ({"ResponsePagePath": "/index.html"}, ()),
         ({"ErrorCachingMinTTL": 300}, ()),
@@ -271,6 +272,14 @@ def pages(website: Website | None = None, *responses: dict[str, Any]) -> tuple[A
     return found.error_pages, found.brief_error_pages, found.errors_kept
 
 
+def error_document(*responses: dict[str, Any]) -> tuple[str, bool]:
+    document = config(
+        Origins=items(origin("site.s3-website-eu-west-1.amazonaws.com")), CustomErrorResponses=items(*responses)
+    )
+    found = read_distribution("E1", "site", document, never_asked, lambda: DOCUMENTS)
+    return found.website_error, found.website_error_kept
+
+
 PAGE = {"ErrorCode": 403, "ResponsePagePath": "index.html"}
 MISSING = {"ErrorCode": 404, "ErrorCachingMinTTL": 300}
 DOCUMENTS = Website("index.html", "404.html")
@@ -282,10 +291,28 @@ def test_of_a_page_that_is_kept_for_a_short_time_its_own_max_age_decides() -> No
     assert pages(None, PAGE, PAGE | {"ErrorCode": 404, "ErrorCachingMinTTL": 11}) == (("/index.html",), (), True)
 
 
-def test_a_websites_error_document_is_an_error_page_where_the_distribution_has_none() -> None:
-    assert pages(DOCUMENTS) == ((), ("/404.html",), False)
-    assert pages(DOCUMENTS, MISSING) == (("/404.html",), (), True)
-    assert pages(Website("index.html")) == ((), (), False)
+@pytest.mark.parametrize(
+    ("responses", "expected"),
+    [
+        ([], ("404.html", False)),
+        ([MISSING], ("404.html", True)),
+        ([MISSING | {"ErrorCode": 403}], ("404.html", True)),
+        ([MISSING | {"ErrorCode": 403}, {"ErrorCode": 404, "ErrorCachingMinTTL": 0}], ("404.html", True)),
+        ([MISSING | {"ErrorCode": 500}], ("404.html", False)),
+        ([MISSING | {"ResponsePagePath": "/gone.html"}], ("404.html", False)),
+        ([PAGE, PAGE | {"ErrorCode": 404}], ("", False)),
+    ],
+)
+def test_a_websites_error_document_is_seen_where_the_distribution_has_no_page_for_what_is_missing(
+    responses: list[dict[str, Any]], expected: tuple[str, bool]
+) -> None:
+    assert error_document(*responses) == expected
+
+
+def test_a_website_without_an_error_document_has_no_error_page() -> None:
+    website = config(Origins=items(origin("site.s3-website-eu-west-1.amazonaws.com")))
+    found = read_distribution("E1", "site", website, never_asked, lambda: Website("index.html"))
+    assert (found.website_error, found.error_pages, found.brief_error_pages) == ("", (), ())
 
 
 def test_a_websites_own_index_document_is_read_where_an_origin_is_its_endpoint() -> None:

@@ -111,7 +111,7 @@ WEBSITE = replace(SITE, origins=(replace(SITE.origins[0], website=True),), defau
             replace(SITE, brief_error_pages=("/a",)),
             "prod/a",
             PathRules(),
-            "its max-age could not be read (needs s3:GetObject): hence /*",
+            "its max-age could not be read (needs s3:GetObject): kept under every failing path, hence /*",
         ),
         (
             replace(SITE, origins=(Origin("s3", "api.example.com", path="/prod", foreign=True),)),
@@ -151,9 +151,9 @@ def test_what_a_dry_run_would_cost_is_a_price_for_each_path() -> None:
 @pytest.mark.parametrize(
     ("max_age", "paths", "told"),
     [
-        (0, ("/a",), "with a max-age of 0 seconds: it leaves the failing paths by itself"),
-        (10, ("/a",), "with a max-age of 10 seconds: it leaves the failing paths by itself"),
-        (86_400, ("/*",), "with a max-age of 86400 seconds, kept under every failing path: hence /*"),
+        (0, ("/a",), "its max-age is 0 s: it leaves the failing paths by itself"),
+        (10, ("/a",), "its max-age is 10 s: it leaves the failing paths by itself"),
+        (86_400, ("/*",), "its max-age is 86400 s: kept under every failing path, hence /*"),
         (None, ("/*",), "could not be read"),
     ],
 )

@@ -21,6 +21,7 @@ from tests.cloudfront_model import (
     S3Origin,
     answers,
     api_document,
+    error_pages,
     purged,
 )
 
@@ -141,7 +142,8 @@ def domain_of(origin: S3Origin) -> str:
 
 def as_planned_for(edge: Edge) -> Distribution:
     indexes = {each.website_index for each in edge.origins if each.bucket == BUCKET} - {""}
-    website = Website(min(indexes)) if indexes else None
+    error = max((each.website_error for each in edge.origins), default="")
+    website = Website(min(indexes), error) if indexes else None
     named = any(each.host for each in edge.origins)
     document = api_document(edge, domain_of)
     return read_distribution("E1", BUCKET, document, lambda _policy: UNREADABLE_POLICY, lambda: website, named=named)
@@ -247,6 +249,30 @@ def test_an_error_page_is_purged_under_every_path_exactly_where_it_is_kept_for_l
     assert any(purged(path, uri, Reading.ONE_SPELLING) for path in planned) is (
         max(kept, 99 if max_age is None else max_age) > 10
     )
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    edge=edges(),
+    page=st.sampled_from(["", "/404.html", "/errors/404.html", "/a%20b/404.html"]),
+    document=st.sampled_from(["404.html", "a/404.html", "errors/404.html"]),
+    max_age=st.integers(0, 20),
+    failing=locations,
+)
+def test_every_error_page_of_the_bucket_is_purged_under_what_fails(
+    edge: Edge, page: str, document: str, max_age: int, failing: str
+) -> None:
+    origins = tuple(
+        replace(each, website_error=document if each.website_index and each.bucket == BUCKET else "")
+        for each in edge.origins
+    )
+    edge = replace(edge, origins=origins, error_page=page)
+    uri = as_browsers_do(failing)
+    found = [each for each in error_pages(edge, uri, max_age) if each.bucket == BUCKET]
+    event(f"shown from the bucket: {bool(found)}")
+    for shown in found:
+        planned = served(as_planned_for(edge), shown.key, PathRules(), lambda _key: max_age).paths
+        assert any(purged(path, uri, Reading.ONE_SPELLING) for path in planned)
 
 
 def in_english(uri: str) -> str:

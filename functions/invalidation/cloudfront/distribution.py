@@ -120,8 +120,10 @@ class Distribution:
     of error pages that stay cached, under every path that fails, for longer than CloudFront's default by configuration;
     of ``brief_error_pages`` their own max-age decides, up to ``max_ttl`` seconds. ``errors_kept``: some error is kept
     for longer than the default. ``website_index`` is the index document of the bucket's website endpoint, "" where it
-    could not be read. ``tag_header`` is ``CacheTagConfig.HeaderName`` in lower case. ``unrecognised`` are domain names
-    of other origins that may be the bucket under a name of their own, such as an access point's.
+    could not be read; ``website_error`` is the key of its error document, "" where viewers never see it, and
+    ``website_error_kept`` whether it stays cached for long by configuration. ``tag_header`` is
+    ``CacheTagConfig.HeaderName`` in lower case. ``unrecognised`` are domain names of other origins that may be the
+    bucket under a name of their own, such as an access point's.
     """
 
     id: str
@@ -139,6 +141,8 @@ class Distribution:
     errors_kept: bool = False
     max_ttl: int = LONGEST_TTL
     website_index: str = ""
+    website_error: str = ""
+    website_error_kept: bool = False
     tag_header: str = ""
     unrecognised: tuple[str, ...] = ()
 
@@ -198,7 +202,8 @@ MANAGED_CACHE_POLICIES: Final = {
 """Managed cache policies by id (CFD "Use managed cache policies")."""
 
 _REQUEST_EVENTS: Final = {"viewer-request", "origin-request"}
-NOT_FOUND: Final = 404
+MISSING: Final = (403, 404)
+"""HTTP status codes of what is not there."""
 
 
 def has_origin(document: Document, bucket: str, aliases: ReadAliases = tuple) -> bool:
@@ -251,7 +256,8 @@ def read_distribution(  # noqa: PLR0917 -- collaborators are arguments
     )
     documents = website() if any(each.website for each in ours) else None
     policies = [_policy(each, cache_policy) for each in _behaviors(document)]
-    long, brief = _error_pages(document, documents)
+    long, brief = _error_pages(document)
+    website_error, website_error_kept = _website_error(document, documents)
     return replace(
         outline(distribution_id, bucket, document, aliases),
         origins=ours,
@@ -262,6 +268,8 @@ def read_distribution(  # noqa: PLR0917 -- collaborators are arguments
         errors_kept=any(_is_kept(each) for each in _items(document, "CustomErrorResponses")),
         max_ttl=max(each.max_ttl for each in policies),
         website_index=documents.index if documents else "",
+        website_error=website_error,
+        website_error_kept=website_error_kept,
         tag_header=(document.get("CacheTagConfig") or {}).get("HeaderName", "").lower(),
         unrecognised=(),
     )
@@ -374,22 +382,26 @@ def _is_kept(error_response: Document) -> bool:
     return bool(kept > DEFAULT_ERROR_CACHING_SECONDS)
 
 
-def _error_pages(document: Document, website: Website | None) -> tuple[dict[str, None], dict[str, None]]:
-    """Locations of error pages: those that are kept for long by configuration, and those of which max-age decides.
-
-    A website's own error document is what viewers get of a 404 that has no page in the distribution.
-    """
+def _error_pages(document: Document) -> tuple[dict[str, None], dict[str, None]]:
+    """Locations of error pages: those that are kept for long by configuration, and those of which max-age decides."""
     long: dict[str, None] = {}
     brief: dict[str, None] = {}
-    of_website = _is_kept({})
     for each in _items(document, "CustomErrorResponses"):
         if page := each.get("ResponsePagePath"):
-            (long if _is_kept(each) else brief)["/" + unquote(page).removeprefix("/")] = None
-        elif each.get("ErrorCode") == NOT_FOUND:
-            of_website = _is_kept(each)
-    if website and website.error:
-        (long if of_website else brief)["/" + website.error] = None
+            location = "/" + unquote(page.partition("?")[0]).removeprefix("/")
+            (long if _is_kept(each) else brief)[location] = None
     return long, {page: None for page in brief if page not in long}
+
+
+def _website_error(document: Document, website: Website | None) -> tuple[str, bool]:
+    """The key of the website's error document and whether it is kept for long; "" where viewers never get it.
+
+    They get it for what is missing, a 404, or a 403 where the bucket may not be listed, unless the distribution has a
+    page of its own for that code (S3 User Guide "Configuring a custom error document").
+    """
+    responses = {each.get("ErrorCode"): each for each in _items(document, "CustomErrorResponses")}
+    shown = [responses.get(code, {}) for code in MISSING if not responses.get(code, {}).get("ResponsePagePath")]
+    return (website.error if website and shown else "", any(map(_is_kept, shown)))
 
 
 _ORIGIN_PARAMETER: Final = r"\{\{[^{}]*\}\}"

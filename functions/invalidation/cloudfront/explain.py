@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from invalidation.cloudfront.distribution import Distribution
     from invalidation.cloudfront.routing import ReadMaxAge
 
+_REACHED = {RouteVerdict.SERVED, RouteVerdict.REWRITTEN, RouteVerdict.NEVER_CACHED}
 _WAYS = {
     Way.KEY: "",
     Way.INDEX_DOCUMENT: ", as the folder's index document",
     Way.DEFAULT_ROOT_OBJECT: ", as the default root object",
+    Way.ERROR_DOCUMENT: ", as the website's error document",
     Way.EDGE_FUNCTION: ", if the edge function there adds what is missing",
 }
 
@@ -122,6 +124,8 @@ def _of_route(distribution: Distribution, key: str, route: Route) -> str:
     named = f"origin {origin.id} ({origin.domain_name}{origin.path})"
     behaviour = "the default behaviour" if route.pattern == "*" else f"the behaviour {route.pattern}"
     match route.verdict:
+        case _ if route.way is Way.ERROR_DOCUMENT:
+            return f"It is the error document of {named}, to which {behaviour} leads: viewers see it where they fail."
         case RouteVerdict.OUTSIDE_ORIGIN_PATH:
             return f"The key {key!r} is outside OriginPath {origin.path} of {named}."
         case RouteVerdict.OTHER_ORIGIN:
@@ -176,22 +180,26 @@ def _of_error_pages(
     distribution: Distribution, key: str, rules: PathRules, found: Served, max_age_of: ReadMaxAge | None
 ) -> Iterator[str]:
     """Whether the key is an error page that stays under every failing path, and why."""
-    locations = {route.location for route in found.routes if route.paths}
+    reached = {route.location for route in found.routes if route.verdict in _REACHED}
+    of_website = any(route.way is Way.ERROR_DOCUMENT for route in found.routes)
     if not rules.error_pages:
         return
-    if not locations.isdisjoint(distribution.error_pages):
+    if not reached.isdisjoint(distribution.error_pages) or (of_website and distribution.website_error_kept):
         yield (
             "It is an error page, cached under every failing path for longer than "
             f"{DEFAULT_ERROR_CACHING_SECONDS} seconds: hence /*."
         )
-    elif not locations.isdisjoint(distribution.brief_error_pages):
+    elif not reached.isdisjoint(distribution.brief_error_pages) or of_website:
         max_age = max_age_of(key) if max_age_of else None
-        if max_age is None:
-            yield "It is an error page, and its max-age could not be read (needs s3:GetObject): hence /*, to be safe."
-        elif "/*" in found.paths:
-            yield f"It is an error page with a max-age of {max_age} seconds, kept under every failing path: hence /*."
-        else:
-            yield f"It is an error page with a max-age of {max_age} seconds: it leaves the failing paths by itself."
+        told = (
+            "its max-age could not be read (needs s3:GetObject)" if max_age is None else f"its max-age is {max_age} s"
+        )
+        kept = (
+            "kept under every failing path, hence /*"
+            if "/*" in found.paths
+            else "it leaves the failing paths by itself"
+        )
+        yield f"It is an error page, and {told}: {kept}."
 
 
 def _of_tags(distribution: Distribution, rules: PathRules, tags: str | None, sent: Plan) -> Iterator[str]:
@@ -216,6 +224,7 @@ _REASONS = {
     Way.KEY: "where viewers find the key",
     Way.INDEX_DOCUMENT: "the folder whose index document it is",
     Way.DEFAULT_ROOT_OBJECT: "the root, whose default object it is",
+    Way.ERROR_DOCUMENT: "the website's error document is cached under every path that fails",
     Way.EDGE_FUNCTION: "what viewers ask for where the edge function adds index.html or .html",
 }
 _RULES: tuple[tuple[Callable[[PathRules], PathRules], str], ...] = (

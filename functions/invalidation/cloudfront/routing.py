@@ -55,6 +55,8 @@ class Way(StrEnum):
     KEY = "Key"
     INDEX_DOCUMENT = "IndexDocument"
     DEFAULT_ROOT_OBJECT = "DefaultRootObject"
+    ERROR_DOCUMENT = "ErrorDocument"
+    """The website endpoint answers so to every path of its behaviours that fails, whatever OriginPath is."""
     EDGE_FUNCTION = "EdgeFunction"
     """An edge function is likely to add what is missing: ``index.html`` to a folder, ``.html`` to a page."""
 
@@ -170,6 +172,17 @@ class _Router:
                 for way, reached in self._ways(origin, location):
                     if route := self._route(origin, key, way, reached):
                         yield route
+            if origin.website and key == self._distribution.website_error:
+                yield from self._as_error_document(origin, key)
+
+    def _as_error_document(self, origin: Origin, key: str) -> Iterator[Route]:
+        leading = [b for b in self._distribution.behaviors if origin.id in b.origin_ids]
+        keeping = [b for b in leading if self._keeps(b)]
+        if keeping and (self._distribution.website_error_kept or self._stays(key)):
+            paths = ("/*",) if self._rules.error_pages else ()
+            yield Route(origin.id, RouteVerdict.SERVED, Way.ERROR_DOCUMENT, "/*", keeping[0].pattern, paths)
+        elif leading:
+            yield Route(origin.id, RouteVerdict.NEVER_CACHED, Way.ERROR_DOCUMENT, "/*", leading[0].pattern)
 
     def _ways(self, origin: Origin, location: str) -> list[tuple[Way, str]]:
         """The locations that lead to what is at ``location``."""
@@ -211,7 +224,10 @@ class _Router:
         leading = direct + rewritten
         keeping = [b for b in leading if self._keeps(b)]
         if not keeping:
-            return Route(origin.id, RouteVerdict.NEVER_CACHED, way, location, leading[0].pattern)
+            # Nothing is kept of it here, but it may be the error page of behaviours that keep what they get.
+            page = ("/*",) if self._rules.error_pages and self._is_kept_error_page(location, key) else ()
+            verdict = RouteVerdict.SERVED if page else RouteVerdict.NEVER_CACHED
+            return Route(origin.id, verdict, way, location, leading[0].pattern, page)
         verdict = RouteVerdict.SERVED if direct else RouteVerdict.REWRITTEN
         paths = self._paths(origin, key, way, location, keeping)
         return Route(origin.id, verdict, way, location, keeping[0].pattern, paths)
@@ -246,17 +262,21 @@ class _Router:
         return ("/", "/?*") if path == "/" and self._rules.root_queries else (with_query_strings(path),)
 
     def _is_kept_error_page(self, location: str, key: str) -> bool:
-        """Whether the location is an error page that is kept, under any path, for longer than CloudFront's default.
+        """Whether the location is an error page that is kept, under any path, for longer than CloudFront's default."""
+        if location in self._distribution.error_pages:
+            return True
+        return location in self._distribution.brief_error_pages and self._stays(key)
+
+    def _stays(self, key: str) -> bool:
+        """Whether an error page is kept for longer than CloudFront's default by its own max-age.
 
         Source: CFD "Control how long CloudFront caches errors": the greater of ErrorCachingMinTTL and the page's own
         max-age, up to the behaviour's maximum TTL. An object that cannot be read counts as kept.
         """
-        if location in self._distribution.error_pages:
-            return True
-        if location not in self._distribution.brief_error_pages:
+        if self._distribution.max_ttl <= DEFAULT_ERROR_CACHING_SECONDS:
             return False
         max_age = self._max_age_of(key)
-        return max_age is None or min(max_age, self._distribution.max_ttl) > DEFAULT_ERROR_CACHING_SECONDS
+        return max_age is None or max_age > DEFAULT_ERROR_CACHING_SECONDS
 
 
 def _folders(location: str, index: str) -> list[str]:
