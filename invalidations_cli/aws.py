@@ -28,6 +28,7 @@ from botocore.exceptions import EndpointConnectionError
 from invalidation.batches.dynamodb import DYNAMODB_CONFIG, DynamoBatchTable
 from invalidation.batches.head import Window
 from invalidation.batches.table import BatchTable
+from invalidation.config import Settings
 from invalidation.errors import MAX_MESSAGE as LONGEST
 from invalidation.errors import (
     AccessDenied,
@@ -134,6 +135,12 @@ class Stack:
     def bucket_names(self) -> tuple[str, ...]:
         """The buckets that the stack watches."""
         return tuple(name.strip() for name in self.parameters.get("BucketNames", "").split(",") if name.strip())
+
+    @property
+    def settings(self) -> Settings:
+        """The template's parameters, as a function finds them in its environment: ``DryRun`` as ``DRY_RUN``."""
+        spelled = {re.sub("(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in self.parameters.items()}
+        return Settings.from_environment(spelled)
 
     def table(self) -> BatchTable:
         """The batch table, for the functions of `invalidation.batches`."""

@@ -18,7 +18,6 @@ from invalidation.batches.model import Batch, BatchState, PendingChange
 from invalidation.batches.queries import batches_of_bucket, parked_batches, unfinished_batches
 from invalidation.batches.replay import MAX_REPLAYS, Ended
 from invalidation.batches.table import BUCKETS, BatchTable, items
-from invalidation.config import Settings
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, KeysRequest, Lead, RetryBatch, parse
 from invalidation.outcome import BatchReport
@@ -307,7 +306,7 @@ def stack_status(stack: Stack, at: datetime) -> StackStatus:
         dead_letters=messages_in(stack, stack.dead_letter_queue_url),
         intake=messages_in(stack, stack.intake_queue_url),
         paths_today=paths_of_day(table, at),
-        max_paths_a_day=int(stack.parameters.get("MaxPathsADay", Settings().max_paths_a_day)),
+        max_paths_a_day=stack.settings.max_paths_a_day,
         command=stack.command,
     )
 

@@ -42,7 +42,6 @@ class Settings:
     change_rules: tuple[str, ...] = ()
     intake_pipe: str = ""
     intake_queue_url: str = ""
-    dead_letter_queue_url: str = ""
     enable_bucket_events: bool = True
     distribution_role_arn: str = ""
     distribution_role_external_id: str = ""

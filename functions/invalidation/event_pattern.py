@@ -79,8 +79,8 @@ def _anything(operand: object, value: object) -> bool | None:
     return value in (operand if isinstance(operand, list) else [operand])
 
 
-def _wildcard(operand: str, value: str) -> bool:
-    """Only ``*`` is special, but after a backslash (EBU, "Matching using wildcards")."""
+def wildcard_matches(operand: str, value: str) -> bool:
+    """Whether a wildcard has the value: only ``*`` is special, but after a backslash (EBU, "wildcard")."""
     parts = re.split(r"(\\.|\*)", operand, flags=re.DOTALL)
     written = (
         ".*" if part == "*" else re.escape(part[1:] if part.startswith("\\") and len(part) == 2 else part)
@@ -93,7 +93,7 @@ _COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "prefix": lambda operand, value: value.startswith(operand),
     "suffix": lambda operand, value: value.endswith(operand),
     "equals-ignore-case": lambda operand, value: value.casefold() == operand.casefold(),
-    "wildcard": _wildcard,
+    "wildcard": wildcard_matches,
 }
 
 

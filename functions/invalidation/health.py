@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation.batches.head import Head
-from invalidation.batches.model import to_text
+from invalidation.batches.join import paths_of_day
 from invalidation.batches.queries import parked_batches
 from invalidation.batches.table import BUCKETS, Key
 from invalidation.bucket_events import sends_events
-from invalidation.cloudfront.client import CloudFront, cloudfront_client
-from invalidation.config import Settings
+from invalidation.cloudfront.client import CloudFront
+from invalidation.cloudfront.patterns import key_filter
 from invalidation.errors import InvalidationError
 from invalidation.event_pattern import S3_KINDS, excluded_keys, lets_through, s3_event, without_keys
 
@@ -39,7 +38,6 @@ SWEEP_OVERDUE: Final = timedelta(minutes=15)
 EVENTS_TAKE: Final = timedelta(minutes=5)
 """How long S3 may take to act on a notification configuration (S3 User Guide, "Enabling Amazon EventBridge")."""
 OLDEST_MESSAGE: Final = timedelta(minutes=10)
-LISTED: Final = 100
 _DENIED: Final = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403"}
 _FUNCTION: Final = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_-]+")
 
@@ -97,6 +95,39 @@ class Chain:
     """Name of the pipe; "" where changes start executions directly."""
     dry_run: bool = False
     enables_events: bool = True
+    include_keys: tuple[str, ...] = ("*",)
+    max_paths_a_day: int = 0
+    """0: no maximum."""
+
+
+_Answer = tuple[CheckVerdict, str, str]
+"""Verdict, evidence, remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A check to be made: with which permission, how, and whether its answer may be that the chain is cut."""
+
+    name: str
+    group: str
+    permission: str
+    look: Callable[[], Iterator[_Answer]]
+    may_cut: bool = True
+
+    def answers(self) -> list[Check]:
+        """What was found; where it could not be asked, that and the permission."""
+        return [Check(self.name, self.group, *found) for found in self._found()]
+
+    def _found(self) -> list[_Answer]:
+        try:
+            return list(self.look())
+        except ClientError as error:
+            code = _code(error)
+            why = f"needs {self.permission}" if code in _DENIED else f"{error.operation_name} failed with {code}"
+        except (BotoCoreError, InvalidationError) as error:
+            denied = type(error).__name__ == "AccessDenied"
+            why = f"needs {self.permission}" if denied else f"{type(error).__name__}: {error}"
+        return [(CheckVerdict.UNKNOWN, why, "")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,37 +145,44 @@ class ChainHealth:
     now: Callable[[], datetime]
     _memory: dict[str, Any] = field(default_factory=dict)
 
-    def checks(self, bucket: str, key: str = "") -> list[Check]:
-        """All checks for a bucket, and for one of its keys, in the order in which a change travels."""
-        asked: list[tuple[str, str, str, Callable[[], Iterator[tuple[CheckVerdict, str, str]]]]] = [
-            ("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
-            ("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),
-            ("Rule is enabled", "rule", "events:DescribeRule", self._rule_enabled),
-            ("Rule matches", "rule", "events:DescribeRule", lambda: self._rule_matches(bucket, key)),
-            ("Rule has its target", "rule", "events:ListTargetsByRule", self._targets),
-            ("Pipe runs", "intake", "pipes:DescribePipe", self._pipe),
-            ("Intake queue is read", "intake", "cloudwatch:GetMetricData", self._oldest_message),
-            ("State machine is active", "execution", "states:DescribeStateMachine", self._state_machine),
-            ("Functions may run", "execution", "lambda:GetFunctionConcurrency", self._functions),
-            ("Bucket is not paused", "execution", "dynamodb:GetItem", lambda: self._paused(bucket)),
-            ("No dry run", "execution", "", self._dry_run),
-            (
+    def checks(self, bucket: str, key: str = "", *, cuts_only: bool = False) -> list[Check]:
+        """All checks for a bucket, and for one of its keys, in the order in which a change travels.
+
+        ``cuts_only``: those alone that may find the chain cut; nothing is asked for the others.
+        """
+        asked = (each for each in self._questions(bucket, key) if each.may_cut or not cuts_only)
+        return [found for each in asked for found in each.answers()]
+
+    def _questions(self, bucket: str, key: str) -> list[_Question]:
+        table = "dynamodb:GetItem"
+        return [
+            _Question("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
+            _Question("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),
+            _Question("Rule is enabled", "rule", "events:DescribeRule", self._rule_enabled),
+            _Question("Rule matches", "rule", "events:DescribeRule", lambda: self._rule_matches(bucket, key)),
+            _Question("Rule has its target", "rule", "events:ListTargetsByRule", self._targets),
+            _Question("Pipe runs", "intake", "pipes:DescribePipe", self._pipe),
+            _Question("Intake queue is read", "intake", "cloudwatch:GetMetricData", self._oldest_message, False),
+            _Question("State machine is active", "execution", "states:DescribeStateMachine", self._state_machine),
+            _Question("Functions may run", "execution", "lambda:GetFunctionConcurrency", self._functions),
+            _Question("Key is included", "execution", "", lambda: self._included(key)),
+            _Question("Bucket is not paused", "execution", table, lambda: self._paused(bucket), False),
+            _Question("No dry run", "execution", "", self._dry_run, False),
+            _Question("Day has paths left", "execution", table, self._paths_of_day, False),
+            _Question(
                 "A distribution serves the bucket",
                 "cloudfront",
                 "cloudfront:ListDistributions",
                 lambda: self._served(bucket),
             ),
-            ("Sweep runs", "recovery", "dynamodb:GetItem", self._sweep),
-            ("Dead-letter queue is empty", "recovery", "sqs:GetQueueAttributes", self._dead_letters),
-            ("No batch is parked", "recovery", "dynamodb:Query", lambda: self._parked(bucket)),
-        ]
-        return [
-            Check(name, group, *found)
-            for name, group, permission, look in asked
-            for found in _answered(look, permission)
+            _Question("Sweep runs", "recovery", table, self._sweep),
+            _Question(
+                "Dead-letter queue is empty", "recovery", "sqs:GetQueueAttributes", self._dead_letters, may_cut=False
+            ),
+            _Question("No batch is parked", "recovery", "dynamodb:Query", lambda: self._parked(bucket), False),
         ]
 
-    def _bucket(self, bucket: str) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _bucket(self, bucket: str) -> Iterator[_Answer]:
         if self.chain.bucket_names and bucket not in self.chain.bucket_names:
             yield CheckVerdict.CUT, f"the stack does not watch {bucket}", "add it to the parameter BucketNames"
             return
@@ -166,7 +204,7 @@ class ChainHealth:
             what = f"{bucket} is in {region}, the stack in {self.chain.region}: its events never arrive here"
             yield CheckVerdict.CUT, what, f"deploy a stack in {region}, or forward its events (docs/deploy.md)"
 
-    def _events(self, bucket: str) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _events(self, bucket: str) -> Iterator[_Answer]:
         try:
             found = self.clients("s3").get_bucket_notification_configuration(Bucket=bucket)
         except ClientError as error:
@@ -205,7 +243,7 @@ class ChainHealth:
         """
         return [json.loads(rule.get("EventPattern") or "{}") for rule in self._rules() if rule]
 
-    def _rule_enabled(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _rule_enabled(self) -> Iterator[_Answer]:
         for name, rule in zip(self.chain.rules, self._rules(), strict=True):
             if not rule:
                 yield CheckVerdict.CUT, f"the rule {name} is gone", "deploy the stack again"
@@ -214,7 +252,7 @@ class ChainHealth:
             else:
                 yield CheckVerdict.OK, f"the rule {name} is enabled", ""
 
-    def _rule_matches(self, bucket: str, key: str) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _rule_matches(self, bucket: str, key: str) -> Iterator[_Answer]:
         of_bucket = [each for each in self.patterns() if self._lets_through(without_keys(each), bucket) is not False]
         narrowed = [each for each in of_bucket if excluded_keys(each) is None]
         passes = [self._lets_through(each, bucket, key) for each in of_bucket] if key else []
@@ -240,7 +278,7 @@ class ChainHealth:
         both = [lets_through(pattern, s3_event(account, bucket, key, kind)) for kind in S3_KINDS]
         return min(both, key=(False, None, True).index)
 
-    def _targets(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _targets(self) -> Iterator[_Answer]:
         wanted = _queue_arn(self.chain) if self.chain.pipe else self.chain.state_machine_arn
         for name in self.chain.rules:
             targets = [each["Arn"] for each in self.clients("events").list_targets_by_rule(Rule=name)["Targets"]]
@@ -249,7 +287,7 @@ class ChainHealth:
             else:
                 yield CheckVerdict.CUT, f"the rule {name} does not have the target {wanted}", "deploy the stack again"
 
-    def _pipe(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _pipe(self) -> Iterator[_Answer]:
         if self.chain.pipe:
             found = self.clients("pipes").describe_pipe(Name=self.chain.pipe)
             state = found.get("CurrentState", "")
@@ -260,7 +298,7 @@ class ChainHealth:
                 what = f"the pipe {self.chain.pipe} is {state}{why}"
                 yield CheckVerdict.CUT, what, self._aws("pipes start-pipe", self.chain.pipe)
 
-    def _oldest_message(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _oldest_message(self) -> Iterator[_Answer]:
         if not self.chain.pipe:
             return
         seconds = self._age_of_oldest_message()
@@ -290,12 +328,12 @@ class ChainHealth:
             self._memory["machine"] = client.describe_state_machine(stateMachineArn=self.chain.state_machine_arn)
         return dict(self._memory["machine"])
 
-    def _state_machine(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _state_machine(self) -> Iterator[_Answer]:
         name, status = self.chain.state_machine_arn.rpartition(":")[2], self._definition().get("status", "ACTIVE")
         verdict = CheckVerdict.OK if status == "ACTIVE" else CheckVerdict.CUT
         yield verdict, f"the state machine {name} is {status}", "" if status == "ACTIVE" else "deploy the stack again"
 
-    def _functions(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _functions(self) -> Iterator[_Answer]:
         functions = sorted(set(_FUNCTION.findall(self._definition().get("definition", ""))))
         stopped = []
         for arn in functions:
@@ -308,19 +346,33 @@ class ChainHealth:
         else:
             yield CheckVerdict.OK, f"none of {len(functions)} functions is throttled to zero", ""
 
-    def _paused(self, bucket: str) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _paused(self, bucket: str) -> Iterator[_Answer]:
         if Head.read(self.table, bucket).paused:
             yield CheckVerdict.OWED, f"somebody paused {bucket}: its changes wait", f"invalidations resume {bucket}"
         else:
             yield CheckVerdict.OK, f"{bucket} is not paused", ""
 
-    def _dry_run(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _included(self, key: str) -> Iterator[_Answer]:
+        if key and not key_filter(self.chain.include_keys)(key):
+            yield CheckVerdict.CUT, f"IncludeKeys leaves {key} out", "change the parameter IncludeKeys"
+        elif key:
+            yield CheckVerdict.OK, f"IncludeKeys has {key}", ""
+
+    def _dry_run(self) -> Iterator[_Answer]:
         if self.chain.dry_run:
             yield CheckVerdict.OWED, "the parameter DryRun is true: nothing is sent", "deploy it with DryRun=false"
         else:
             yield CheckVerdict.OK, "invalidations are sent", ""
 
-    def _served(self, bucket: str) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _paths_of_day(self) -> Iterator[_Answer]:
+        had, most = paths_of_day(self.table, self.now()), self.chain.max_paths_a_day
+        if 0 < most <= had:
+            what = f"the day's {most:,} paths are used up: each bucket has one batch an hour until midnight UTC"
+            yield CheckVerdict.OWED, what, "see who changes so much: invalidations audit --since 24h"
+        else:
+            yield CheckVerdict.OK, f"{had:,} paths today{f' of {most:,}' if most else ''}", ""
+
+    def _served(self, bucket: str) -> Iterator[_Answer]:
         found = self.cloudfront.distributions_serving(bucket, fresh=True, named=self.chain.distribution_ids)
         enabled = [each.id for each in found if each.enabled]
         if enabled:
@@ -332,7 +384,7 @@ class ChainHealth:
             what = f"no distribution has {bucket} as its origin"
             yield CheckVerdict.CUT, what, "name those that serve it in the parameter DistributionIds"
 
-    def _sweep(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _sweep(self) -> Iterator[_Answer]:
         visited = (self.table.get(SWEEP_VISIT) or {}).get("at", "")
         created = self._definition().get("creationDate")
         last = datetime.fromisoformat(visited) if visited else created
@@ -344,7 +396,7 @@ class ChainHealth:
         else:
             yield CheckVerdict.UNKNOWN, "the stack is new, and the sweep comes every five minutes", ""
 
-    def _dead_letters(self) -> Iterator[tuple[CheckVerdict, str, str]]:
+    def _dead_letters(self) -> Iterator[_Answer]:
         count = self._messages(self.chain.dead_letter_queue_url)
         if count:
             what = f"events that never started an execution: {count}"
@@ -357,11 +409,17 @@ class ChainHealth:
         asked = self.clients("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
         return int(asked.get("Attributes", {}).get(name, 0))
 
-    def _parked(self, bucket: str) -> Iterator[tuple[CheckVerdict, str, str]]:
-        parked = [each.batch_id for each in _first(parked_batches(self.table), LISTED) if each.bucket == bucket]
+    def _parked(self, bucket: str) -> Iterator[_Answer]:
+        if "parked" not in self._memory:
+            found: dict[str, list[str]] = {}
+            for each in parked_batches(self.table):
+                found.setdefault(each.bucket, []).append(each.batch_id)
+            self._memory["parked"] = found
+        parked = self._memory["parked"].get(bucket, [])
         if parked:
             what = f"batches of {bucket} that wait for somebody: {', '.join(parked[:3])}"
-            yield CheckVerdict.OWED, what, f"invalidations retry {parked[0]}"
+            more = f" and {len(parked) - 3:,} more" if len(parked) > 3 else ""
+            yield CheckVerdict.OWED, what + more, f"invalidations retry {parked[0]}"
         else:
             yield CheckVerdict.OK, f"no batch of {bucket} is parked", ""
 
@@ -374,113 +432,9 @@ def cut(checks: Sequence[Check]) -> list[Check]:
     return [each for each in checks if each.verdict is CheckVerdict.CUT]
 
 
-def note_visit(table: BatchTable, now: datetime) -> None:
-    """Note that the sweep has run."""
-    table.update(SWEEP_VISIT, {"at": to_text(now)}, {})
-
-
-def news(table: BatchTable, bucket: str, checks: Sequence[Check], now: datetime) -> dict[str, Any] | None:
-    """What is to be told of a bucket: what is cut now and was not, or that it is whole again; None: nothing new.
-
-    Remembered in the batch table, so that each is told once.
-    """
-    key = Key("HEALTH", bucket)
-    broken = cut(checks)
-    before = table.get(key) or {}
-    names = sorted({each.name for each in broken})
-    if names == before.get("cut", []):
-        return None
-    since = before.get("since") if names and before.get("cut") else to_text(now)
-    table.update(key, {"cut": names or None, "since": since if names else None}, {})
-    return {
-        "kind": "ChainHealth",
-        "bucket": bucket,
-        "whole": not names,
-        "since": since,
-        "checks": [each.to_document() for each in broken],
-    }
-
-
-def tell_news(health: ChainHealth, settings: Settings) -> int:
-    """Look at every watched bucket, and tell machines and people what is cut now or whole again.
-
-    Returns:
-        How many buckets are cut.
-
-    Raises:
-        botocore.exceptions.ClientError: SNS took no notification. It is told again at the next look.
-    """
-    broken = 0
-    for bucket in health.chain.bucket_names:
-        checks = health.checks(bucket)
-        broken += bool(cut(checks))
-        before = health.table.get(Key("HEALTH", bucket)) or {}
-        if told := news(health.table, bucket, checks, health.now()):
-            try:
-                for message in _notices(told, settings):
-                    health.clients("sns").publish(**message)
-            except (ClientError, BotoCoreError):
-                health.table.update(Key("HEALTH", bucket), {each: before.get(each) for each in ("cut", "since")}, {})
-                raise
-    return broken
-
-
-def _notices(told: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
-    """What is published: JSON for machines, and plain text for people."""
-    bucket, whole = told["bucket"], told["whole"]
-    subject = f"CloudFront is {'kept fresh again' if whole else 'NOT kept fresh'}: {bucket}"
-    yield {
-        "TopicArn": settings.notification_topic_arn,
-        "Subject": subject,
-        "Message": json.dumps(told, indent=2),
-        "MessageAttributes": {
-            "outcome": {"DataType": "String", "StringValue": "ChainWhole" if whole else "ChainCut"},
-            "bucket": {"DataType": "String", "StringValue": bucket},
-        },
-    }
-    if settings.email_topic_arn:
-        lines = [f"- {each['evidence']}\n  To fix it: {each.get('remedy', '')}" for each in told["checks"]]
-        what = (
-            "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
-            f"it with `invalidations request --bucket {bucket} KEY`."
-            if whole
-            else f"New changes of {bucket} are not invalidated since {told['since'][:16]} UTC at the latest."
-        )
-        text = "\n".join([what, "", *lines, "", f"See for yourself: invalidations doctor --bucket {bucket}"])
-        yield {"TopicArn": settings.email_topic_arn, "Subject": subject, "Message": text}
-
-
-def health_of(
-    settings: Settings, clients: Callable[..., Any], table: BatchTable, now: Callable[[], datetime]
-) -> ChainHealth:
-    """What looks at the chain of the stack whose function this is."""
-    chain = Chain(
-        region=settings.state_machine_arn.split(":")[3],
-        state_machine_arn=settings.state_machine_arn,
-        rules=settings.change_rules,
-        bucket_names=settings.bucket_names,
-        distribution_ids=settings.distribution_ids,
-        intake_queue_url=settings.intake_queue_url,
-        dead_letter_queue_url=settings.dead_letter_queue_url,
-        pipe=settings.intake_pipe,
-        dry_run=settings.dry_run,
-        enables_events=settings.enable_bucket_events,
-    )
-    role = cloudfront_client(settings.distribution_role_arn, settings.distribution_role_external_id)
-    return ChainHealth(chain, cache(clients), table, CloudFront(role), now)
-
-
-def _answered(
-    look: Callable[[], Iterator[tuple[CheckVerdict, str, str]]], permission: str
-) -> list[tuple[CheckVerdict, str, str]]:
-    try:
-        return list(look())
-    except ClientError as error:
-        code = _code(error)
-        why = f"needs {permission}" if code in _DENIED else f"{error.operation_name} failed with {code}"
-    except (BotoCoreError, InvalidationError) as error:
-        why = f"needs {permission}" if type(error).__name__ == "AccessDenied" else f"{type(error).__name__}: {error}"
-    return [(CheckVerdict.UNKNOWN, why, "")]
+def unknown(checks: Sequence[Check]) -> list[Check]:
+    """Those that could not be made, or say nothing for certain."""
+    return [each for each in checks if each.verdict is CheckVerdict.UNKNOWN]
 
 
 def _code(error: ClientError) -> str:
@@ -490,7 +444,3 @@ def _code(error: ClientError) -> str:
 def _queue_arn(chain: Chain) -> str:
     partition, _, region, account = chain.state_machine_arn.split(":")[1:5]
     return f"arn:{partition}:sqs:{region}:{account}:{chain.intake_queue_url.rpartition('/')[2]}"
-
-
-def _first(batches: Iterator[Any], limit: int) -> Iterator[Any]:
-    return (batch for _, batch in zip(range(limit), batches, strict=False))

@@ -19,9 +19,9 @@ from invalidation.batches.head import Window
 from invalidation.batches.join import paths_of_day
 from invalidation.batches.sweep import SCHEDULE, sweep
 from invalidation.batches.targets import paths_of_month
+from invalidation.chain_news import health_of, note_visit, tell_news
 from invalidation.config import Settings
 from invalidation.executions import executions_of
-from invalidation.health import health_of, note_visit, tell_news
 from invalidation.observability import HAS_DASHBOARD, Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)

@@ -13,10 +13,10 @@ import click
 
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
-from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut
+from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, unknown
 from invalidations_cli.aws import AwsOptions, Clients, ExitCode, NotAsked, Stack, stack_option, with_aws
 from invalidations_cli.named import check_keys
-from invalidations_cli.output import count, escape
+from invalidations_cli.output import escape
 from invalidations_cli.predeploy import PreDeployChecks
 
 SIGNS = {
@@ -113,20 +113,22 @@ def of_stack(stack: Stack, bucket: str | None, key: str | None, *, as_json: bool
 def health_of(stack: Stack) -> ChainHealth:
     """What looks at the chain of a deployed stack."""
     parameters, cloudfront = stack.parameters, stack.client("cloudfront")
+    settings = stack.settings
     buckets = BucketReader(lambda service, **_region: stack.client(service))
-    named = tuple(each.strip() for each in parameters.get("DistributionIds", "").split(",") if each.strip())
     rules, pipe = _resources(stack)
     chain = Chain(
         region=stack.state_machine_arn.split(":")[3],
         state_machine_arn=stack.state_machine_arn,
         rules=rules,
         bucket_names=stack.bucket_names,
-        distribution_ids=named,
+        distribution_ids=settings.distribution_ids,
         intake_queue_url=stack.intake_queue_url,
         dead_letter_queue_url=stack.dead_letter_queue_url,
         pipe=pipe if parameters.get("Intake") == "Buffered" else "",
-        dry_run=parameters.get("DryRun") == "true",
+        dry_run=settings.dry_run,
         enables_events=parameters.get("EnableBucketEvents") != "false",
+        include_keys=settings.include_keys,
+        max_paths_a_day=settings.max_paths_a_day,
     )
     client = CloudFront(cloudfront, buckets=buckets)
     return ChainHealth(chain, stack.client, stack.table(), client, lambda: datetime.now(UTC))
@@ -150,7 +152,12 @@ def document(stack: Stack, found: dict[str, list[Check]], *, whole: bool) -> dic
         "stack": stack.name,
         "whole": whole,
         "buckets": [
-            {"bucket": bucket, "whole": not cut(checks), "checks": [each.to_document() for each in checks]}
+            {
+                "bucket": bucket,
+                "whole": not cut(checks),
+                "unknown": [each.name for each in unknown(checks)],
+                "checks": [each.to_document() for each in checks],
+            }
             for bucket, checks in found.items()
         ],
     }
@@ -159,13 +166,13 @@ def document(stack: Stack, found: dict[str, list[Check]], *, whole: bool) -> dic
 def show(bucket: str, checks: Sequence[Check]) -> None:
     """One line a check, the remedy below it, and what it comes to."""
     show_checks(bucket, checks)
-    broken = cut(checks)
-    unknown = sum(each.verdict is CheckVerdict.UNKNOWN for each in checks)
-    if broken:
+    unsaid = ", ".join(each.name for each in unknown(checks))
+    if cut(checks):
         click.secho(f"  Cut: a new change of {escape(bucket)} is not invalidated.", fg="red")
+    elif unsaid:
+        click.secho(f"  Whole as far as could be seen; not known: {unsaid}.", fg="yellow")
     else:
-        unsaid = f"; {count(unknown, 'check')} could not be made" if unknown else ""
-        click.secho(f"  Whole: a new change of {escape(bucket)} is invalidated{unsaid}.", fg="green")
+        click.secho(f"  Whole: a new change of {escape(bucket)} is invalidated.", fg="green")
     click.echo()
 
 

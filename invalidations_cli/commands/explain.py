@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from invalidation.cloudfront.routing import RouteVerdict
 from invalidation.cloudfront.rules import InvalidateBy
 from invalidation.config import Settings, budget_of, rules_of
 from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
+from invalidation.event_pattern import wildcard_matches
 from invalidation.events import parse
 from invalidation.health import cut
 from invalidations_cli.aws import (
@@ -164,7 +164,7 @@ def explain_page(stack: Stack, url: str, *, as_json: bool) -> None:
         stack,
         ours.settings,
         lambda bucket, key: list(ours.blockers(bucket, key)),
-        lambda bucket, _key: cut(health.checks(bucket)),
+        lambda bucket, _key: cut(health.checks(bucket, cuts_only=True)),
     )
     facts = question.answer(url)
     if as_json:
@@ -335,7 +335,7 @@ class DeployedSettings:
             return
         if bucket not in self.bucket_names:
             yield "the stack does not watch the bucket (BucketNames)"
-        if any(matches(pattern, key) for pattern in self.exclude_keys):
+        if any(wildcard_matches(pattern, key) for pattern in self.exclude_keys):
             yield "ExcludeKeys leaves the key out"
         if not key_filter(self.settings.include_keys)(key):
             yield "IncludeKeys leaves the key out"
@@ -375,20 +375,8 @@ def deployed(clients: Clients, name: str | None) -> DeployedSettings:
 
 def of_stack(stack: Stack) -> DeployedSettings:
     return DeployedSettings(
-        settings_of(stack.parameters),
+        stack.settings,
         stack.name,
         bucket_names=stack.bucket_names,
         exclude_keys=tuple(each.strip() for each in stack.parameters.get("ExcludeKeys", "").split(",") if each.strip()),
     )
-
-
-def settings_of(parameters: Mapping[str, str]) -> Settings:
-    """The template's parameters, as a function finds them in its environment: ``DryRun`` as ``DRY_RUN``."""
-    return Settings.from_environment(
-        {re.sub("(?<!^)(?=[A-Z])", "_", name).upper(): value for name, value in parameters.items()}
-    )
-
-
-def matches(pattern: str, key: str) -> bool:
-    """Whether a pattern of an event rule matches the key; only ``*`` is special (EBU, "wildcard")."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), key, re.DOTALL) is not None

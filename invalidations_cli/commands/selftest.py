@@ -33,7 +33,6 @@ from invalidations_cli.canaries import (
     viewer_of,
 )
 from invalidations_cli.commands.doctor import health_of
-from invalidations_cli.commands.explain import settings_of
 from invalidations_cli.output import Duration, count, escape, json_line
 from invalidations_cli.proofs import (
     Answer,
@@ -202,7 +201,7 @@ class Selftest:
     def look_before_writing(self) -> None:
         """What can be known without a change; nothing that fails here gets better by one."""
         first = self.objects.canaries()[0]
-        included = settings_of(self.stack.parameters).include_keys
+        included = self.stack.settings.include_keys
         if not key_filter(included)(first.key):
             raise click.UsageError(f"IncludeKeys leaves {escape(first.key)} out: name another --prefix")
         health = health_of(self.stack)
@@ -224,7 +223,7 @@ class Selftest:
             remedy = f"--distribution {serving[0].id}" if serving else "invalidations explain"
             self.note("The distribution serves the bucket", Answer.FAILS, what, remedy)
             return
-        rules = rules_of(settings_of(self.stack.parameters))
+        rules = rules_of(self.stack.settings)
         self.distribution_id = chosen.id
         try:
             self.viewer = viewer_of(self.stack.client("cloudfront"), chosen.id)

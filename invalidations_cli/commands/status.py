@@ -45,7 +45,7 @@ def status(stack: Stack, *, form: Form) -> None:
     with output.console(stderr=True).status("Looking …"):
         found = stack_status(stack, now())
         health = health_of(stack)
-        broken = {bucket: cut(health.checks(bucket)) for bucket in stack.bucket_names}
+        broken = {bucket: cut(health.checks(bucket, cuts_only=True)) for bucket in stack.bucket_names}
     needs = [*cut_chains(stack, broken), *found.needs()]
     if form is Form.JSON:
         chains = [

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from invalidation.batches.model import LONG_AGO, Batch, BatchState
-from invalidation.health import Check, cut
+from invalidation.health import Check, cut, unknown
 from invalidation.outcome import BatchReport
 from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
@@ -98,18 +98,18 @@ def wait(
     reader = BacklogReader(stack, bucket, now)
     click.echo(f"Until no change of {escape(bucket)} is left, and no new one has arrived for {quiet:g} s:", err=True)
     try:
-        result, facts, broken = awaited(stack, reader, watch, began=began, timeout=timeout, key=key or "")
+        result, facts, checks = awaited(stack, reader, watch, began=began, timeout=timeout, key=key or "")
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    seconds = time.monotonic() - began
-    watch.batches = reader.opened() | watch.batches
+    seconds, watch.batches = time.monotonic() - began, reader.opened() | watch.batches
     if result is WaitResult.FRESH and not watch.batches:
         result = WaitResult.NOTHING_ARRIVED
     if as_json:
-        details = {"cut": [each.to_document() for each in broken], "reports": reports_on(stack, watch.batches)}
-        click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | details))
+        chain = {"cut": documents(cut(checks)), "unknown": documents(unknown(checks))}
+        reports = {"reports": reports_on(stack, watch.batches)}
+        click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | chain | reports))
     else:
-        for line in (*told(result, bucket, facts, watch, seconds), *lines(broken)):
+        for line in (*told(result, bucket, facts, watch, seconds), *lines(cut(checks))):
             click.echo(line)
     unexpected = result is WaitResult.NOTHING_ARRIVED and expect_change
     sys.exit(ExitCode.FAILED if unexpected else EXITS.get(result, ExitCode.FAILED))
@@ -118,13 +118,20 @@ def wait(
 def awaited(
     stack: Stack, reader: BacklogReader, watch: QuietWatch, *, began: float, timeout: float, key: str
 ) -> tuple[WaitResult, BucketBacklog, Sequence[Check]]:
-    """How it ended, the last look at the bucket, and the checks by which the chain is cut: at first, or at the end."""
-    broken = cut(health_of(stack).checks(reader.bucket, key))
-    if broken:
-        return WaitResult.CUT, BucketBacklog(), broken
+    """How it ended, the last look at the bucket, and at the chain: at first, or at the end."""
+    checks = health_of(stack).checks(reader.bucket, key, cuts_only=True)
+    if cut(checks):
+        return WaitResult.CUT, BucketBacklog(), checks
+    for each in unknown(checks):
+        click.echo(f"Not known: {each.name}: {escape(each.evidence, 1_000)}", err=True)
     result, facts = watching(reader, watch, began, timeout)
-    broken = cut(health_of(stack).checks(reader.bucket, key)) if result is WaitResult.FRESH else []
-    return WaitResult.CUT if broken else result, facts, broken
+    if result is WaitResult.FRESH:
+        checks = health_of(stack).checks(reader.bucket, key, cuts_only=True)
+    return WaitResult.CUT if cut(checks) else result, facts, checks
+
+
+def documents(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    return [dict(each.to_document()) for each in checks]
 
 
 def check(stack: Stack, bucket: str) -> None:

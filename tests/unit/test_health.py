@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
+from invalidation.batches.finish import Failure
 from invalidation.batches.head import pause
 from invalidation.batches.table import BUCKETS, Key
+from invalidation.batches.targets import count_paths
+from invalidation.chain_news import note_visit
 from invalidation.cloudfront.client import CloudFront
-from invalidation.config import Settings
-from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, news, note_visit, tell_news
-from tests.fakes.chain import MACHINE, QUEUE, FakeChain, error
+from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut
+from tests.fakes.chain import MACHINE, QUEUE, FakeChain
 from tests.fakes.memory_table import MemoryTable
-from tests.outcome_schemas import faults
+from tests.fakes.stack import World
 from tests.unit.cloudfront_documents import THEN
 
 NOW = THEN + timedelta(days=1)
@@ -48,7 +48,7 @@ def test_a_whole_chain_is_whole(names: dict[str, Any]) -> None:
     targets = (QUEUE,) if names else (MACHINE,)
     found = looked_at(FakeChain(targets=targets), "a.html", **names)
     assert verdicts(found) == {}
-    assert len(found) == (15 if names else 13)
+    assert len(found) == (17 if names else 15)
 
 
 EXCLUDED = {"detail": {"bucket": {"name": ["site"]}, "object": {"key": [{"anything-but": {"wildcard": ["logs/*"]}}]}}}
@@ -188,79 +188,48 @@ def test_a_bucket_that_the_stack_does_not_watch_is_cut() -> None:
     assert looked_at(FakeChain(), bucket="other")["Bucket exists"].evidence == "the stack does not watch other"
 
 
-def test_each_change_of_the_chain_is_told_once() -> None:
+def test_the_day_whose_paths_are_used_up_is_owed_and_no_cut() -> None:
     table = MemoryTable()
-    broken = list(looked_at(FakeChain(sends_events=False)).values())
-    whole = list(looked_at(FakeChain()).values())
-    assert news(table, "site", whole, NOW) is None
-    told = news(table, "site", broken, NOW)
-    assert told is not None
-    assert (told["whole"], told["since"], [each["check"] for each in told["checks"]]) == (
-        False,
-        "2026-11-24T00:00:00.000000Z",
-        ["Bucket sends events"],
-    )
-    assert news(table, "site", broken, NOW + timedelta(hours=1)) is None
-    worse = list(looked_at(FakeChain(sends_events=False, rule_state="DISABLED")).values())
-    again = news(table, "site", worse, NOW + timedelta(hours=2))
-    assert again is not None
-    assert again["since"] == told["since"]
-    fixed = news(table, "site", whole, NOW + timedelta(hours=3))
-    assert fixed is not None
-    assert (fixed["whole"], fixed["checks"]) == (True, [])
-    assert news(table, "site", whole, NOW + timedelta(hours=4)) is None
-
-
-class Topic(FakeChain):
-    """The chain's AWS, and SNS, which may refuse."""
-
-    def __init__(self, **cut_pieces: Any) -> None:
-        super().__init__(**cut_pieces)
-        self.published: list[dict[str, Any]] = []
-        self.refuses = False
-
-    def publish(self, **message: Any) -> None:
-        if self.refuses:
-            raise error("KMSDisabled", "Publish")
-        self.published.append(message)
-
-
-def told_by_the_sweep(aws: Topic, table: MemoryTable, email: str = "") -> int:
     note_visit(table, NOW)
-    stack = Chain("eu-west-1", MACHINE, ("site-rule",), ("site",), (), "https://queue/intake", "https://queue/dead")
+    count_paths(table, 0, NOW, of_day=99)
+    assert (
+        looked_at(FakeChain(), "", table, max_paths_a_day=100)["Day has paths left"].evidence == "99 paths today of 100"
+    )
+    count_paths(table, 0, NOW, of_day=1)
+    found = looked_at(FakeChain(), "", table, max_paths_a_day=100)
+    assert verdicts(found) == {"Day has paths left": CheckVerdict.OWED}
+    assert "one batch an hour until midnight UTC" in found["Day has paths left"].evidence
+    assert verdicts(looked_at(FakeChain(), "", table, max_paths_a_day=0)) == {}
+
+
+def test_a_key_that_include_keys_leaves_out_is_cut() -> None:
+    included: dict[str, Any] = {"include_keys": ("public/*", "*.html")}
+    assert verdicts(looked_at(FakeChain(), "public/a", **included)) == {}
+    assert verdicts(looked_at(FakeChain(), "", **included)) == {}
+    found = looked_at(FakeChain(), "private/a", **included)
+    assert verdicts(found) == {"Key is included": CheckVerdict.CUT}
+
+
+def test_a_bucket_s_own_parked_batch_is_found_among_very_many_of_others() -> None:
+    world, failure = World(), Failure("AccessDenied", "no")
+    for number in range(120):
+        world.batch(bucket=f"other-{number % 7}", failure=failure)
+    own = world.batch(failure=failure)
+    note_visit(world.table, NOW)
+    found = looked_at(FakeChain(), "", world.table)
+    assert verdicts(found) == {"No batch is parked": CheckVerdict.OWED}
+    assert own in found["No batch is parked"].evidence
+    assert found["No batch is parked"].remedy == f"invalidations retry {own}"
+
+
+def test_who_asks_only_what_is_cut_asks_for_nothing_else() -> None:
+    aws = FakeChain(denied=frozenset({"GetQueueAttributes", "GetMetricData"}), targets=(QUEUE,))
+    table = MemoryTable()
+    note_visit(table, NOW)
+    pause(table, "site")
+    stack = Chain(
+        "eu-west-1", MACHINE, ("site-rule",), ("site",), (), "https://queue/intake", "https://queue/dead", "p"
+    )
     health = ChainHealth(stack, aws, table, CloudFront(aws), lambda: NOW)  # type: ignore[arg-type] # a fake client
-    return tell_news(health, Settings(notification_topic_arn="machines", email_topic_arn=email))
-
-
-def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it_is_whole() -> None:
-    aws, table = Topic(sends_events=False), MemoryTable()
-    assert told_by_the_sweep(aws, table, email="people") == 1
-    assert told_by_the_sweep(aws, table, email="people") == 1
-    machines, people = aws.published
-    assert machines["TopicArn"] == "machines"
-    assert machines["MessageAttributes"]["outcome"]["StringValue"] == "ChainCut"
-    assert json.loads(machines["Message"])["checks"][0]["remedy"] == "invalidations bucket enable site"
-    assert people["Subject"] == "CloudFront is NOT kept fresh: site"
-    assert "invalidations bucket enable site" in people["Message"]
-    aws.sends_events = True
-    assert told_by_the_sweep(aws, table, email="people") == 0
-    machines, people = aws.published[2:]
-    assert json.loads(machines["Message"])["whole"] is True
-    assert [faults("chain-health", json.loads(each["Message"])) for each in aws.published[::2]] == [[], []]
-    assert "`invalidations request --bucket site KEY`" in people["Message"]
-
-
-def test_what_sns_did_not_take_is_told_again() -> None:
-    aws, table = Topic(sends_events=False), MemoryTable()
-    aws.refuses = True
-    with pytest.raises(ClientError):
-        told_by_the_sweep(aws, table)
-    aws.refuses = False
-    told_by_the_sweep(aws, table)
-    assert [each["TopicArn"] for each in aws.published] == ["machines"]
-    aws.sends_events, aws.refuses = True, True
-    with pytest.raises(ClientError):
-        told_by_the_sweep(aws, table)
-    aws.refuses = False
-    told_by_the_sweep(aws, table)
-    assert [json.loads(each["Message"])["whole"] for each in aws.published] == [False, True]
+    assert {each.verdict for each in health.checks("site", cuts_only=True)} == {CheckVerdict.OK}
+    assert {each.verdict for each in health.checks("site")} > {CheckVerdict.OWED, CheckVerdict.UNKNOWN}

@@ -1,0 +1,116 @@
+"""The sweep's part of health: it notes its visits, and tells what is cut and what is whole again, each once.
+
+It looks once an hour. What was told is remembered in the batch table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from invalidation.batches.model import to_text
+from invalidation.batches.table import Key
+from invalidation.cloudfront.client import CloudFront, cloudfront_client
+from invalidation.config import Settings
+from invalidation.health import SWEEP_VISIT, Chain, ChainHealth, Check, cut
+
+if TYPE_CHECKING:
+    from invalidation.batches.table import BatchTable
+
+
+def note_visit(table: BatchTable, now: datetime) -> None:
+    """Note that the sweep has run."""
+    table.update(SWEEP_VISIT, {"at": to_text(now)}, {})
+
+
+def news(table: BatchTable, bucket: str, broken: Sequence[Check], now: datetime) -> dict[str, Any] | None:
+    """What is to be told of a bucket: what is cut now and was not, or that it is whole again; None: nothing new.
+
+    Remembered in the batch table, so that each is told once.
+    """
+    key = Key("HEALTH", bucket)
+    before = table.get(key) or {}
+    names = sorted({each.name for each in broken})
+    if names == before.get("cut", []):
+        return None
+    since = before.get("since") if names and before.get("cut") else to_text(now)
+    table.update(key, {"cut": names or None, "since": since if names else None}, {})
+    return {
+        "kind": "ChainHealth",
+        "bucket": bucket,
+        "whole": not names,
+        "since": since,
+        "checks": [each.to_document() for each in broken],
+    }
+
+
+def tell_news(health: ChainHealth, settings: Settings) -> int:
+    """Look at every watched bucket, and tell machines and people what is cut now or whole again.
+
+    Returns:
+        How many buckets are cut.
+
+    Raises:
+        botocore.exceptions.ClientError: SNS took no notification. It is told again at the next look.
+    """
+    broken = 0
+    for bucket in health.chain.bucket_names:
+        cuts = cut(health.checks(bucket, cuts_only=True))
+        broken += bool(cuts)
+        before = health.table.get(Key("HEALTH", bucket)) or {}
+        if told := news(health.table, bucket, cuts, health.now()):
+            try:
+                for message in _notices(told, settings):
+                    health.clients("sns").publish(**message)
+            except (ClientError, BotoCoreError):
+                health.table.update(Key("HEALTH", bucket), {each: before.get(each) for each in ("cut", "since")}, {})
+                raise
+    return broken
+
+
+def _notices(told: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+    """What is published: JSON for machines, and plain text for people."""
+    bucket, whole = told["bucket"], told["whole"]
+    subject = f"CloudFront is {'kept fresh again' if whole else 'NOT kept fresh'}: {bucket}"
+    yield {
+        "TopicArn": settings.notification_topic_arn,
+        "Subject": subject,
+        "Message": json.dumps(told, indent=2),
+        "MessageAttributes": {
+            "outcome": {"DataType": "String", "StringValue": "ChainWhole" if whole else "ChainCut"},
+            "bucket": {"DataType": "String", "StringValue": bucket},
+        },
+    }
+    if settings.email_topic_arn:
+        lines = [f"- {each['evidence']}\n  To fix it: {each.get('remedy', '')}" for each in told["checks"]]
+        what = (
+            "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
+            f"it with `invalidations request --bucket {bucket} KEY`."
+            if whole
+            else f"New changes of {bucket} are not invalidated since {told['since'][:16]} UTC at the latest."
+        )
+        text = "\n".join([what, "", *lines, "", f"See for yourself: invalidations doctor --bucket {bucket}"])
+        yield {"TopicArn": settings.email_topic_arn, "Subject": subject, "Message": text}
+
+
+def health_of(
+    settings: Settings, clients: Callable[..., Any], table: BatchTable, now: Callable[[], datetime]
+) -> ChainHealth:
+    """What looks at the chain of the stack whose function this is."""
+    chain = Chain(
+        region=settings.state_machine_arn.split(":")[3],
+        state_machine_arn=settings.state_machine_arn,
+        rules=settings.change_rules,
+        bucket_names=settings.bucket_names,
+        distribution_ids=settings.distribution_ids,
+        intake_queue_url=settings.intake_queue_url,
+        pipe=settings.intake_pipe,
+        enables_events=settings.enable_bucket_events,
+    )
+    role = cloudfront_client(settings.distribution_role_arn, settings.distribution_role_external_id)
+    return ChainHealth(chain, cache(clients), table, CloudFront(role), now)
