@@ -33,7 +33,7 @@ from invalidation.outcome import BatchReport
 from invalidations_cli.aws import Stack, is_local
 from invalidations_cli.backlog import BacklogReader
 from invalidations_cli.commands.audit import AuditQuery, ask
-from invalidations_cli.output import escape
+from invalidations_cli.output import escape, now, took
 
 BATCHES = 200
 """Batches since the change among which the one is sought that covers it."""
@@ -334,6 +334,9 @@ def lines_of_page(facts: PageFacts) -> Iterator[str]:
                 f" (status {facts.answer.status}, X-Cache {facts.answer.x_cache or '-'}, Age {facts.answer.age or '-'})"
             )
         yield f"  edge gives    {escape(facts.looked.served)}{escape(told)}"
+    if facts.modified and facts.verdict.value.startswith("stale"):
+        age = took((now() - facts.modified).total_seconds())
+        yield f"  old content   for at most {age}, since the object was put"
     if facts.batch:
         yield f"  batch         {facts.batch.batch.batch_id}: {facts.batch.outcome}"
         for owner, record in facts.batch.created:

@@ -209,6 +209,7 @@ def test_people_and_machines_see_what_was_found(site: Site) -> None:
     assert document["stored"] == {"etag": '"new"', "lastModified": START.isoformat()}
     assert document["batch"]["batchId"] == identity
     text = "\n".join(lines_of_page(facts))
+    assert "old content   for at most" in text
     for told in ("E1", "behaviour *", '"new"', '"old"', "Age 60", identity, "I0000000000001", "stale-although"):
         assert told in text
 

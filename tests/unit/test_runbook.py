@@ -24,6 +24,16 @@ def test_each_alarm_has_an_entry_and_no_entry_is_stale() -> None:
     assert _headings("Alarms") == set(resources("AWS::CloudWatch::Alarm"))
 
 
+def test_each_alarm_is_a_list_of_steps() -> None:
+    entries = RUNBOOK.split("\n## Alarms\n")[1].split("\n## ")[0].split("\n### ")[1:]
+    assert len(entries) == len(resources("AWS::CloudWatch::Alarm"))
+    assert [entry.split()[0] for entry in entries if "\n1. " not in entry or "\n2. " not in entry] == []
+
+
+def test_it_begins_with_what_no_alarm_tells() -> None:
+    assert re.findall(r"^## (.+)$", RUNBOOK, re.MULTILINE)[0] == "Nothing is invalidated, and no alarm rang"
+
+
 def test_each_check_of_the_chain_has_an_entry_and_no_entry_is_stale() -> None:
     source = (ROOT / "functions" / "invalidation" / "health.py").read_text()
     names = set(re.findall(r'_Question\(\s*"([^"]+)",', source))
