@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 
 import click
@@ -38,7 +39,9 @@ def _below(context: click.Context) -> Iterator[click.Context]:
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         assert found is not None  # noqa: S101 - it is listed
-        yield from _below(click.Context(found, info_name=name, parent=context))
+        fresh = copy(found)
+        fresh._help_option = None  # noqa: SLF001 - click keeps that of the first context it was called in
+        yield from _below(click.Context(fresh, info_name=name, parent=context))
 
 
 def name_of(context: click.Context) -> str:
