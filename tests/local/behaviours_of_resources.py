@@ -171,12 +171,12 @@ def cloudfront_configurations(aws: LocalAws) -> bool:
     return False
 
 
-def website(aws: LocalAws, bucket: str, index: str, error: str = "") -> None:
+def website(aws: LocalAws, bucket: str, index: str, error: str = "", **more: Any) -> None:
     """A new bucket that anybody may read, hosted as a website."""
     site.create_bucket(aws, bucket)
     let_anybody_read(aws, bucket)
     documents = {"IndexDocument": {"Suffix": index}} | ({"ErrorDocument": {"Key": error}} if error else {})
-    aws.client("s3").put_bucket_website(Bucket=bucket, WebsiteConfiguration=documents)
+    aws.client("s3").put_bucket_website(Bucket=bucket, WebsiteConfiguration={**documents, **more})
 
 
 def let_anybody_read(aws: LocalAws, bucket: str) -> None:

@@ -44,6 +44,12 @@ class Edge:
     def put(self, key: str, body: str, **options: Any) -> None:
         self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body.encode(), **options)
 
+    def moved(self, path: str) -> tuple[int, str | None]:
+        with closing(http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=60)) as connection:
+            connection.request("GET", path, headers={"Host": self.domain})
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Location")
+
     def view(self, path: str) -> Seen:
         with closing(http.client.HTTPConnection(urlsplit(self.aws.endpoint).netloc, timeout=60)) as connection:
             connection.request("GET", path, headers={"Host": self.domain})
@@ -166,6 +172,27 @@ def test_a_website_endpoint_has_its_own_index_and_error_document(emulators: Emul
     assert edge.view("/docs").status == 302
     assert edge.view("/docs/default.html").body == "a directory"
     assert edge.view("/missing") == Seen(404, "not here", "Error")
+
+
+def test_a_websites_routing_rules_redirect_by_a_keys_beginning_and_by_what_is_missing(emulators: Emulators) -> None:
+    aws, bucket = emulators.patched, tools.new_name()
+    moved = {
+        "Condition": {"KeyPrefixEquals": "old/"},
+        "Redirect": {"ReplaceKeyPrefixWith": "new/", "HttpRedirectCode": "302"},
+    }
+    gone = {
+        "Condition": {"KeyPrefixEquals": "shop/", "HttpErrorCodeReturnedEquals": "404"},
+        "Redirect": {"HostName": "shop.example.com", "Protocol": "https", "ReplaceKeyWith": "gone.html"},
+    }
+    website(aws, bucket, "index.html", RoutingRules=[moved, gone])
+    created = aws.client("cloudfront").create_distribution(DistributionConfig=distributions.of_its_website(bucket))
+    edge = Edge(aws, bucket, created["Distribution"]["DomainName"])
+    edge.put("old/a.html", "never seen")
+    edge.put("shop/here.html", "here")
+    assert edge.moved("/old/a.html") == (302, f"http://{bucket}.s3-website-us-east-1.amazonaws.com/new/a.html")
+    assert edge.moved("/shop/x.html") == (301, "https://shop.example.com/gone.html")
+    assert edge.view("/shop/here.html").body == "here"
+    assert edge.view("/missing.html").status == 404
 
 
 def test_a_bucket_that_is_no_website_is_answered_as_s3_does(emulators: Emulators) -> None:
