@@ -18,7 +18,7 @@ from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FREE_PATHS_A_MONTH, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH, price
 from invalidation.cloudfront.listing import Listing
 from invalidation.cloudfront.paths import covers
-from invalidation.cloudfront.plan import Plan, plan_keys
+from invalidation.cloudfront.plan import Plan, are_few, plan_keys
 from invalidation.cloudfront.routing import paths_for, viewer_paths
 from invalidation.cloudfront.rules import Budget, PathRules
 
@@ -143,7 +143,7 @@ def _fewest(asked: list[str], kept: list[str], budget: Budget) -> int | None:
     """What any cover evicts at least: what asked-for wildcards evict by themselves, and the fewest that are added."""
     wildcards = [path for path in asked if path.endswith("*")]
     needed = [path for path in asked if not any(path != each and covers(each, path) for each in wildcards)]
-    if budget.are_few(needed) and sum(path.endswith("*") for path in needed) <= budget.max_wildcards:
+    if are_few(needed, budget.max_exact_paths) and sum(path.endswith("*") for path in needed) <= budget.max_wildcards:
         return None
     purged = {path for path in kept if path in asked or any(covers(each, path) for each in wildcards)}
     unchanged = [path for path in kept if path not in purged]

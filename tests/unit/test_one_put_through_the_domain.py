@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -65,11 +66,14 @@ class Trace:
         return sum(before != after for before, after in zip(self.files, self.files[1:], strict=False))
 
     def running(self, step: Callable[[dict[str, Any], None], Any], event: dict[str, Any]) -> Any:
+        gc.collect()
+        gc.disable()  # an iterator that an earlier test left is ended where the collector finds it, here as well
         sys.setprofile(self)
         try:
             return step(event, None)
         finally:
             sys.setprofile(None)
+            gc.enable()
 
 
 @dataclass

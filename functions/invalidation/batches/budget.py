@@ -48,7 +48,7 @@ class Cost:
     """What a distribution would cost if nothing was widened: ``paths`` for each of its ``copies``.
 
     More than ``MAX_PATHS_OF_BATCH`` need not be counted. ``copies`` are its tenants, or one. ``few``: the paths are the
-    spellings of so few locations that nothing is widened (``Budget.are_few``); up to 30 paths always are.
+    spellings of so few locations that nothing is widened (``plan.are_few``); up to 30 paths always are.
     """
 
     paths: int

@@ -36,7 +36,7 @@ from invalidation.cloudfront.bucket import MaxAgeReader
 from invalidation.cloudfront.client import CloudFront, caller_reference
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
-from invalidation.cloudfront.plan import Plan, plan_keys, plan_paths, wildcard_for
+from invalidation.cloudfront.plan import Plan, are_few, plan_keys, plan_paths, wildcard_for
 from invalidation.cloudfront.progress import (
     Pace,
     Pending,
@@ -206,7 +206,7 @@ class Sender:
             found.add(path)
             if len(found) > MAX_PATHS_OF_BATCH:
                 break
-        return Cost(len(found), self._copies(distribution), self.limits.budget.are_few(found))
+        return Cost(len(found), self._copies(distribution), are_few(found, self.limits.budget.max_exact_paths))
 
     def _copies(self, distribution: Distribution) -> int:
         """Tenants to invalidate, or one; none where they are too many, which fails no other."""

@@ -16,14 +16,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from invalidation.cloudfront.cover import MOST_ASKED, Cover, count, least_evicting_cover, narrowest_cover, span
+from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
 from invalidation.cloudfront.listing import Listing
-from invalidation.cloudfront.paths import encoding_fault
+from invalidation.cloudfront.paths import count_locations, encoding_fault
 from invalidation.cloudfront.routing import paths_for, viewer_paths
 from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules, Widening
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from invalidation.cloudfront.distribution import Distribution
     from invalidation.cloudfront.routing import ReadMaxAge
@@ -126,11 +127,18 @@ def wildcard_for(paths: Sequence[str], within: str = "/*") -> str:
     return cover.introduced[0] + "*" if cover.introduced else cover.unchanged[0]
 
 
+def are_few(paths: Collection[str], max_exact_paths: int) -> bool:
+    """Whether the distinct paths go as they are, unless too many of them are wildcards."""
+    if len(paths) <= max_exact_paths:
+        return True
+    return len(paths) <= MAX_PATHS_OF_BATCH and count_locations(paths) <= min(FEW_PATHS, max_exact_paths)
+
+
 def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | None] | None) -> Plan:
     """For sorted, distinct paths."""
     needed = _without_covered(asked)
     max_paths = budget.max_cover_paths
-    if budget.are_few(needed):
+    if are_few(needed, budget.max_exact_paths):
         if _count_wildcards(needed) <= budget.max_wildcards:
             return Plan(tuple(needed))
         max_paths = max(len(needed), budget.max_exact_paths)

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from invalidation.cloudfront.limits import (
     FEW_PATHS,
     MAX_PATHS_BY_HAND,
-    MAX_PATHS_OF_BATCH,
     MAX_WILDCARDS_BY_HAND,
     THRIFTY_PATHS,
     THRIFTY_WILDCARDS,
 )
-from invalidation.cloudfront.paths import begins_within_character, count_locations, encoding_fault
+from invalidation.cloudfront.paths import begins_within_character, encoding_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 
 class InvalidateBy(StrEnum):
@@ -125,12 +124,6 @@ class Budget:
             fault = "ends in the middle of a percent-encoded character"
         if fault:
             raise ValueError(f"widest_path {self.widest_path[:100]!r} {fault}: give a wildcard such as /assets/*")
-
-    def are_few(self, paths: Collection[str]) -> bool:
-        """Whether the distinct paths go as they are, unless too many of them are wildcards."""
-        if len(paths) <= self.max_exact_paths:
-            return True
-        return len(paths) <= MAX_PATHS_OF_BATCH and count_locations(paths) <= min(FEW_PATHS, self.max_exact_paths)
 
 
 class Widening(NamedTuple):
