@@ -5,6 +5,9 @@ SAM := .build/sam/bin/sam
 SCAN := .build/scan/ready
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --requirement
 
+# Each emulator and each function is a process of its own, which would compile the same modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: check help setup demo test build python3.13 release lint fmt soak bench clean
 
@@ -30,8 +33,9 @@ setup: .venv/ready $(SAM) $(SCAN)  ## Install what all commands need into .venv 
 demo: .venv/demo  ## Run the main job on a local AWS and show what happens.
 	@$(BIN)/invalidations local demo
 
+# Half of the suite waits, for emulators and browsers: more workers than processors.
 test: .venv/ready $(SAM)  ## Run all tests.
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
 
 build: python3.13 .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
 	$(SAM) build $(if $(CONTAINER),--use-container)
