@@ -10,18 +10,31 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from invalidation.batches.model import Batch, BatchState, Outcome
+from invalidation.batches.queries import batches_of_bucket
+from invalidation.batches.sweep import SCHEDULE
 from invalidations_cli.aws import Stack
 from invalidations_cli.canaries import EdgeViewer
 from invalidations_cli.dead_letter_queue import DeadLetterQueue
 from invalidations_cli.trace import POLL_SECONDS
 
 ALARM = "ExecutionFailedAlarm"
+GOES_ON = "A stopped execution is gone on with"
+STOPS = 3
+"""Executions that are started in order to stop one of them while it owes something."""
+STOP_POLL_SECONDS = 0.2
+NOTIFIED_WITHIN = 60.0
+"""Seconds after a batch has completed, an execution was stopped, or an alarm's state was set."""
+SWEEP_SECONDS = SCHEDULE.total_seconds() + 60
+"""By then the sweep has come, and the batch that it goes on with is completed."""
+SAY_SECONDS = 30.0
 
 
 class Answer(StrEnum):
@@ -231,3 +244,70 @@ def dead_letters_are_found(stack: Stack, token: str, seconds: float) -> Tried:
             what = f"the message with {token} was not found within {seconds:g} s; it stays there"
             return Tried(name, Answer.FAILS, what, stack.command("dead-letters"))
         time.sleep(POLL_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """Stops an execution in the middle of its batch: somebody is told, and the sweep goes on with the batch.
+
+    Args:
+        stack: the deployed stack.
+        request: what the execution is started with.
+        listener: hears what the stack tells.
+        token: names the executions.
+        seconds: how long the sweep may take to come and to finish.
+        say: progress, for people.
+    """
+
+    stack: Stack
+    request: Mapping[str, Any]
+    listener: NotificationListener
+    token: str
+    seconds: float
+    say: Callable[[str], None]
+
+    def proofs(self) -> Iterator[Tried]:
+        """Raises ClientError: an execution may not be started, or not be stopped."""
+        batch = next((each for each in map(self._stopped, range(STOPS)) if each is not None), None)
+        if batch is None:
+            yield Tried(GOES_ON, Answer.NOT_CHECKED, f"{STOPS} executions were over before they could be stopped")
+            return
+        yield self.listener.hears("A stopped execution is told", batch.owner, min(NOTIFIED_WITHIN, self.seconds))
+        yield self._goes_on(batch)
+
+    def _stopped(self, number: int) -> Batch | None:
+        """A batch whose execution was stopped while it owed something; None: it was too late for that."""
+        states, began = self.stack.client("stepfunctions"), datetime.now(UTC) - timedelta(minutes=1)
+        started = states.start_execution(
+            stateMachineArn=self.stack.state_machine_arn,
+            name=f"selftest-{self.token}-{number}",
+            input=json.dumps(self.request),
+        )
+        arn, batch = started["executionArn"], None
+        while batch is None and states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            time.sleep(STOP_POLL_SECONDS)
+            owned = batches_of_bucket(self.stack.table(), str(self.request["bucket"]), since=began, limit=10).batches
+            batch = next((each for each in owned if each.owner == arn), None)
+        states.stop_execution(executionArn=arn, error="Selftest", cause="stopped by invalidations selftest")
+        if batch is None or states.describe_execution(executionArn=arn)["status"] != "ABORTED":
+            return None
+        found = Batch.find(self.stack.table(), batch.batch_id)
+        return found if found is not None and found.state is BatchState.FROZEN else None
+
+    def _goes_on(self, batch: Batch) -> Tried:
+        began, said = time.monotonic(), 0.0
+        self.say(f"The sweep comes every {SCHEDULE.seconds // 60} minutes: waits up to {self.seconds:g} s for it …")
+        while (passed := time.monotonic() - began) < self.seconds:
+            found = Batch.find(self.stack.table(), batch.batch_id) or batch
+            if found.outcome is Outcome.COMPLETED and found.owner != batch.owner:
+                told = f"the sweep came, and batch {batch.batch_id} was completed {passed:.0f} s after the Stop"
+                return Tried(GOES_ON, Answer.WORKS, told)
+            if passed - said >= SAY_SECONDS:
+                said = passed
+                self.say(f"  {passed:.0f} s: {'not yet' if found.owner == batch.owner else 'goes on'}")
+            time.sleep(POLL_SECONDS)
+        what = f"batch {batch.batch_id} was not completed within {self.seconds:g} s"
+        if self.seconds < SWEEP_SECONDS:
+            remedy = f"--timeout {SWEEP_SECONDS // 60:.0f}m, or later: {self.stack.command('show', batch.batch_id)}"
+            return Tried(GOES_ON, Answer.NOT_CHECKED, what, remedy)
+        return Tried(GOES_ON, Answer.FAILS, what, self.stack.command("doctor"))

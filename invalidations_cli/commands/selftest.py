@@ -35,7 +35,11 @@ from invalidations_cli.canaries import (
 from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.output import Duration, count, escape, json_line
 from invalidations_cli.proofs import (
+    GOES_ON,
+    NOTIFIED_WITHIN,
+    SWEEP_SECONDS,
     Answer,
+    Interruption,
     NotificationListener,
     PathProbe,
     Tried,
@@ -50,8 +54,6 @@ FIRST_EVENT = 360.0
 """Seconds. S3 takes up to five minutes to act on a notification configuration."""
 EDGE_SECONDS = 10.0
 """For all objects together, after CloudFront has reported an invalidation as completed."""
-NOTIFIED_WITHIN = 60.0
-"""Seconds after a batch has completed, or an alarm's state was set."""
 NEEDED = ("Bucket is not paused", "No dry run")
 """Checks that `doctor` only calls owed, and that nothing gets through without."""
 Fresh = Callable[[EdgeView], bool]
@@ -85,7 +87,11 @@ SIGNS = {
     "--distribution", metavar="ID", help="Whose edge is looked at.  [default: the first that serves the bucket]"
 )
 @click.option("--keep", is_flag=True, help="Leave the objects there.")
-@click.option("--thorough", is_flag=True, help="Also try an alarm, the dead-letter queue, and what /?* purges.")
+@click.option(
+    "--thorough",
+    is_flag=True,
+    help="Also try an alarm, the dead-letter queue, a stopped execution (six minutes), and what /?* purges.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before it writes.")
 @click.option(
     "--timeout",
@@ -115,6 +121,7 @@ def selftest(
     `doctor` needs, s3:PutObject and s3:DeleteObject (with versions s3:DeleteObjectVersion),
     states:ListExecutions, and cloudfront:GetDistribution. What one path purges needs cloudfront:CreateInvalidation,
     notifications sqs:CreateQueue and sns:Subscribe; where they are missing, that is not checked.
+    --thorough needs cloudwatch:SetAlarmState, sqs:SendMessage, states:StartExecution and states:StopExecution as well.
     """
     token = secrets.token_hex(4)
     prefix = f"invalidations-selftest/{token}/" if prefix is None else prefix
@@ -245,7 +252,8 @@ class Selftest:
         yield f"free ones are left. {3 * len(canaries)} executions and as many requests to S3 cost less than $0.02."
         if thorough:
             yield "--thorough sets an alarm off, of which people are told by e-mail, and ends it; sends one message"
-            yield f"to the dead-letter queue and deletes it; and invalidates /?* of {self.distribution_id}."
+            yield f"to the dead-letter queue and deletes it; invalidates /?* of {self.distribution_id}; and stops an"
+            yield f"execution of its own, and waits for the sweep, {SWEEP_SECONDS // 60:.0f} minutes at most."
 
     def run(self, *, keep: bool, thorough: bool) -> None:
         """Put, change, delete, and clean up whatever happens."""
@@ -298,9 +306,20 @@ class Selftest:
                     "Dead letters are found", lambda: dead_letters_are_found(self.stack, self.objects.token, seconds)
                 ),
             ]
+            self._interrupt(listener)
         else:
-            self.note("Alarms, dead letters, /?*", Answer.NOT_CHECKED, "only with --thorough")
-        self.note("A stopped execution is gone on with", Answer.NOT_CHECKED, "by hand: docs/deploy.md")
+            self.note("Alarms, dead letters, /?*, a Stop", Answer.NOT_CHECKED, "only with --thorough")
+
+    def _interrupt(self, listener: NotificationListener) -> None:
+        request = {"bucket": self.bucket, "keys": [self.objects.canaries()[0].key]}
+        interruption = Interruption(
+            self.stack, request, listener, self.objects.token, self.timeout, lambda text: click.echo(text, err=True)
+        )
+        try:
+            for each in interruption.proofs():
+                self.tried.append(each)
+        except ClientError as error:
+            self.note(GOES_ON, Answer.NOT_CHECKED, f"could not be tried: {error}")
 
     def _keys(self) -> dict[str, str]:
         return {each.kind: each.key for each in self.objects.canaries()}

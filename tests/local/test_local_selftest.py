@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from click.testing import Result
 from invalidations_cli.canaries import NAMES, CanaryBucket
 from invalidations_cli.local.environment import LocalEnvironment
 from tests.local.instruments import control
-from tests.local.test_local_health import events_off, rule_disabled
+from tests.local.test_local_health import events_off, rule_disabled, sweep
 from tests.local.test_local_operate import invalidations
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
@@ -34,14 +36,40 @@ def left(there: LocalEnvironment) -> list[str]:
     return [each["Key"] for each in listed.get("Contents", [])]
 
 
+@contextmanager
+def sweep_comes_at_once(there: LocalEnvironment) -> Iterator[None]:
+    """The sweep, which the local AWS runs every five minutes as AWS does, comes as soon as an execution was stopped."""
+    over, states = Event(), there.aws.client("stepfunctions")
+
+    def aborted() -> int:
+        listed = states.list_executions(stateMachineArn=there.state_machine_arn, statusFilter="ABORTED")
+        return len(listed["executions"])
+
+    def come(before: int) -> None:
+        while not over.wait(0.2):
+            if (stopped := aborted()) > before:
+                before = stopped
+                sweep(there)
+
+    waiting = Thread(target=come, args=(aborted(),))
+    waiting.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waiting.join()
+
+
 def test_a_whole_chain_is_followed_to_the_edge_for_every_kind_of_key_and_nothing_is_left(
     local: LocalEnvironment,
 ) -> None:
     queues = local.aws.client("sqs").list_queues()["QueueUrls"]
-    result, report = selftest(local, "--thorough")
+    with sweep_comes_at_once(local):
+        result, report = selftest(local, "--thorough")
     assert (result.exit_code, fails(report)) == (0, []), result.output
     works = {each["name"] for each in report["tried"] if each["answer"] == "works"}
     assert {"The outcome is told", "An alarm is told", "Dead letters are found", "What /?* purges"} <= works
+    assert {"A stopped execution is told", "A stopped execution is gone on with"} <= works
     assert {f"What one path purges: {kind}" for kind in list(NAMES)[1:]} <= works
     assert report["works"]
     puts = [each for each in report["changes"] if each["change"] == "put"]
