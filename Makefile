@@ -64,6 +64,7 @@ lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state mach
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint --regions ALL_REGIONS -- template.yaml
+	$(BIN)/python -m pytest --quiet tests/template
 	$(BIN)/python -m tools.definition statemachine/invalidation.asl.json
 	$(BIN)/python -m tools.definition examples/parent.asl.json
 	$(BIN)/python -m tools.diagram --check docs/state-machine.md
