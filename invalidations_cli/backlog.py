@@ -211,7 +211,7 @@ class StackStatus:
     buckets: tuple[BucketStatus, ...]
     unfinished: tuple[Batch, ...]
     parked: tuple[Batch, ...]
-    unaccepted: tuple[Ended, ...]
+    unrecorded: tuple[Ended, ...]
     running: int
     dead_letters: int
     intake: int
@@ -228,7 +228,7 @@ class StackStatus:
         if self.dead_letters:
             what = f"{count(self.dead_letters, 'event')} never started an execution"
             yield ActionItem(what, FIX, (self.command("dead-letters"), self.command("dead-letters", "--replay")))
-        for lost in self.unaccepted:
+        for lost in self.unrecorded:
             if lost.replays >= MAX_REPLAYS:
                 what = f"the change of execution {escape(lost.name)} was not accepted, and the sweep has given up"
                 yield self._retry(what, lost.name, FIX)
@@ -282,7 +282,7 @@ class StackStatus:
             ],
             "unfinished": [BatchReport.read(table, each).to_document() for each in self.unfinished],
             "parked": [BatchReport.read(table, each).to_document() for each in self.parked],
-            "unaccepted": [{"execution": each.arn, "replays": each.replays} for each in self.unaccepted],
+            "unrecorded": [{"execution": each.arn, "replays": each.replays} for each in self.unrecorded],
             "pathsToday": self.paths_today,
             "maxPathsADay": self.max_paths_a_day,
             "running": self.running,
@@ -301,7 +301,7 @@ def stack_status(stack: Stack, at: datetime) -> StackStatus:
         buckets=tuple(_bucket(table, name, window, at, watched=name in watched) for name in names),
         unfinished=tuple(islice(unfinished_batches(table), LISTED)),
         parked=tuple(islice(parked_batches(table), LISTED)),
-        unaccepted=tuple(islice(lost_executions(stack, at - LOOK_BACK), LISTED)),
+        unrecorded=tuple(islice(lost_executions(stack, at - LOOK_BACK), LISTED)),
         running=sum(1 for _ in running_executions(stack)),
         dead_letters=messages_in(stack, stack.dead_letter_queue_url),
         intake=messages_in(stack, stack.intake_queue_url),
@@ -348,7 +348,7 @@ def running_executions(stack: Stack) -> Iterator[str]:
 def lost_executions(stack: Stack, since: datetime) -> Iterator[Ended]:
     """Executions that ended before their changes were accepted, and that no replay has followed yet."""
     client = stack.client("stepfunctions")
-    for lost in stack.executions().unaccepted(since):
+    for lost in stack.executions().unrecorded(since):
         try:
             client.describe_execution(executionArn=stack.execution_arn(lost.replay_name))
         except client.exceptions.ExecutionDoesNotExist:

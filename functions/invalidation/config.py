@@ -156,12 +156,3 @@ def sending_limits_of(settings: Settings) -> SendingLimits:
     """
     budget = Budget(widest_path=settings.widest_path)
     return SendingLimits(budget, settings.monthly_path_budget, settings.dry_run, settings.completion_timeout)
-
-
-def budget_of(settings: Settings) -> Budget:
-    """What the changes of a batch may cost.
-
-    Raises:
-        ValueError: a number is out of its range. The template's own bounds should have refused it.
-    """
-    return Budget(widest_path=settings.widest_path)

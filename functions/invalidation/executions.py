@@ -77,7 +77,7 @@ class Executions:
         """The executions begun since then that failed, were aborted or timed out, newest first of each."""
         return list(self._ended_badly(started_since))
 
-    def unaccepted(self, since: datetime) -> Iterator[Ended]:
+    def unrecorded(self, since: datetime) -> Iterator[Ended]:
         """The executions begun since then that ended before Join Batch ended well; asks for the history of each."""
         return (each for each in self._ended_badly(since) if not self.was_accepted(each.arn))
 

@@ -20,7 +20,7 @@ from invalidation.cloudfront.limits import MAX_TENANTS, price
 from invalidation.cloudfront.patterns import key_filter
 from invalidation.cloudfront.routing import RouteVerdict
 from invalidation.cloudfront.rules import InvalidateBy
-from invalidation.config import Settings, budget_of, rules_of
+from invalidation.config import Settings, rules_of, sending_limits_of
 from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
 from invalidation.event_pattern import wildcard_matches
 from invalidation.events import parse
@@ -252,7 +252,7 @@ class KeyQuestion:
         return self._of(presumed, unless=ONLY_IF_NAMED if presumed.origins else "")
 
     def _of(self, distribution: Distribution, unless: str = "") -> DistributionAnswer:
-        rules, budget = rules_of(self._settings), budget_of(self._settings)
+        rules, budget = rules_of(self._settings), sending_limits_of(self._settings).budget
         max_age_of = MaxAgeReader(self._clients("s3"), self._bucket)
         tags = self._tags(distribution)
         explained = explanation_of(distribution, self._key, rules, budget, tags, max_age_of)

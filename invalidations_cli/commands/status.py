@@ -73,7 +73,7 @@ def tell(name: str, found: StackStatus, needs: Sequence[ActionItem], out: Consol
                 ("paths today (UTC)", f"{found.paths_today:,}{most}"),
                 ("batches unfinished", len(found.unfinished)),
                 ("batches parked", len(found.parked)),
-                ("changes to be replayed", output.lines(*lost(found.unaccepted)) if found.unaccepted else ""),
+                ("changes to be replayed", output.lines(*lost(found.unrecorded)) if found.unrecorded else ""),
             ]
         )
     )

@@ -28,7 +28,6 @@ from invalidation.batches.targets import (
     freeze_targets,
     owed_targets,
     record_invalidation,
-    record_plan,
     targets_of,
 )
 from invalidation.cloudfront.rules import Widening
@@ -43,6 +42,7 @@ from tests.fakes.batch_steps import (
     execution,
     failed,
     invalidated,
+    record_plan,
     report,
     skipped,
 )

@@ -54,7 +54,7 @@ class FakeAws:
         self.described.append(arn)
         return self.inputs[arn]
 
-    def unaccepted(self, since: datetime) -> Iterator[Ended]:
+    def unrecorded(self, since: datetime) -> Iterator[Ended]:
         return (each for each in self.failed if each.stopped >= since)
 
     def get_queue_attributes(self, *, QueueUrl: str, **_options: Any) -> Any:  # noqa: N803 # boto3's name

@@ -8,7 +8,7 @@ from invalidation.batches.head import Execution, Joined, Window
 from invalidation.batches.join import join
 from invalidation.batches.model import Batch
 from invalidation.batches.table import BatchTable
-from invalidation.batches.targets import freeze_targets
+from invalidation.batches.targets import PlanSummary, Target, freeze_targets
 from invalidation.events import Change
 from invalidation.outcome import BatchReport
 
@@ -35,6 +35,12 @@ def execution(name: str) -> Execution:
 
 def change(key: str, event: str = "", bucket: str = BUCKET) -> Change:
     return Change(bucket, key, event_id=event or f"event of {key}", requester="123456789012", source_ip="192.0.2.1")
+
+
+def record_plan(table: BatchTable, batch_id: str, distribution_id: str, plan: PlanSummary) -> None:
+    """What Create Invalidation notes of its plan, without the paths: as the record of an earlier release has it."""
+    key = Target.key_of(batch_id, distribution_id)
+    table.update(key, {"plan": plan.to_document()}, {"distributionId": distribution_id})
 
 
 class BatchSteps:

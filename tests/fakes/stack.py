@@ -27,11 +27,11 @@ from invalidation.batches.targets import (
     PlanSummary,
     freeze_targets,
     record_invalidation,
-    record_plan,
 )
 from invalidation.cloudfront.rules import Widening
 from invalidation.events import Change
 from invalidations_cli.aws import Stack
+from tests.fakes.batch_steps import record_plan
 from tests.fakes.chain import FakeChain
 from tests.fakes.memory_table import MemoryTable
 

@@ -26,6 +26,7 @@ from invalidation.batches.replay import Ended
 from invalidation.batches.targets import InvalidationRecord, PlanSummary
 from invalidation.errors import InvalidationError, is_transient
 from invalidation.events import Change
+from tests.fakes.batch_steps import record_plan
 from tests.simulation.faults import AT_STEP_FUNCTIONS, Fault
 from tests.simulation.scheduler import Call, Task
 from tests.simulation.world import START, HandlerFailed, World
@@ -287,7 +288,7 @@ class StateMachine:
         events = tuple(
             sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"]))
         )
-        resolving.record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
+        record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
         if events:
             reference = f"{batch_id}.{distribution}.{'.'.join(events)}"
             created = self._world.cloudfront.create(distribution, reference, events)

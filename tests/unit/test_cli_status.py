@@ -150,7 +150,7 @@ def test_a_lost_execution_needs_a_person_only_when_the_sweep_has_given_up(world:
 def test_a_replayed_execution_is_not_lost(world: World) -> None:
     world.states.add("lost", event("a.html"), now()).end("ABORTED", now())
     world.states.add(Ended(EXECUTION + "lost", "lost", now()).replay_name, event("a.html"), now())
-    assert told(world)["unaccepted"] == []
+    assert told(world)["unrecorded"] == []
     assert told(world)["running"] == 1
 
 

@@ -60,8 +60,8 @@ class FakeStepFunctions:
         return {"events": events[: asked["maxResults"]]}
 
 
-def _unaccepted(client: Any, since: datetime = NOW - timedelta(days=1)) -> list[str]:
-    return [each.name for each in Executions(client, MACHINE).unaccepted(since)]
+def _unrecorded(client: Any, since: datetime = NOW - timedelta(days=1)) -> list[str]:
+    return [each.name for each in Executions(client, MACHINE).unrecorded(since)]
 
 
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT"])
@@ -69,13 +69,13 @@ def test_an_execution_that_ended_within_join_batch_is_not_accepted(status: str) 
     client = FakeStepFunctions()
     client.end("lost", status, ["Join Batch"])
     client.end("never begun", status, [])
-    assert sorted(_unaccepted(client)) == ["lost", "never begun"]
+    assert sorted(_unrecorded(client)) == ["lost", "never begun"]
 
 
 def test_an_execution_whose_join_was_caught_is_not_accepted() -> None:
     client = FakeStepFunctions()
     client.end("caught", "FAILED", ["Join Batch", "Finish Batch", "Announce Outcome", "Notify"])
-    assert _unaccepted(client) == ["caught"]
+    assert _unrecorded(client) == ["caught"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_execution_whose_join_was_caught_is_not_accepted() -> None:
 def test_an_execution_that_failed_after_join_batch_is_the_batchs_business(states: list[str]) -> None:
     client = FakeStepFunctions()
     client.end("failed later", "FAILED", states)
-    assert _unaccepted(client) == []
+    assert _unrecorded(client) == []
 
 
 def test_only_executions_since_then_are_looked_at_on_all_pages() -> None:
@@ -96,15 +96,15 @@ def test_only_executions_since_then_are_looked_at_on_all_pages() -> None:
     for minutes in range(5):
         client.end(f"lost-{minutes}", "FAILED", ["Join Batch"], NOW - timedelta(minutes=minutes))
     client.end("long ago", "FAILED", ["Join Batch"], NOW - timedelta(days=2))
-    assert sorted(_unaccepted(client)) == [f"lost-{minutes}" for minutes in range(5)]
+    assert sorted(_unrecorded(client)) == [f"lost-{minutes}" for minutes in range(5)]
 
 
 def test_what_was_accepted_is_asked_for_once() -> None:
     client = FakeStepFunctions()
     client.end("failed later", "FAILED", ["Join Batch", "Leads The Batch?", "Close Batch"])
     executions: Any = Executions(client, MACHINE)  # type: ignore[arg-type] # a fake
-    assert list(executions.unaccepted(NOW - timedelta(days=1))) == []
-    assert list(executions.unaccepted(NOW - timedelta(days=1))) == []
+    assert list(executions.unrecorded(NOW - timedelta(days=1))) == []
+    assert list(executions.unrecorded(NOW - timedelta(days=1))) == []
     assert client.histories == 1
 
 

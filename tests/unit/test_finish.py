@@ -22,7 +22,6 @@ from invalidation.batches.targets import (
     invalidations,
     owed_targets,
     record_invalidation,
-    record_plan,
     targets_of,
 )
 from invalidation.cloudfront.plan import plan_paths
@@ -40,6 +39,7 @@ from tests.fakes.batch_steps import (
     execution,
     failed,
     invalidated,
+    record_plan,
     report,
     skipped,
 )
@@ -106,12 +106,6 @@ def test_what_is_planned_and_created_is_in_the_record(steps: BatchSteps, table: 
     assert invalidations(table, batch_id, "E2") == ()
     first = report(table, batch_id).to_report()["targets"][0]
     assert (first["paths"], first["wildcards"], first["invalidationIds"]) == (2, 1, ["I0", "I1"])
-
-
-def test_a_plan_is_never_recorded_for_a_target_that_is_not_there(steps: BatchSteps, table: MemoryTable) -> None:
-    batch_id = steps.resolved("first", "E1")
-    record_plan(table, batch_id, "E9", PlanSummary(1, 0, 1))
-    assert table.find(Target.key_of(batch_id, "E9")) is None
 
 
 # --- What ends ---

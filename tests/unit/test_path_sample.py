@@ -21,13 +21,12 @@ from invalidation.batches.targets import (
     TargetState,
     claim,
     record_invalidation,
-    record_plan,
 )
 from invalidation.cloudfront.limits import price
 from invalidation.cloudfront.plan import Plan, plan_paths
 from invalidation.cloudfront.rules import Budget
 from invalidation.outcome import LONGEST_TARGETS, BatchReport
-from tests.fakes.batch_steps import BUCKET, BatchSteps, Clock, execution, report
+from tests.fakes.batch_steps import BUCKET, BatchSteps, Clock, execution, record_plan, report
 from tests.fakes.memory_table import MemoryTable
 from tests.fakes.reports import COMPLETED, DONE
 

@@ -1,10 +1,5 @@
 """The batch record, a pending change, and the forms in which both are stored.
 
-What the protocol promises: from acceptance until an invalidation created after it exists for every distribution that
-serves it, a change is in the table, as pending or owned by an unfinished batch, or it is owed by a parked batch that
-somebody has been told of; or somebody has given it up, and the record says who and why. Any step may die at any point,
-run twice, or come back late. Nothing but the adapter knows DynamoDB, reads a clock, or sleeps.
-
 A batch record is at once what the protocol needs and what an auditor reads. Moments are stored as ISO 8601 in UTC with
 a ``Z``, so that text order is time order.
 """

@@ -88,7 +88,7 @@ class Swept:
     complete: bool = True
     """Whether there was time for all; the next visit goes on."""
     oldest: timedelta = timedelta()
-    """For how long the longest has been waiting, of what is unfinished, paused or not, leaderless or unaccepted."""
+    """For how long the longest has been waiting, of what is unfinished, paused or not, leaderless or unrecorded."""
 
     @property
     def needing_somebody(self) -> int:

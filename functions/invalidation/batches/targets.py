@@ -302,12 +302,6 @@ def owed_targets(targets: Sequence[Target]) -> list[Target]:
     return sorted([each for each in targets if each.owed], key=lambda each: each.tries)
 
 
-def record_plan(table: BatchTable, batch_id: str, distribution_id: str, plan: PlanSummary) -> None:
-    """Note what is about to be sent. Planning the same list again gives the same plan."""
-    key = Target.key_of(batch_id, distribution_id)
-    table.update(key, {"plan": plan.to_document()}, {"distributionId": distribution_id})
-
-
 def record_looks(table: BatchTable, batch_id: str, distribution_id: str, looks: Sequence[Mapping[str, str]]) -> None:
     """Note what a look at the edge has shown. The last look is the one that counts."""
     key = Target.key_of(batch_id, distribution_id)
