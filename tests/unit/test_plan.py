@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from invalidation.cloudfront.cover import narrowest_cover
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
-from invalidation.cloudfront.limits import FEW_PATHS, MAX_WILDCARDS_BY_HAND
+from invalidation.cloudfront.limits import FEW_PATHS, MAX_WILDCARDS_BY_HAND, MAX_WILDCARDS_OF_BATCH
 from invalidation.cloudfront.paths import invalidation_paths
 from invalidation.cloudfront.plan import Plan, plan_keys, plan_paths
 from invalidation.cloudfront.rules import Budget, PathRules, Widening
@@ -69,7 +69,16 @@ def test_few_keys_with_too_many_wildcards_among_them_keep_their_spellings_beside
     assert len(found.paths) == 1 + 2 * 16
 
 
-directories = st.lists(st.sampled_from(["pool", "c++", "a b", "ü", "~joe", "x"]), min_size=1, max_size=3)
+def test_spellings_of_a_key_that_is_cut_count_once_among_wildcards_too() -> None:
+    packages = [f"debs/{name}_1.0+dfsg~rc1.deb" for name in "abcde"]
+    found = planned_for(packages)
+    assert (found.widened, len(found.paths), found.wildcards) == ((), 10, 10)
+    more = planned_for([*packages, *(f"debs/{name}_1.0+dfsg~rc1.deb" for name in "fghijk")])
+    assert more.widened
+    assert 10 < more.wildcards <= MAX_WILDCARDS_OF_BATCH
+
+
+directories = st.lists(st.sampled_from(["pool", "c++", "a b", "d+e&f g", "ü", "~joe", "x"]), min_size=1, max_size=3)
 names = st.text("abc+ ", min_size=1, max_size=4)
 
 

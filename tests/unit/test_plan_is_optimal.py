@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from invalidation.cloudfront.plan import Plan, plan_paths
@@ -27,7 +27,11 @@ DIRECTORIES = ["/", "/a/", "/b/", "/bb/", "/a/b/"]
 of_any_kind = st.lists(st.sampled_from(PIECES), max_size=5).map(lambda pieces: "/" + "".join(pieces))
 in_few_directories = st.builds("{}{}".format, st.sampled_from(DIRECTORIES), st.text("ab", max_size=4))
 in_a_deep_tree = st.text("ab/", min_size=1, max_size=7).map("/".__add__)
-spelled_twice = st.text("a+ ", min_size=2, max_size=4).map(lambda text: "/" + text.replace(" ", "%20"))
+spelled_twice = st.builds(
+    lambda text, end: f"/{text.replace(' ', '%20')}{end}",
+    st.text("a+ ", min_size=2, max_size=4),
+    st.sampled_from(["", "*"]),
+)
 paths = st.one_of(of_any_kind, in_few_directories, in_a_deep_tree)
 wildcards = paths.map(lambda path: path + "*")
 small_sets = st.lists(st.one_of(paths, paths, spelled_twice, wildcards), min_size=2, max_size=8)
@@ -95,17 +99,29 @@ def allowed(needed: list[str], budget: Budget) -> tuple[int, int]:
     paths = budget.max_cover_paths
     if few(needed, budget):
         paths = max(paths, len(needed), budget.max_exact_paths)
-    return max(paths, len(outside) + 1), max(budget.max_wildcards, sum(path.endswith("*") for path in outside) + 1)
+    max_wildcards = max(wildcards_allowed(needed, budget), sum(path.endswith("*") for path in outside) + 1)
+    return max(paths, len(outside) + 1), max_wildcards
+
+
+def wildcards_allowed(needed: list[str], budget: Budget) -> int:
+    """Of few paths, further spellings of a wildcard are allowed besides, up to fifteen."""
+    asked = [path for path in needed if path.endswith("*")]
+    spellings = len(asked) - locations(asked) if few(needed, budget) else 0
+    return max(budget.max_wildcards, min(15, budget.max_wildcards + spellings))
 
 
 def as_they_are(needed: list[str], budget: Budget) -> bool:
-    few_wildcards = sum(path.endswith("*") for path in needed) <= budget.max_wildcards
+    few_wildcards = sum(path.endswith("*") for path in needed) <= wildcards_allowed(needed, budget)
     return few(needed, budget) and few_wildcards
 
 
 def few(needed: list[str], budget: Budget) -> bool:
+    return locations(needed) <= budget.max_exact_paths
+
+
+def locations(paths: list[str]) -> int:
     """Spellings of one location count once: here a plus for a space, and slashes that are repeated."""
-    return len({re.sub("/+", "/", path.replace("%20", "+")) for path in needed}) <= budget.max_exact_paths
+    return len({re.sub("/+", "/", path.replace("%20", "+")) for path in paths})
 
 
 def widths_of(found: Plan, needed: list[str], budget: Budget) -> list[Width]:
@@ -195,5 +211,6 @@ def test_neither_order_nor_repetition_changes_the_plan(asked: list[str], budget:
 @given(large_sets, budgets)
 @settings(max_examples=60, deadline=None)
 def test_to_plan_what_was_planned_changes_nothing(asked: list[str], budget: Budget) -> None:
+    assume(locations(asked) == len(set(asked)))
     found = plan_paths(asked, budget)
     assert plan_paths(found.paths, budget) == Plan(found.paths)

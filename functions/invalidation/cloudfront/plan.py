@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from invalidation.cloudfront.cover import MOST_ASKED, Cover, count, least_evicting_cover, narrowest_cover, span
-from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
+from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH
 from invalidation.cloudfront.listing import Listing
 from invalidation.cloudfront.paths import count_locations, encoding_fault
 from invalidation.cloudfront.routing import paths_for, viewer_paths
@@ -137,9 +137,13 @@ def are_few(paths: Collection[str], max_exact_paths: int) -> bool:
 def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | None] | None) -> Plan:
     """For sorted, distinct paths."""
     needed = _without_covered(asked)
-    max_paths = budget.max_cover_paths
+    max_paths, max_wildcards = budget.max_cover_paths, budget.max_wildcards
     if are_few(needed, budget.max_exact_paths):
-        if _count_wildcards(needed) <= budget.max_wildcards:
+        wildcards = [path for path in needed if path.endswith("*")]
+        if len(wildcards) > max_wildcards:
+            spellings = len(wildcards) - count_locations(wildcards)
+            max_wildcards = max(max_wildcards, min(MAX_WILDCARDS_OF_BATCH, max_wildcards + spellings))
+        if len(wildcards) <= max_wildcards:
             return Plan(tuple(needed))
         max_paths = max(len(needed), budget.max_exact_paths)
 
@@ -149,7 +153,7 @@ def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | 
         needed[low:high],
         others,
         max_paths=max(1, max_paths - len(outside)),
-        max_wildcards=max(1, budget.max_wildcards - _count_wildcards(outside)),
+        max_wildcards=max(1, max_wildcards - _count_wildcards(outside)),
     )
     widened = tuple(
         Widening(prefix + "*", count(prefix, asked), around.evicted_by(prefix) if around else None)

@@ -96,7 +96,8 @@ class Budget:
         max_exact_paths: up to so many paths go as they are, 1 to 3,000. Where they are many only because keys are
             spelled in several ways, locations count, not paths: up to ``FEW_PATHS`` of them, and no storm.
         max_cover_paths: so many paths may a cover of more than these have, 1 to 3,000.
-        max_wildcards: so many of them may be wildcards, 1 to 150.
+        max_wildcards: so many of them may be wildcards, 1 to 150; other spellings of these as well, up to
+            ``MAX_WILDCARDS_OF_BATCH`` in all.
         widest_path: a wildcard; those that a plan introduces match nothing that it does not match.
 
     Raises:
