@@ -24,7 +24,7 @@ from invalidation.observability import Event, logger, observed
 SETTINGS = Settings.from_environment(os.environ)
 S3 = boto3.client("s3", config=Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard"}))
 EVENTS = BucketEvents(S3, os.environ.get("AWS_REGION", ""))
-BUCKETS = WatchedBuckets(EVENTS, batch_table(SETTINGS.batch_table_name), patience=SETTINGS.role_patience_seconds)
+BUCKETS = WatchedBuckets(EVENTS, batch_table(SETTINGS.batch_table_name), timeout=SETTINGS.role_wait_seconds)
 MAX_TOLD = 1_000
 """Characters of a reason, or of bucket names: an answer has 4,096 bytes (CFN User Guide, "Custom resources")."""
 

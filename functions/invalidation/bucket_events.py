@@ -54,14 +54,10 @@ def sends_events(configuration: Mapping[str, Any]) -> bool:
     return EVENT_BRIDGE in configuration
 
 
-def with_events(configuration: Mapping[str, Any]) -> Configuration:
-    """The same configuration, sending to EventBridge as well."""
-    return {**configuration, EVENT_BRIDGE: {}}
-
-
-def without_events(configuration: Mapping[str, Any]) -> Configuration:
-    """The same configuration, not sending to EventBridge."""
-    return {name: value for name, value in configuration.items() if name != EVENT_BRIDGE}
+def switched(configuration: Mapping[str, Any], *, on: bool) -> Configuration:
+    """The same configuration, sending to EventBridge or not."""
+    others = {name: value for name, value in configuration.items() if name != EVENT_BRIDGE}
+    return {**others, EVENT_BRIDGE: {}} if on else others
 
 
 class BucketEvents:
@@ -98,7 +94,7 @@ class BucketEvents:
             ConcurrentBucketChange: somebody else changes the configuration at the same time, again and again.
         """
         self._check_region(bucket)
-        return self._switch(bucket, with_events, dry_run=dry_run)
+        return self._switch(bucket, on=True, dry_run=dry_run)
 
     def disable(self, bucket: str, *, dry_run: bool = False) -> Switched:
         """Stop the bucket's events. EventBridge on a bucket has no owner: ask who else relies on it first.
@@ -106,13 +102,13 @@ class BucketEvents:
         Raises:
             BucketNotReady, ConcurrentBucketChange: as for ``enable``.
         """
-        return self._switch(bucket, without_events, dry_run=dry_run)
+        return self._switch(bucket, on=False, dry_run=dry_run)
 
-    def _switch(self, bucket: str, merge: Callable[[Configuration], Configuration], *, dry_run: bool) -> Switched:
+    def _switch(self, bucket: str, *, on: bool, dry_run: bool) -> Switched:
         before = found = self.read(bucket)
         ours = False
         for attempt in range(TRIES):
-            wanted = merge(found)
+            wanted = switched(found, on=on)
             if wanted == found or dry_run:
                 return Switched(bucket, before if ours or dry_run else found, wanted)
             written = self._write(bucket, wanted)
@@ -179,6 +175,8 @@ def _not_ready(bucket: str, error: ClientError) -> BucketNotReady:
 
 
 DENIED = {"AccessDenied", "AccessDeniedException", "403"}
+_MARK = "eventsSwitchedOn"
+"""An attribute of the bucket's entry in the registry: this stack, and nobody before it, switched its events on."""
 
 
 class WatchedBuckets:
@@ -189,17 +187,17 @@ class WatchedBuckets:
     Args:
         events: switches one bucket.
         table: the batch table, which keeps what was switched on here.
-        patience: seconds for which a denied call is tried again. A role's new permission takes seconds to act, and
+        timeout: seconds for which a denied call is tried again. A role's new permission takes seconds to act, and
             CloudFormation calls as soon as it has written it (aws/aws-cdk#37675).
         pause: waits for so many seconds.
     """
 
     def __init__(
-        self, events: BucketEvents, table: BatchTable, *, patience: int, pause: Callable[[float], None] = time.sleep
+        self, events: BucketEvents, table: BatchTable, *, timeout: float, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self._events = events
         self._table = table
-        self._patience = patience
+        self._timeout = timeout
         self._pause = pause
 
     def watch(self, buckets: Sequence[str]) -> list[str]:
@@ -212,7 +210,7 @@ class WatchedBuckets:
         switched: list[str] = []
         try:
             for bucket in buckets:
-                self._patiently(partial(self._switch_on, bucket, switched))
+                self._until_allowed(partial(self._switch_on, bucket, switched))
         except Exception as error:
             for bucket in switched:
                 try:
@@ -229,7 +227,7 @@ class WatchedBuckets:
         """
         left = {}
         for bucket in sorted(buckets):
-            if events_switched_on_here(self._table, bucket):
+            if (self._table.get(Key(BUCKETS, bucket)) or {}).get(_MARK):
                 try:
                     self._switch_off(bucket)
                 except BucketNotReady as error:
@@ -240,37 +238,24 @@ class WatchedBuckets:
         if bucket in switched or self._events.enable(bucket).changed:
             if bucket not in switched:
                 switched.append(bucket)
-            remember_events_switched_on(self._table, bucket)
+            self._table.update(Key(BUCKETS, bucket), {_MARK: True}, {})
 
     def _switch_off(self, bucket: str) -> None:
         self._events.disable(bucket)
         self._table.update(Key(BUCKETS, bucket), {_MARK: None}, {})
 
-    def _patiently(self, action: Callable[[], None]) -> None:
+    def _until_allowed(self, action: Callable[[], None]) -> None:
         waited, pause = 0.0, 2.0
         while True:
             try:
                 action()
             except (BucketNotReady, ClientError) as error:
-                if not _is_denied(error) or waited >= self._patience:
+                if not _is_denied(error) or waited >= self._timeout:
                     raise
             else:
                 return
             self._pause(pause)
             waited, pause = waited + pause, min(2 * pause, 16)
-
-
-_MARK = "eventsSwitchedOn"
-
-
-def remember_events_switched_on(table: BatchTable, bucket: str) -> None:
-    """Note that this stack, and nobody before it, let the bucket send its events."""
-    table.update(Key(BUCKETS, bucket), {_MARK: True}, {})
-
-
-def events_switched_on_here(table: BatchTable, bucket: str) -> bool:
-    """Whether it was this stack that let the bucket send its events."""
-    return bool((table.get(Key(BUCKETS, bucket)) or {}).get(_MARK))
 
 
 def _is_denied(error: BaseException | None) -> bool:

@@ -19,7 +19,7 @@ CONSTANTS = {
     "max_batch_window_seconds": "a minute of old content is what a site under sustained change can bear",
     "completion_timeout": "AWS reports completion after 25 seconds at the 95th percentile (AWS, April 2026)",
     "room_timeout": "longer than CloudFront's quota of invalidations in progress has ever kept somebody waiting",
-    "role_patience_seconds": "a new permission acts within seconds (aws/aws-cdk#37675); a deploy can bear a minute",
+    "role_wait_seconds": "a new permission acts within seconds (aws/aws-cdk#37675); a deploy can bear a minute",
     "max_tries": "after 5, 15, 45 and 135 minutes: what has not passed by then does not pass by itself",
     "no_completion_seconds": "an hour: every step and every retry of a batch that goes well has ended by then",
 }
@@ -58,7 +58,7 @@ class Settings:
     completion_timeout: timedelta = timedelta(minutes=30)
     room_timeout: timedelta = timedelta(minutes=60)
     max_tries: int = 5
-    role_patience_seconds: int = 60
+    role_wait_seconds: int = 60
     verify_at_edge: str = "false"
     audit_retention: timedelta = timedelta(days=400)
     observability: str = "Basic"

@@ -19,9 +19,9 @@ from invalidation.batches.head import Window
 from invalidation.batches.join import paths_of_day
 from invalidation.batches.sweep import SCHEDULE, sweep
 from invalidation.batches.targets import paths_of_month
-from invalidation.chain_news import health_of, note_visit, tell_news
 from invalidation.config import Settings
 from invalidation.executions import executions_of
+from invalidation.health_changes import health_of, note_visit, notify_of_changes
 from invalidation.observability import HAS_DASHBOARD, Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
@@ -44,7 +44,7 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
         paths = paths_of_month(TABLE, now())
         if paths > SETTINGS.monthly_path_budget or (paths and HAS_DASHBOARD):
             emit_metric("PathsThisMonth", paths)
-        if broken := tell_news(health_of(SETTINGS, boto3.client, TABLE, now), SETTINGS):
+        if broken := notify_of_changes(health_of(SETTINGS, boto3.client, TABLE, now), SETTINGS):
             emit_metric("ChainCut", broken)
     if (today := paths_of_day(TABLE, now())) >= SETTINGS.max_paths_a_day > 0:
         emit_metric("PathsToday", today)

@@ -14,8 +14,8 @@ import click
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
 from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut, unknown
+from invalidations_cli.arguments import check_keys
 from invalidations_cli.aws import AwsOptions, Clients, ExitCode, NotAsked, Stack, stack_option, with_aws
-from invalidations_cli.named import check_keys
 from invalidations_cli.output import escape
 from invalidations_cli.predeploy import PreDeployChecks
 

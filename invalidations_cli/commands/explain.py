@@ -25,6 +25,7 @@ from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenant
 from invalidation.event_pattern import wildcard_matches
 from invalidation.events import parse
 from invalidation.health import cut
+from invalidations_cli.arguments import check_keys
 from invalidations_cli.aws import (
     DEFAULT_STACK,
     AwsOptions,
@@ -37,9 +38,8 @@ from invalidations_cli.aws import (
     with_aws,
 )
 from invalidations_cli.commands.doctor import health_of
-from invalidations_cli.named import check_keys
 from invalidations_cli.output import count, escape
-from invalidations_cli.page import PageQuestion, PageVerdict, lines_of_page, parsed_url
+from invalidations_cli.stale_page import PageQuestion, PageVerdict, lines_of_page, parsed_url
 
 GONE = {"404", "NoSuchKey", "NotFound"}
 EXAMPLES = """\b

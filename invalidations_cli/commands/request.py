@@ -17,9 +17,9 @@ from invalidation.batches.model import Outcome, compact
 from invalidation.cloudfront.rules import Widening
 from invalidation.errors import InvalidRequest
 from invalidation.events import parse
+from invalidations_cli.arguments import check_bucket, check_distribution, check_is_watched, check_keys
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.follow import FollowedExecution, Follower, Step
-from invalidations_cli.named import check_bucket, check_distribution, check_is_watched, check_keys
 from invalidations_cli.output import Duration, count, escape
 
 MAX_INPUT = 240_000

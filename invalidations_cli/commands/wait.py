@@ -21,10 +21,10 @@ import click
 from invalidation.batches.model import LONG_AGO, Batch, BatchState
 from invalidation.health import Check, cut, unknown
 from invalidation.outcome import BatchReport
+from invalidations_cli.arguments import check_keys
 from invalidations_cli.aws import NOT_NEEDED, ExitCode, Stack, with_stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
 from invalidations_cli.commands.doctor import health_of, lines
-from invalidations_cli.named import check_keys
 from invalidations_cli.output import Duration, Moment, count, escape
 
 POLL_SECONDS = 2.0

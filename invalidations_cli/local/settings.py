@@ -7,6 +7,13 @@ import os
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Self
 
+from invalidation.cloudfront.limits import (
+    MAX_PATHS_IN_PROGRESS,
+    MAX_WILDCARDS_IN_PROGRESS,
+    PATHS_A_SECOND,
+    WILDCARDS_A_SECOND,
+)
+
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 """Any access key of twelve digits is, to ministack, the root user of that account."""
@@ -57,9 +64,8 @@ class LocalSettings:
         wait_scale: What a second of a Wait state or of a retry's interval lasts (0.1: a tenth of a second).
         invalidation_seconds: How long an invalidation stays InProgress.
         page_size: Most items in a page of CloudFront's lists (AWS: 100).
-        cloudfront_quota: `in-progress`: so many paths may be in progress for a distribution (AWS General Reference,
-            "Amazon CloudFront endpoints and quotas"); `rate`: so many a second for the account (CloudFront Developer
-            Guide, "Quotas", since 2026; the scope is not published, and the account is the stricter); or `none`.
+        cloudfront_quota: `in-progress`: so many paths may be in progress for a distribution; `rate`: so many a second
+            for the account (the scope is not published, and the account is the stricter); or `none`.
         max_paths: Most paths in progress without a wildcard.
         max_wildcards: Most paths in progress that end in `*`.
         paths_a_second: Most paths and tags accepted within any second; a request of more is never accepted.
@@ -76,10 +82,10 @@ class LocalSettings:
     invalidation_seconds: float = 3.0
     page_size: int = 100
     cloudfront_quota: Quota = "in-progress"
-    max_paths: int = 3000
-    max_wildcards: int = 15
-    paths_a_second: int = 150
-    wildcards_a_second: int = 1
+    max_paths: int = MAX_PATHS_IN_PROGRESS
+    max_wildcards: int = MAX_WILDCARDS_IN_PROGRESS
+    paths_a_second: int = PATHS_A_SECOND
+    wildcards_a_second: int = WILDCARDS_A_SECOND
     rate_counts: Literal["paths", "requests"] = "paths"
     rate_error: Literal["Throttling", "TooManyInvalidationsInProgress"] = "Throttling"
     handlers_at_once: int = max(2, min(8, os.cpu_count() or 2))

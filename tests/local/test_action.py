@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+from invalidations_cli.job_summary import HEADLINES
 from invalidations_cli.local.environment import LocalEnvironment
-from invalidations_cli.summary import HEADLINES
 from tests.definition import ROOT
 
 pytestmark = pytest.mark.local

@@ -182,7 +182,7 @@ def test_a_bucket_of_another_region_is_refused_because_its_events_would_never_co
 def test_a_permission_that_lacks_fails_the_stack_at_once_with_what_it_was(
     aws: LocalAws, permission: str, told: str
 ) -> None:
-    template = stacks.template(ROLE_PATIENCE_SECONDS="0")
+    template = stacks.template(ROLE_WAIT_SECONDS="0")
     (policy,) = template["Resources"]["EnableBucketEventsFunctionRole"]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
     (statement,) = [each for each in statements if permission in each.get("Action", ())]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.s3.models import s3_backends
 
-from invalidation.bucket_events import TRIES, BucketEvents, Switched, sends_events, with_events, without_events
+from invalidation.bucket_events import TRIES, BucketEvents, Switched, sends_events, switched
 from invalidation.errors import BucketNotReady, ConcurrentBucketChange
 
 REGION = "eu-central-1"
@@ -255,8 +255,8 @@ def test_any_other_refusal_is_told_with_its_code() -> None:
 
 @given(st.dictionaries(st.sampled_from([*OTHERS, "EventBridgeConfiguration"]), st.just([])))
 def test_merging_keeps_everything_else_and_can_be_repeated(configuration: dict[str, Any]) -> None:
-    on, off = with_events(configuration), without_events(configuration)
+    on, off = switched(configuration, on=True), switched(configuration, on=False)
     assert (sends_events(on), sends_events(off)) == (True, False)
-    assert without_events(on) == off
-    assert with_events(on) == on
+    assert switched(on, on=False) == off
+    assert switched(on, on=True) == on
     assert {name: value for name, value in configuration.items() if name in OTHERS} == off

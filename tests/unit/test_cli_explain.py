@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from invalidation.cloudfront.client import InvalidationTarget
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.config import Settings
 from invalidation.errors import TooManyTenants
@@ -264,10 +263,10 @@ class Tenants:
         origin, behavior = Origin("s3", f"{bucket}.s3.amazonaws.com"), Behavior("*", ("s3",))
         return [Distribution("E1", bucket, tenant_only=True, origins=(origin,), behaviors=(behavior,))]
 
-    def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
+    def targets(self, distribution: Distribution) -> tuple[str, ...]:
         if len(self._names) > 2:
             raise TooManyTenants("more than 2 enabled tenants")
-        return tuple(InvalidationTarget(distribution.id, name) for name in self._names)
+        return tuple(f"{distribution.id}/{name}" for name in self._names)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from invalidation.cloudfront.client import CloudFront, Invalidation, InvalidationTarget
+from invalidation.cloudfront.client import CloudFront, Invalidation
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.errors import (
     AccessDenied,
@@ -117,7 +117,7 @@ def test_a_cache_policy_that_cannot_be_read_just_now_is_tried_again(client: Clou
 
 
 def test_an_ordinary_distribution_is_its_own_target_without_a_call(client: CloudFrontClient, stub: Stubber) -> None:
-    assert CloudFront(client).targets(Distribution("E1", "site")) == (InvalidationTarget("E1"),)
+    assert CloudFront(client).targets(Distribution("E1", "site")) == ("E1",)
     stub.assert_no_pending_responses()
 
 
@@ -130,7 +130,7 @@ def test_a_multi_tenant_distribution_is_invalidated_by_its_enabled_tenants(
     stub.add_response(
         "list_distribution_tenants", {"DistributionTenantList": [tenant("dt_a", Enabled=True)]}, asked | {"Marker": "m"}
     )
-    assert CloudFront(client).targets(TENANTS) == (InvalidationTarget("E1", "dt_a"), InvalidationTarget("E1", "dt_b"))
+    assert CloudFront(client).targets(TENANTS) == ("E1/dt_a", "E1/dt_b")
 
 
 def test_a_multi_tenant_distribution_may_have_no_tenant(client: CloudFrontClient, stub: Stubber) -> None:
@@ -152,10 +152,7 @@ def test_more_tenants_than_the_cap_have_an_error_of_their_own(
         assert len(cloudfront.targets(TENANTS)) == 2
 
 
-@pytest.mark.parametrize("target", [InvalidationTarget("E1", "dt_a"), "E1/dt_a"])
-def test_a_tenant_has_invalidations_of_its_own(
-    client: CloudFrontClient, stub: Stubber, target: InvalidationTarget | str
-) -> None:
+def test_a_tenant_has_invalidations_of_its_own(client: CloudFrontClient, stub: Stubber) -> None:
     batch = {"Paths": quantity("/a"), "CallerReference": "r"}
     stub.add_response(
         "create_invalidation_for_distribution_tenant",
@@ -168,15 +165,10 @@ def test_a_tenant_has_invalidations_of_its_own(
         {"DistributionTenantId": "dt_a", "Id": "I1"},
     )
     cloudfront = CloudFront(client)
-    created = cloudfront.create_invalidation(target, ["/a"], "r")
+    created = cloudfront.create_invalidation("E1/dt_a", ["/a"], "r")
     assert created == Invalidation("I1", "InProgress", THEN)
     assert not created.completed
-    assert cloudfront.get_invalidation(target, created.id).completed
-
-
-@pytest.mark.parametrize("target", [InvalidationTarget("E1"), InvalidationTarget("E1", "dt_a")])
-def test_a_target_reads_back_from_its_text(target: InvalidationTarget) -> None:
-    assert InvalidationTarget.parse(str(target)) == target
+    assert cloudfront.get_invalidation("E1/dt_a", created.id).completed
 
 
 REFUSALS = [

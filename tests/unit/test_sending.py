@@ -14,7 +14,7 @@ import pytest
 from invalidation.batches.head import Execution
 from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.model import Batch
-from invalidation.batches.send import PATIENCE, Sender
+from invalidation.batches.send import PAST_DEADLINE, Sender
 from invalidation.batches.table import Key
 from invalidation.batches.targets import Target, count_paths, freeze_targets, invalidations, paths_of_month
 from invalidation.cloudfront.client import Invalidation
@@ -301,7 +301,7 @@ def test_who_makes_progress_is_not_out_of_time_and_who_does_not_is() -> None:
     site.clock.now = NOW + timedelta(minutes=61)
     with pytest.raises(TooManyInvalidationsInProgress):  # its first refusal: it may have waited for others
         site.send(batch)
-    site.clock.now += PATIENCE
+    site.clock.now += PAST_DEADLINE
     with pytest.raises(NoRoomInTime, match="last word: no room"):
         site.send(batch)
 

@@ -68,7 +68,7 @@ def _parameter(value: Any) -> str | None:
     return None
 
 
-TAKING_SETTINGS = ("config", "messages", "chain_news")
+TAKING_SETTINGS = ("config", "messages", "health_changes")
 """Modules of the domain with functions that take all settings."""
 VARIABLES = {
     (function, name): value for function in FUNCTIONS for name, value in {**COMMON, **_own_variables(function)}.items()

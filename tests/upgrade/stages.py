@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from invalidation.batches.head import pause
 from invalidation.batches.table import VERSION, Item
-from invalidation.bucket_events import remember_events_switched_on
+from invalidation.bucket_events import EVENT_BRIDGE, BucketEvents, Switched, WatchedBuckets
 from invalidation.config import Settings
 from invalidation.errors import AccessDenied, CloudFrontUnavailable
 from tests.upgrade.world import DISTRIBUTIONS, Died, Edge, MortalTable, World, worlds
@@ -123,10 +123,24 @@ def of_paths(world: World, bucket: str) -> None:
     world.run("request", {"distributionId": DISTRIBUTIONS[0], "paths": paths}, until="join_batch")
 
 
+class Buckets:
+    """Buckets that send no events yet; which of them were switched off."""
+
+    def __init__(self) -> None:
+        self.off: list[str] = []
+
+    def enable(self, bucket: str) -> Switched:
+        return Switched(bucket, {}, {EVENT_BRIDGE: {}})
+
+    def disable(self, bucket: str) -> Switched:
+        self.off.append(bucket)
+        return Switched(bucket, {EVENT_BRIDGE: {}}, {})
+
+
 def remembered(world: World, bucket: str) -> None:
     """SkipUnchanged remembers what was there; and whose switch the bucket's events are."""
     world.setting("join_batch", "SETTINGS", Settings(skip_unchanged=True))
-    remember_events_switched_on(world.table, bucket)
+    WatchedBuckets(cast("BucketEvents", Buckets()), world.table, timeout=0).watch([bucket])
     _run(world, bucket)
 
 

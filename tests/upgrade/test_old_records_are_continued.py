@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,10 +14,10 @@ from invalidation.batches.queries import batches_of_distribution, unfinished_bat
 from invalidation.batches.snapshot import unpack
 from invalidation.batches.table import VERSION
 from invalidation.batches.targets import TargetState
-from invalidation.bucket_events import events_switched_on_here
+from invalidation.bucket_events import BucketEvents, WatchedBuckets
 from invalidation.config import Settings
 from invalidation.outcome import BatchReport
-from tests.upgrade.stages import KEYS, RECORDS, STAGES, Golden, event, load, record
+from tests.upgrade.stages import KEYS, RECORDS, STAGES, Buckets, Golden, event, load, record
 from tests.upgrade.world import DISTRIBUTIONS, Edge, MortalTable, World, worlds
 
 Make = Callable[[MortalTable, Edge, datetime], World]
@@ -133,7 +133,9 @@ def test_what_skip_unchanged_remembers_and_whose_switch_it_was_is_known_still(ma
     world.setting("join_batch", "SETTINGS", Settings(skip_unchanged=True))
     later = event(golden.bucket, KEYS[0], sequencer="00617F08299329D199")
     assert world.run("again", later)["role"] == "ignored"
-    assert events_switched_on_here(world.table, golden.bucket)
+    buckets = Buckets()
+    WatchedBuckets(cast("BucketEvents", buckets), world.table, timeout=0).leave([golden.bucket])
+    assert buckets.off == [golden.bucket]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.replay import Ended
 from invalidation.batches.table import Item, Key
-from invalidation.cloudfront.client import Invalidation, InvalidationTarget
+from invalidation.cloudfront.client import Invalidation
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.config import Settings
 from invalidation.errors import InvalidationError
@@ -67,8 +67,8 @@ class Edge:
     def distribution(self, distribution_id: str) -> Distribution:
         return Distribution(distribution_id, "")
 
-    def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
-        return (InvalidationTarget(distribution.id),)
+    def targets(self, distribution: Distribution) -> tuple[str, ...]:
+        return (distribution.id,)
 
     def create_invalidation(self, to: str, paths: Sequence[str], reference: str) -> Invalidation:
         self.asked.append(reference)

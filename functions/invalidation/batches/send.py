@@ -82,7 +82,7 @@ SECONDS_LEFT: Final = 60.0
 WIDENED_AFTER: Final = timedelta(minutes=10)
 """When CloudFront has taken nothing of a distribution for so long, one wider wildcard takes the place of the rest."""
 
-PATIENCE: Final = timedelta(minutes=2)
+PAST_DEADLINE: Final = timedelta(minutes=2)
 """Past its deadline a distribution goes on for as long after something of it was accepted, or was first refused."""
 
 
@@ -111,7 +111,7 @@ class Sender:
 
         Raises:
             TooManyInvalidationsInProgress, CloudFrontThrottled: CloudFront accepted none in this call.
-            NoRoomInTime: the same, when it is later than ``room_until`` and the patience is at its end.
+            NoRoomInTime: the same, when it is later than ``room_until`` and ``PAST_DEADLINE`` is over as well.
         The other errors of ``CloudFront``; what was accepted before stays recorded.
         """
         batch = Batch.read(self.table, batch_id)
@@ -122,8 +122,7 @@ class Sender:
         dispatch = _Dispatch(self, batch, target, paths)
         if status is None:
             try:
-                copies = list(map(str, self.cloudfront.targets(distribution)))
-                status = dispatch.run(copies, seconds_left)
+                status = dispatch.run(self.cloudfront.targets(distribution), seconds_left)
             except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
                 self._raise_when_too_late(error, dispatch.pace, room_until)
                 raise
@@ -229,7 +228,7 @@ class Sender:
 
     def _raise_when_too_late(self, error: InvalidationError, pace: Pace, room_until: datetime) -> None:
         since = datetime.fromisoformat(pace.since) if pace.since else self.now()
-        if self.now() >= max(room_until, since + PATIENCE):
+        if self.now() >= max(room_until, since + PAST_DEADLINE):
             raise NoRoomInTime(
                 f"CloudFront had no room for the invalidation until {room_until.isoformat()}, "
                 f"and waits no longer. The sweep tries again. CloudFront's last word: {error}"
@@ -249,7 +248,7 @@ class _Dispatch:
         self.pending: list[Pending] = []
         self.created: list[InvalidationRecord] = []
 
-    def run(self, copies: list[str], seconds_left: Callable[[], float]) -> Status:
+    def run(self, copies: Sequence[str], seconds_left: Callable[[], float]) -> Status:
         """Raises what CloudFront refuses, unless it has accepted something in this call."""
         slow = self.pace.slow
         records = invalidations(self._sender.table, self._batch.batch_id, self._target.distribution_id)

@@ -20,7 +20,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -74,27 +74,6 @@ _STATUS_OF_BOTOCORE_ERRORS: Final = (
     (PartialCredentialsError, 403),
 )
 """What botocore refuses before it asks. The rest are connections and timeouts, which may go better later."""
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidationTarget:
-    """A distribution, or one tenant of it. As text: ``E123`` or ``E123/dt_abc``."""
-
-    distribution_id: str
-    tenant_id: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        distribution_id, _, tenant_id = text.partition("/")
-        return cls(distribution_id, tenant_id)
-
-    def __str__(self) -> str:
-        return f"{self.distribution_id}/{self.tenant_id}" if self.tenant_id else self.distribution_id
-
-    @property
-    def resource(self) -> str:
-        """The resource part of its ARN."""
-        return f"distribution-tenant/{self.tenant_id}" if self.tenant_id else f"distribution/{self.distribution_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +146,14 @@ class CloudFront:
         """One distribution. Without a bucket it has no origins: for requests that bring their own paths."""
         return self._read(distribution_id, bucket)
 
-    def targets(self, distribution: Distribution) -> tuple[InvalidationTarget, ...]:
-        """What to invalidate for a distribution: itself, or each enabled tenant, by id.
+    def targets(self, distribution: Distribution) -> tuple[str, ...]:
+        """What to invalidate for a distribution: itself, ``E123``, or each enabled tenant, ``E123/dt_abc``, by id.
 
         Raises:
             TooManyTenants: more enabled tenants than ``max_tenants``.
         """
         if not distribution.tenant_only:
-            return (InvalidationTarget(distribution.id),)
+            return (distribution.id,)
         found: list[str] = []
         for tenant_id in self._tenants(distribution.id):
             if len(found) == self._max_tenants:
@@ -183,41 +162,39 @@ class CloudFront:
                     "every path again. Invalidate those that matter with "
                     "CreateInvalidationForDistributionTenant."
                 )
-            found.append(tenant_id)
-        return tuple(InvalidationTarget(distribution.id, tenant_id) for tenant_id in sorted(found))
+            found.append(f"{distribution.id}/{tenant_id}")
+        return tuple(sorted(found))
 
-    def create_invalidation(
-        self, target: InvalidationTarget | str, paths: Sequence[str], caller_reference: str
-    ) -> Invalidation:
+    def create_invalidation(self, target: str, paths: Sequence[str], caller_reference: str) -> Invalidation:
         """Invalidate the paths. The same caller reference with the same paths gives the invalidation that exists."""
-        target = InvalidationTarget.parse(target) if isinstance(target, str) else target
+        distribution_id, _, tenant_id = target.partition("/")
         batch: InvalidationBatchTypeDef = {
             "Paths": {"Quantity": len(paths), "Items": list(paths)},
             "CallerReference": caller_reference,
         }
-        if target.tenant_id:
-            with _named_errors("CreateInvalidationForDistributionTenant", target.resource):
+        if tenant_id:
+            with _named_errors("CreateInvalidationForDistributionTenant", f"distribution-tenant/{tenant_id}"):
                 created = self._client.create_invalidation_for_distribution_tenant(
-                    Id=target.tenant_id, InvalidationBatch=batch
+                    Id=tenant_id, InvalidationBatch=batch
                 )["Invalidation"]
         else:
-            with _named_errors("CreateInvalidation", target.resource):
-                created = self._client.create_invalidation(
-                    DistributionId=target.distribution_id, InvalidationBatch=batch
-                )["Invalidation"]
+            with _named_errors("CreateInvalidation", f"distribution/{distribution_id}"):
+                created = self._client.create_invalidation(DistributionId=distribution_id, InvalidationBatch=batch)[
+                    "Invalidation"
+                ]
         return Invalidation(created["Id"], created["Status"], created["CreateTime"])
 
-    def get_invalidation(self, target: InvalidationTarget | str, invalidation_id: str) -> Invalidation:
-        """How the invalidation stands."""
-        target = InvalidationTarget.parse(target) if isinstance(target, str) else target
-        if target.tenant_id:
-            with _named_errors("GetInvalidationForDistributionTenant", target.resource):
+    def get_invalidation(self, target: str, invalidation_id: str) -> Invalidation:
+        """How the invalidation of a distribution, or of a tenant, stands."""
+        distribution_id, _, tenant_id = target.partition("/")
+        if tenant_id:
+            with _named_errors("GetInvalidationForDistributionTenant", f"distribution-tenant/{tenant_id}"):
                 found = self._client.get_invalidation_for_distribution_tenant(
-                    DistributionTenantId=target.tenant_id, Id=invalidation_id
+                    DistributionTenantId=tenant_id, Id=invalidation_id
                 )["Invalidation"]
         else:
-            with _named_errors("GetInvalidation", target.resource):
-                found = self._client.get_invalidation(DistributionId=target.distribution_id, Id=invalidation_id)[
+            with _named_errors("GetInvalidation", f"distribution/{distribution_id}"):
+                found = self._client.get_invalidation(DistributionId=distribution_id, Id=invalidation_id)[
                     "Invalidation"
                 ]
         return Invalidation(found["Id"], found["Status"], found["CreateTime"])

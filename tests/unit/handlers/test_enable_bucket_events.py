@@ -53,7 +53,7 @@ class FakeBuckets:
 def buckets(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> FakeBuckets:
     fake: Any = FakeBuckets()
     module = stack.functions.module(FUNCTION)
-    watched = WatchedBuckets(fake, module.BUCKETS._table, patience=60, pause=fake.waited.append)
+    watched = WatchedBuckets(fake, module.BUCKETS._table, timeout=60, pause=fake.waited.append)
     monkeypatch.setattr(module, "BUCKETS", watched)
     made: FakeBuckets = fake
     return made

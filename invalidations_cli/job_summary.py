@@ -1,6 +1,6 @@
 """A pipeline's job summary in Markdown, and its outputs, of what a command printed with `--json`.
 
-python -m invalidations_cli.summary wait result.json --exit-code 0
+python -m invalidations_cli.job_summary wait result.json --exit-code 0
 
 It appends to the files that GITHUB_STEP_SUMMARY and GITHUB_OUTPUT name (GitHub Docs, "Workflow commands for GitHub
 Actions"); where the first is not set, the Markdown is printed.

@@ -16,7 +16,7 @@ from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.edge import EdgeAnswer
 from invalidation.config import Settings
 from invalidations_cli.commands.explain import explain
-from invalidations_cli.page import (
+from invalidations_cli.stale_page import (
     PageFacts,
     PageQuestion,
     PageVerdict,

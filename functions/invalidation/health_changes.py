@@ -1,6 +1,6 @@
-"""The sweep's part of health: it notes its visits, and tells what is cut and what is whole again, each once.
+"""Changes of health that the sweep notifies of, once an hour: what is cut now, and what is whole again.
 
-It looks once an hour. What was told is remembered in the batch table.
+What was told is remembered in the batch table, so that each is told once.
 """
 
 from __future__ import annotations
@@ -28,11 +28,8 @@ def note_visit(table: BatchTable, now: datetime) -> None:
     table.update(SWEEP_VISIT, {"at": to_text(now)}, {})
 
 
-def news(table: BatchTable, bucket: str, broken: Sequence[Check], now: datetime) -> dict[str, Any] | None:
-    """What is to be told of a bucket: what is cut now and was not, or that it is whole again; None: nothing new.
-
-    Remembered in the batch table, so that each is told once.
-    """
+def change_of_health(table: BatchTable, bucket: str, broken: Sequence[Check], now: datetime) -> dict[str, Any] | None:
+    """What is cut now and was not, or that the bucket's chain is whole again; None: nothing new. It is remembered."""
     key = Key("HEALTH", bucket)
     before = table.get(key) or {}
     names = sorted({each.name for each in broken})
@@ -49,7 +46,7 @@ def news(table: BatchTable, bucket: str, broken: Sequence[Check], now: datetime)
     }
 
 
-def tell_news(health: ChainHealth, settings: Settings) -> int:
+def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
     """Look at every watched bucket, and tell machines and people what is cut now or whole again.
 
     Returns:
@@ -63,7 +60,7 @@ def tell_news(health: ChainHealth, settings: Settings) -> int:
         cuts = cut(health.checks(bucket, cuts_only=True))
         broken += bool(cuts)
         before = health.table.get(Key("HEALTH", bucket)) or {}
-        if told := news(health.table, bucket, cuts, health.now()):
+        if told := change_of_health(health.table, bucket, cuts, health.now()):
             try:
                 for message in _notices(told, settings):
                     health.clients("sns").publish(**message)

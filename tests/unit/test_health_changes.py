@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from invalidation.chain_news import news, note_visit, tell_news
 from invalidation.cloudfront.client import CloudFront
 from invalidation.config import Settings
 from invalidation.health import Chain, ChainHealth, cut
+from invalidation.health_changes import change_of_health, note_visit, notify_of_changes
 from tests.fakes.chain import MACHINE, FakeChain, error
 from tests.fakes.memory_table import MemoryTable
 from tests.outcome_schemas import faults
@@ -22,23 +22,23 @@ from tests.unit.test_health import NOW, looked_at
 def test_each_change_of_the_chain_is_told_once() -> None:
     table = MemoryTable()
     broken = cut(list(looked_at(FakeChain(sends_events=False)).values()))
-    assert news(table, "site", [], NOW) is None
-    told = news(table, "site", broken, NOW)
+    assert change_of_health(table, "site", [], NOW) is None
+    told = change_of_health(table, "site", broken, NOW)
     assert told is not None
     assert (told["whole"], told["since"], [each["check"] for each in told["checks"]]) == (
         False,
         "2026-11-24T00:00:00.000000Z",
         ["Bucket sends events"],
     )
-    assert news(table, "site", broken, NOW + timedelta(hours=1)) is None
+    assert change_of_health(table, "site", broken, NOW + timedelta(hours=1)) is None
     worse = cut(list(looked_at(FakeChain(sends_events=False, rule_state="DISABLED")).values()))
-    again = news(table, "site", worse, NOW + timedelta(hours=2))
+    again = change_of_health(table, "site", worse, NOW + timedelta(hours=2))
     assert again is not None
     assert again["since"] == told["since"]
-    fixed = news(table, "site", [], NOW + timedelta(hours=3))
+    fixed = change_of_health(table, "site", [], NOW + timedelta(hours=3))
     assert fixed is not None
     assert (fixed["whole"], fixed["checks"]) == (True, [])
-    assert news(table, "site", [], NOW + timedelta(hours=4)) is None
+    assert change_of_health(table, "site", [], NOW + timedelta(hours=4)) is None
 
 
 class Topic(FakeChain):
@@ -59,7 +59,7 @@ def told_by_the_sweep(aws: Topic, table: MemoryTable, email: str = "") -> int:
     note_visit(table, NOW)
     stack = Chain("eu-west-1", MACHINE, ("site-rule",), ("site",), (), "https://queue/intake", "https://queue/dead")
     health = ChainHealth(stack, aws, table, CloudFront(aws), lambda: NOW)  # type: ignore[arg-type] # a fake client
-    return tell_news(health, Settings(notification_topic_arn="machines", email_topic_arn=email))
+    return notify_of_changes(health, Settings(notification_topic_arn="machines", email_topic_arn=email))
 
 
 def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it_is_whole() -> None:

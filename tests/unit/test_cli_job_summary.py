@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invalidations_cli.summary import HEADLINES, MAX_ROWS, JobSummary, main, plain, table
+from invalidations_cli.job_summary import HEADLINES, MAX_ROWS, JobSummary, main, plain, table
 
 ARN = "arn:aws:states:eu-west-1:123456789012:execution:site-invalidation:run-1"
 TARGET = {
