@@ -57,7 +57,7 @@ check: .venv/ready  ## Check style and types, and run the fast tests: for the lo
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile tests/template tests/unit --ignore tests/unit/handlers --deselect tests/unit/test_benchmarks.py
+	@$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile -m 'not slow and not soak' tests/template tests/unit --ignore tests/unit/handlers
 
 lint: .venv/ready $(SAM) $(SCAN)  ## Check style, types, template and state machine.
 	$(BIN)/ruff check .

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from invalidation.events import parse
 from tests.definition import ROOT
 
@@ -21,6 +23,7 @@ def test_statelint_finds_nothing_in_the_parent() -> None:
     assert (ran.stdout.strip(), ran.stderr.strip(), ran.returncode) == ("", "", 0)
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing_in_the_templates() -> None:
     command = [str(Path(sys.executable).with_name("cfn-lint")), *map(str, sorted(EXAMPLES.glob("*.yaml")))]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)

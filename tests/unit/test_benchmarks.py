@@ -20,6 +20,8 @@ from benchmarks.sites import SITES, deploy
 from tests.definition import rendered, transitions
 from tests.statemachine import stack as stacks
 
+pytestmark = pytest.mark.slow
+
 POLLS = 2
 """GetInvalidation calls that find an invalidation in progress: what 15 seconds come to."""
 FREE = Calibration(calls={"dynamodb:GetItem": 0.0}, items={}, init={})

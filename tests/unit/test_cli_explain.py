@@ -17,6 +17,8 @@ from invalidation.errors import TooManyTenants
 from invalidations_cli.aws import Stack
 from invalidations_cli.commands.explain import KeyQuestion, explain, show_one
 
+pytestmark = pytest.mark.slow
+
 OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 ALIAS = "reader-abcdef-s3alias.s3.eu-west-1.amazonaws.com"
 Create = Callable[..., str]

@@ -11,6 +11,7 @@ from tests.definition import ROOT
 from tests.execution_reports import FOLDER, MOST
 
 pytest_plugins = ("pytester",)
+pytestmark = pytest.mark.slow
 
 BEGINNING = """
 import pytest

@@ -15,6 +15,8 @@ from invalidations_cli.canaries import EdgeViewer
 from invalidations_cli.local import certificates
 from invalidations_cli.local.aws import LocalAws
 
+pytestmark = pytest.mark.slow
+
 LISTED = b"<ListAllMyBucketsResult><Buckets><Bucket><Name>site</Name></Bucket></Buckets></ListAllMyBucketsResult>"
 
 

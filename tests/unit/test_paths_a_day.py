@@ -20,6 +20,8 @@ from invalidation.cloudfront.rules import Budget
 from tests.fakes.batch_steps import START, WINDOW, BatchSteps, Clock, change, execution
 from tests.fakes.memory_table import MemoryTable
 
+pytestmark = pytest.mark.slow
+
 HOURS = 24
 Schedule = Callable[[int], Iterator[tuple[float, int]]]
 """Hours -> when keys are put, in seconds from the beginning, and how many."""

@@ -33,6 +33,8 @@ from tests.unit.test_routing_against_model import (
     mixes_plus_and_triplet,
 )
 
+pytestmark = pytest.mark.slow
+
 USUAL = (add_index, add_html)
 SPELLINGS = (as_browsers_do, as_encode_uri_component, as_forms)
 NAMES = ["a", "b", "static", "img", "docs", "about.html", INDEX, "x.jpg", "app.js", "a b.png", "c+1.whl", "ü.html"]

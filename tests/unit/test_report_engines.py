@@ -45,6 +45,7 @@ def test_a_recorded_run_shows_each_state_by_what_happened_to_it() -> None:
     assert by_state(recorded("moto")) == OUTCOMES_ON_MOTO
 
 
+@pytest.mark.slow
 def test_the_recording_is_what_motos_interpreter_does() -> None:
     recording = on_moto()
     run = read_history(recording.definition, recording.execution, recording.events)

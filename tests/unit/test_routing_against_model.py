@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import quote
 
+import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
@@ -280,6 +281,7 @@ def in_english(uri: str) -> str:
     return "/en" + uri
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(edge=edges(), location=locations, which=st.integers(0, 4))
 def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
@@ -294,6 +296,7 @@ def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
     assert not_purged(rewriting, found, PathRules(whole_behaviors=True), Reading.ONE_SPELLING) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     edge=edges(query_strings=False),

@@ -17,6 +17,8 @@ from invalidation.cloudfront.paths import covers
 from invalidation.config import SendingLimits
 from tests.fakes.cloudfront_quota import Answers, InProgressQuota, RateQuota
 
+pytestmark = pytest.mark.slow
+
 QUOTAS: dict[str, Callable[[], RateQuota | InProgressQuota]] = {
     "one wildcard path a second": RateQuota,
     "one wildcard request a second": lambda: RateQuota(counts_requests=True),
