@@ -80,6 +80,8 @@ def _holds(rule: Mapping[str, Any], data: Data) -> bool:
             return not _holds(wanted, data)
         case "StringEquals" | "BooleanEquals":
             return bool(read(rule["Variable"], data, {}) == wanted)
+        case "IsPresent":
+            return bool((str(rule["Variable"]).removeprefix("$.") in data) == wanted)
         case "NumericGreaterThan":
             return bool(read(rule["Variable"], data, {}) > wanted)
     raise NotUnderstood(operator)

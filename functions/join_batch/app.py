@@ -1,8 +1,8 @@
 """Join Batch: write what was asked for to the batch table, and find a leader.
 
 Input: ``{"execution", "startedAt", "stateMachine", "input"}``; the last is what the execution was started with.
-Output: ``{"role", "bucket", "batchId", "leader", "closesAt"}``, where role is leader, follower, paused or ended; or
-``{"role": "ignored", "reason"}``; or ``{"role": "rejected", "failure": {"error", "message"}}``.
+Output: ``{"role", "bucket", "batchId", "leader", "closesAt"}``: a leader, follower, paused or ended, with ``closed`` as
+of Close Batch if nothing is left to that; or an ignored one's ``reason``; or a rejected one's ``failure``.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
 step_functions = cache(lambda: boto3.client("stepfunctions"))
 """Made when an execution is to be started, which few changes need: it is a good part of a cold start."""
-LONGEST = max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds)
-WINDOW = Window(SETTINGS.batch_window_seconds, LONGEST, max_paths_a_day=SETTINGS.max_paths_a_day)
+SECONDS = SETTINGS.batch_window_seconds, SETTINGS.max_batch_window_seconds
+WINDOW = Window(*SECONDS, max_paths_a_day=SETTINGS.max_paths_a_day)
 INCLUDED = key_filter(SETTINGS.include_keys)
 
 
@@ -54,7 +54,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     if reason:
         return {"role": "ignored", "reason": reason}
     emit_metric("Changes", sum(map(len, changes.values())), dashboard_only=True)
-    joined = join_each(TABLE, changes, execution, WINDOW, now, attempt)
-    for bucket in joined.leaderless:
+    each = join_each(TABLE, changes, execution, WINDOW, now, attempt)
+    for bucket in each.leaderless:
         Executions(step_functions(), event["stateMachine"]).start(lead_name(bucket, execution), {"lead": bucket})
-    return joined.joined.to_document()
+    return each.joined.to_document()

@@ -94,4 +94,4 @@ def was_to_close(there: LocalEnvironment, batch: Batch) -> datetime:
         for event in tools.history(there.aws, batch.owner)
         if event.get("stateEnteredEventDetails", {}).get("name") == "Wait For Batch To Close"
     ]
-    return datetime.fromisoformat(waits[0])
+    return datetime.fromisoformat(waits[0]) if waits else batch.closed  # by the Join that opened it

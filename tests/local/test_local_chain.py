@@ -15,9 +15,6 @@ pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 BEFORE_POLLING = [
     "Join Batch",
     "Leads The Batch?",
-    "Wait For Batch To Close",
-    "Close Batch",
-    "Owns Changes?",
     "Resolve Distributions",
     "Any Distribution?",
     "Invalidate Distributions",

@@ -107,7 +107,7 @@ def test_watch_follows_a_change_state_by_state_to_its_end(local: LocalEnvironmen
     assert [state.split("  ")[0] for state in states][:3] == [
         "Join Batch",
         "Leads The Batch?",
-        "Wait For Batch To Close",
+        "Resolve Distributions",
     ]
     assert any(state.startswith("Create Invalidation  " + local.distribution_id) for state in states)
     assert states[-1] == "● SUCCEEDED"

@@ -19,9 +19,8 @@ from invalidation.batches import snapshot as freezing
 from invalidation.batches import sweep as sweeping
 from invalidation.batches import targets as claiming
 from invalidation.batches import targets as resolving
-from invalidation.batches.close import ClosedStatus
 from invalidation.batches.finish import Failure, RetryPolicy, Settled, TargetResult
-from invalidation.batches.head import Execution, Joined, Role, Window
+from invalidation.batches.head import Closed, ClosedStatus, Execution, Joined, Role, Window
 from invalidation.batches.replay import Ended
 from invalidation.batches.targets import InvalidationRecord, PlanSummary
 from invalidation.errors import InvalidationError, is_transient
@@ -50,7 +49,7 @@ class Protocol:
     join_each: Callable[..., joining.JoinedEach] = joining.join_each
     open_own_batch: Callable[..., Joined] = requesting.open_own_batch
     claim: Callable[..., Joined] = claiming.claim
-    close: Callable[..., closing.Closed] = closing.close
+    close: Callable[..., Closed] = closing.close
     freeze_targets: Callable[..., Any] = resolving.freeze_targets
     finish: Callable[..., finishing.Settled] = finishing.finish
     sweep: Callable[..., sweeping.Swept] = sweeping.sweep
@@ -175,11 +174,12 @@ class StateMachine:
         if joined.role is not Role.LEADER:
             self._succeeded.add(execution.arn)
             return
-        self._world.scheduler.sleep((joined.closes_at - START).total_seconds())
+        if joined.closed is None:
+            self._world.scheduler.sleep((joined.closes_at - START).total_seconds())
         results: list[TargetResult] = []
         failure = None
         try:
-            closed = self._task("Close", lambda: self._close(execution, joined))
+            closed = joined.closed or self._task("Close", lambda: self._close(execution, joined))
             self._world.deadlines.pop(joined.batch_id, None)
             if closed.status is not ClosedStatus.FROZEN:
                 return
@@ -237,25 +237,26 @@ class StateMachine:
         return f"attempt{self._attempts}"
 
     def _join(self, execution: Execution, document: Mapping[str, Any]) -> Joined:
-        world, protocol = self._world, self._protocol
+        world, protocol, attempt = self._world, self._protocol, self._attempt()
         if "retryBatch" in document:
-            return protocol.claim(world.table, document["retryBatch"], execution, world.now)
+            claimed = protocol.claim(world.table, document["retryBatch"], execution, world.now)
+            return closing.close_at_once(world.table, claimed, execution, attempt, world.now)
         if "lead" in document:
             changes: dict[str, Sequence[Change]] = {document["lead"]: ()}
         elif "keys" in document:
             wanted = world.requested.setdefault(execution.arn, document["keys"])
-            bucket = wanted[0].bucket
-            return protocol.open_own_batch(world.table, bucket, wanted, execution, world.now, self._attempt())
+            opened = protocol.open_own_batch(world.table, wanted[0].bucket, wanted, execution, world.now, attempt)
+            return closing.close_at_once(world.table, opened, execution, attempt, world.now)
         else:
             changes = dict(document["changes"])
             if not self.window.seconds:
                 world.requested.setdefault(execution.arn, [*next(iter(changes.values()))])
-        joined = protocol.join_each(world.table, changes, execution, self.window, world.now, self._attempt())
+        joined = protocol.join_each(world.table, changes, execution, self.window, world.now, attempt)
         for bucket in joined.leaderless:
             self.start(executions.lead_name(bucket, execution), {"lead": bucket})
         return joined.joined
 
-    def _close(self, execution: Execution, joined: Joined) -> closing.Closed:
+    def _close(self, execution: Execution, joined: Joined) -> Closed:
         world = self._world
         return self._protocol.close(world.table, joined.bucket, joined.batch_id, execution, self._attempt(), world.now)
 

@@ -22,8 +22,7 @@ from invalidation.batches import replay as replaying
 from invalidation.batches import snapshot as freezing
 from invalidation.batches import sweep as sweeping
 from invalidation.batches import targets as resolving
-from invalidation.batches.close import Closed, ClosedStatus
-from invalidation.batches.head import Execution, Head, HeadState, Joined, Window
+from invalidation.batches.head import Closed, ClosedStatus, Execution, Head, HeadState, Joined, Role, Window
 from invalidation.batches.model import Batch, Clock, PendingChange, digest
 from invalidation.batches.snapshot import chunk_key
 from invalidation.batches.table import BATCH, BatchTable, Key
@@ -79,6 +78,20 @@ def one_item_for_a_key(pending: PendingChange) -> Key:
     return Key(PendingChange.pk_of(pending.change.bucket, pending.shard), digest(pending.change.key))
 
 
+def freeze_while_it_gathers(
+    table: BatchTable, joined: Joined, execution: Execution, attempt: str, now: Clock
+) -> Joined:
+    """What Join freezes itself, without closing the head before it reads."""
+    if joined.role is not Role.LEADER or joined.waits:
+        return joined
+    drafted = freezing.draft(execution, joined.batch_id, attempt, now(), bucket=joined.bucket, gathered=True)
+    batch = freezing.freeze_changes(table, drafted, list(PendingChange.of_bucket(table, joined.bucket)))
+    if batch is None:
+        return joined
+    closing._delete_pending(table, batch)
+    return replace(joined, closed=Closed(ClosedStatus.FROZEN, batch.changes))
+
+
 OPEN = Head.open
 
 
@@ -108,8 +121,16 @@ def a_window_that_does_not_wait(head: Head, execution: Execution, window: Window
 
 
 def read_then_close(  # noqa: PLR0917 -- the signature that it replaces
-    table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock
+    table: BatchTable,
+    bucket: str,
+    batch_id: str,
+    execution: Execution,
+    attempt: str,
+    now: Clock,
+    *,
+    most: int | None = None,
 ) -> Closed:
+    del most
     batch = records.Batch.find(table, batch_id)
     if batch is None:
         read = list(PendingChange.of_bucket(table, bucket))
@@ -247,6 +268,12 @@ MUTANTS = (
     Mutant("the joiner follows a closed head", (Head, "gathers"), follow_a_closed_head, calm=True),
     Mutant(
         "the leader reads what is pending before it closes the head", (closing, "close"), read_then_close, calm=True
+    ),
+    Mutant(
+        "what Join freezes itself is read before the head is closed",
+        (joining, "close_at_once"),
+        freeze_while_it_gathers,
+        calm=True,
     ),
     Mutant("a busy bucket's next batch does not wait", (Head, "successor"), a_window_that_does_not_wait, calm=True),
     Mutant("a dead leader is followed for ever", (Head, "gathers"), follow_for_ever),

@@ -24,17 +24,18 @@ def execution(name: str) -> Execution:
     return Execution(f"arn:aws:states:eu-central-1:123456789012:execution:invalidation:{name}", START)
 
 
-def joiner(stage: Stage, name: str, changes: Sequence[Change] | None = None) -> None:
-    """An execution from Join to Close, as far as its role goes."""
+def joiner(stage: Stage, name: str, changes: Sequence[Change] | None = None, attempt: int = 1) -> None:
+    """An execution from Join to Close, as far as its role goes; with more attempts, old ones go on beside the retry."""
     accepted = (Change(BUCKET, f"{name}.html", event_id=name),) if changes is None else changes
 
-    def run() -> None:
-        joined = joining.join(stage.table, BUCKET, accepted, execution(name), WINDOW, stage.now, f"join {name}")
-        if joined.role is Role.LEADER:
+    def steps() -> None:
+        run, now = execution(name), stage.now
+        joined = joining.join_each(stage.table, {BUCKET: accepted}, run, WINDOW, now, f"join {name} {attempt}").joined
+        if joined.role is Role.LEADER and joined.closed is None:
             stage.scheduler.sleep((joined.closes_at - START).total_seconds())
-            closing.close(stage.table, BUCKET, joined.batch_id, execution(name), f"close {name}", stage.now)
+            closing.close(stage.table, BUCKET, joined.batch_id, run, f"close {name} {attempt}", now)
 
-    stage.enter(name, run)
+    stage.enter(f"{name} {attempt}", steps)
 
 
 def leader(stage: Stage, attempts: int = 1) -> None:
@@ -79,6 +80,16 @@ def two_joiners_of_a_quiet_bucket(stage: Stage) -> None:
 def three_joiners_of_a_quiet_bucket(stage: Stage) -> None:
     for name in ("first", "second", "third"):
         joiner(stage, name)
+
+
+def two_attempts_of_join(stage: Stage) -> None:
+    for attempt in (1, 2):
+        joiner(stage, "first", attempt=attempt)
+
+
+def two_attempts_of_join_and_a_joiner(stage: Stage) -> None:
+    two_attempts_of_join(stage)
+    joiner(stage, "second")
 
 
 def two_attempts_of_close_and_a_joiner(stage: Stage) -> None:

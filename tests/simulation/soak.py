@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from tests.simulation.exhaustive import Explorer
 from tests.simulation.faults import Fault
 from tests.simulation.scenarios import (
+    frozen,
     frozen_after_sweeps,
     frozen_once,
     owned,
     three_joiners_of_a_quiet_bucket,
     two_attempts_of_close_and_a_joiner,
+    two_attempts_of_join_and_a_joiner,
     two_joiners_and_a_leader,
 )
 from tests.simulation.schedules import Outcome, calm, stormy
@@ -34,6 +36,7 @@ CASTS = (
     (three_joiners_of_a_quiet_bucket, frozen_once, 0),
     (two_joiners_and_a_leader, frozen_after_sweeps, 2),
     (two_attempts_of_close_and_a_joiner, frozen_after_sweeps, 2),
+    (two_attempts_of_join_and_a_joiner, frozen, 0),
 )
 
 

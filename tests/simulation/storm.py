@@ -142,6 +142,9 @@ class _Account:
         execution = Execution(f"arn:aws:states:eu-central-1:123456789012:execution:invalidation:{name}", now)
         self.head = self.head.successor(execution, self.window, now)
         head = self.head
+        if not head.waited:
+            self._close(name, head)  # in the same function
+            return
         closes = max(self.clock, (head.closes_at - START).total_seconds())
         self._at(closes, lambda: self._invoke(name, "Close Batch", lambda: self._close(name, head)))
 

@@ -24,6 +24,7 @@ from tests.simulation.scenarios import (
     leader,
     owned,
     two_attempts_of_close_and_a_joiner,
+    two_attempts_of_join,
     two_joiners_and_a_leader,
     two_joiners_of_a_quiet_bucket,
 )
@@ -57,6 +58,12 @@ def test_an_old_attempt_of_close_beside_its_retry_loses_nothing_whoever_goes_fir
     explored = explore(two_attempts_of_close_and_a_joiner, frozen)
     assert explored.broken == {}
     assert explored.interleavings > 30_000_000
+
+
+def test_an_old_attempt_of_join_beside_its_retry_loses_nothing_wherever_one_of_them_dies() -> None:
+    explored = explore(two_attempts_of_join, frozen_after_sweeps, deaths=1)
+    assert explored.broken == {}
+    assert explored.interleavings > 2_000_000
 
 
 def test_wherever_one_of_two_joiners_and_a_leader_dies_the_sweep_loses_nothing() -> None:
@@ -95,6 +102,11 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
         (((joining, "join"), mutants.read_then_write), two_joiners_and_a_leader, "first is frozen 0 times"),
         (((closing, "close"), mutants.read_then_close), two_joiners_and_a_leader, "first is frozen 0 times"),
         (((Head, "gathers"), mutants.follow_a_closed_head), two_joiners_and_a_leader, "first is frozen 0 times"),
+        (
+            ((joining, "close_at_once"), mutants.freeze_while_it_gathers),
+            two_joiners_of_a_quiet_bucket,
+            "second is frozen 0 times",
+        ),
         (((Head, "open"), mutants.open_regardless), two_joiners_of_a_quiet_bucket, "first is frozen 2 times"),
         (
             ((closing, "freeze_changes"), mutants.delete_then_freeze),
@@ -126,6 +138,7 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
         "the joiner reads the head first",
         "the leader closes the head last",
         "a closed head is followed",
+        "join freezes and leaves the head open",
         "a changed head is opened",
         "pending items are deleted first",
         "two attempts share a list name",

@@ -32,6 +32,13 @@ class Site:
         """An object is put into the bucket; what the execution did that the event started."""
         return self.stack.run(changed(self.bucket, key), **options)
 
+    def has_just_changed(self, key: str = "first.html") -> None:
+        """A batch has closed at this very moment, so that the next one has to wait."""
+        clock = self.stack.machine.clock
+        before = clock.now()
+        self.put(key)
+        clock.wait((before - clock.now()).total_seconds())
+
     @property
     def invalidated(self) -> list[list[str]]:
         """The paths of each invalidation of the distribution so far, oldest first."""

@@ -11,7 +11,6 @@ CREATE, GET = "cloudfront:CreateInvalidation", "cloudfront:GetInvalidation"
 NO_ROOM = ("Create Invalidation", "Back Off", "Wait For Room")
 LAMBDA_TASKS = {
     "Join Batch": "JoinBatchFunction",
-    "Close Batch": "CloseBatchFunction",
     "Resolve Distributions": "ResolveDistributionsFunction",
     "Create Invalidation": "CreateInvalidationFunction",
     "Get Invalidation": "GetInvalidationFunction",
@@ -32,6 +31,22 @@ def test_a_lost_answer_makes_no_second_invalidation_and_loses_none(site: Site, s
     site.stack.functions.lose_answers(function, Gone("no answer"))
     execution = site.put("a.html")
     assert execution.errors(state) == ("Lambda.Unknown",)
+    assert (execution.status, site.invalidated, site.pending) == ("SUCCEEDED", [["/a.html"]], 0)
+
+
+def test_a_lost_answer_of_a_batch_that_has_waited_loses_nothing_either(site: Site) -> None:
+    site.has_just_changed()
+    site.stack.functions.lose_answers("CloseBatchFunction", Gone("no answer"))
+    execution = site.put("a.html")
+    assert execution.errors("Close Batch") == ("Lambda.Unknown",)
+    assert (execution.status, site.invalidated[1:], site.pending) == ("SUCCEEDED", [["/a.html"]], 0)
+
+
+def test_what_join_batch_cannot_freeze_it_leaves_to_close_batch(site: Site) -> None:
+    site.stack.functions.refuse("dynamodb:Query", "ThrottlingException", times=1, about=f"PENDING#{site.bucket}")
+    execution = site.put("a.html")
+    assert execution.states[:4] == ("Join Batch", "Leads The Batch?", "Wait For Batch To Close", "Close Batch")
+    assert (execution.waited_in("Wait For Batch To Close"), execution.errors("Join Batch")) == ([0], ())
     assert (execution.status, site.invalidated, site.pending) == ("SUCCEEDED", [["/a.html"]], 0)
 
 

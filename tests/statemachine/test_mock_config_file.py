@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from invalidation.batches.close import Closed, ClosedStatus
 from invalidation.batches.finish import Failure
-from invalidation.batches.head import Joined, Role
+from invalidation.batches.head import Closed, ClosedStatus, Joined, Role
 from invalidation.batches.model import Batch, Outcome
 from invalidation.batches.targets import PlanSummary, Target, TargetState
 from invalidation.cloudfront.progress import Progress
@@ -120,9 +119,10 @@ def test_what_a_function_throws_is_one_of_our_errors_as_lambda_reports_it_or_lam
 
 
 def test_join_batch_answers_as_the_function_does() -> None:
-    document = set(Joined(Role.LEADER, "b", "id", "arn", EPOCH).to_document())
     for name, payload in _answers("Join Batch"):
         role = payload["role"]
+        closed = Closed(ClosedStatus.FROZEN) if "closed" in payload else None
+        document = set(Joined(Role.LEADER, "b", "id", "arn", EPOCH, closed=closed).to_document())
         expected = {"ignored": {"role", "reason"}, "rejected": {"role", "failure"}}.get(role, document)
         assert set(payload) == expected, name
         assert role in {"ignored", "rejected", *(each.value for each in Role)}

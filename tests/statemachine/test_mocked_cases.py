@@ -12,6 +12,7 @@ SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 COMPLETED, BATCH_FAILED = "Batch Completed", "Batch Failed"
 ENDS = {
     "HappyPath": (SUCCEEDED, "", COMPLETED),
+    "LoneChange": (SUCCEEDED, "", COMPLETED),
     "SlowCompletion": (SUCCEEDED, "", COMPLETED),
     "CompletedWhenCreated": (SUCCEEDED, "", COMPLETED),
     "ThrottledThenFine": (SUCCEEDED, "", COMPLETED),
@@ -119,6 +120,11 @@ def test_the_happy_path_goes_through_its_states_in_order(mocked: MockedMachine) 
     assert execution.states == (*BEFORE_THE_MAP, *CREATED, *POLL, "Distribution Invalidated", *ENDING, COMPLETED)
     assert execution.output["outcome"]["outcome"] == "Completed"
     assert [waited.seconds for waited in execution.waits if waited.state == "Wait For Invalidation"] == [5]
+
+
+def test_what_join_batch_has_frozen_goes_straight_to_its_distributions(mocked: MockedMachine) -> None:
+    execution = mocked.run("LoneChange")
+    assert execution.states[:3] == ("Join Batch", "Leads The Batch?", "Resolve Distributions")
 
 
 def test_a_storm_that_takes_the_account_s_concurrency_is_waited_out(mocked: MockedMachine) -> None:

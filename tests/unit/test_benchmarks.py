@@ -55,7 +55,7 @@ def test_the_walk_takes_only_transitions_that_the_definition_has() -> None:
         assert set(zip(execution.states, execution.states[1:], strict=False)) <= allowed | {
             ("Distribution Invalidated", "Finish Batch")  # out of the Map
         }
-    assert [tuple(each.states) for each in account.machine.executions].count(FOLLOWED) == 49
+    assert [tuple(each.states) for each in account.machine.executions].count(FOLLOWED) == 48, "one by itself, one leads"
     assert account.usage[Meter.TRANSITIONS] == sum(len(each.states) for each in account.machine.executions)
 
 

@@ -1,11 +1,19 @@
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
+from invalidation.batches import snapshot
+from invalidation.batches.close import MOST_AT_ONCE, close
 from invalidation.batches.head import (
+    Closed,
+    ClosedStatus,
     Head,
     HeadState,
+    Joined,
     Role,
     Window,
     batch_id,
@@ -16,12 +24,16 @@ from invalidation.batches.head import (
     sweep_lead_name,
     sweep_retry_name,
 )
-from invalidation.batches.join import join_each
+from invalidation.batches.join import accept, join_each, join_request
 from invalidation.batches.model import Batch, PendingChange
-from invalidation.batches.table import ATTEMPTS, BUCKETS, Item, Key
+from invalidation.batches.snapshot import frozen_changes
+from invalidation.batches.table import ATTEMPTS, BATCH, BUCKETS, Item, Key
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
+from invalidation.events import Change, KeysRequest, PathsRequest, RetryBatch
 from tests.fakes.batch_steps import BUCKET, START, WINDOW, BatchSteps, Clock, change, execution
 from tests.fakes.memory_table import MemoryTable
+
+T = TypeVar("T")
 
 
 def pending_keys(table: MemoryTable) -> list[str]:
@@ -270,7 +282,7 @@ def test_of_several_buckets_one_is_led_and_the_others_are_reported(table: Memory
     joined = join_each(table, changes, execution("list"), WINDOW, clock, "attempt")
     assert (joined.joined.role, joined.joined.bucket) == (Role.LEADER, "a")
     assert joined.leaderless == ("b", "c")
-    assert all(has_pending(table, bucket) for bucket in changes)
+    assert [has_pending(table, bucket) for bucket in ("a", "b", "c")] == [False, True, True], "a is frozen"
 
 
 def test_a_bucket_that_has_a_leader_is_not_reported(table: MemoryTable, clock: Clock) -> None:
@@ -315,3 +327,133 @@ def test_a_bucket_needs_a_leader_unless_one_gathers_or_it_is_paused(
     assert needs_leader(table, BUCKET, WINDOW, clock)
     pause(table, BUCKET)
     assert not needs_leader(table, BUCKET, WINDOW, clock)
+
+
+# --- Closed in the Join that opened it ---
+
+FROZEN_ONE = Closed(ClosedStatus.FROZEN, 1)
+
+
+class Stopped(Exception):
+    """The worker is gone: nothing of the application sees it."""
+
+
+class StoppingTable(MemoryTable):
+    """Its worker stops at one request: before it is carried out, or after."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = 0
+        self.stop_at = (math.inf, False)
+        self.at_request: dict[int, Callable[[], object]] = {}
+
+    def _request(self, operation: str, key: Key, effect: Callable[[], T]) -> T:
+        self.requests += 1
+        self.at_request.pop(self.requests, lambda: None)()
+        number, carried_out = self.stop_at
+        if self.requests != number:
+            return super()._request(operation, key, effect)
+        if carried_out:
+            effect()
+        raise Stopped
+
+
+def put(table: MemoryTable, clock: Clock, name: str, *changes: Change, attempt: str = "attempt") -> Joined:
+    return join_each(table, {BUCKET: changes}, execution(name), WINDOW, clock, attempt).joined
+
+
+def requests_of_a_join(clock: Clock) -> int:
+    table = StoppingTable()
+    put(table, clock, "first", change("a"))
+    return table.requests
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_join_that_stops_at_any_request_gives_the_same_answer_when_it_is_repeated(
+    clock: Clock, *, carried_out: bool
+) -> None:
+    expected = put(MemoryTable(), clock, "first", change("a"))
+    assert expected.closed == FROZEN_ONE
+    for number in range(1, requests_of_a_join(clock) + 1):
+        table = StoppingTable()
+        table.stop_at = (number, carried_out)
+        with pytest.raises(Stopped):
+            put(table, clock, "first", change("a"), attempt="one")
+        assert put(table, clock, "first", change("a"), attempt="two") == expected
+        assert not has_pending(table, BUCKET)
+        assert [each.key for each in frozen_changes(table, Batch.read(table, expected.batch_id))] == ["a"]
+
+
+@pytest.mark.parametrize("change_of_plan", [pause, "another leads"])
+def test_what_comes_between_while_a_join_closes_its_batch_is_left_to_close_batch(
+    clock: Clock, change_of_plan: Callable[..., object] | str
+) -> None:
+    """Between whichever requests: a batch owns the change afterwards, or it is pending still."""
+
+    def another_leads() -> None:
+        clock.seconds += 1_000
+        put(table, clock, "another", change("b"), attempt="another")
+
+    for number in range(1, requests_of_a_join(clock) + 1):
+        clock.seconds = 0
+        table = StoppingTable()
+        table.at_request[number] = partial(pause, table, BUCKET) if change_of_plan is pause else another_leads
+        joined = put(table, clock, "first", change("a"))
+        if joined.closed is None and joined.role is Role.LEADER:
+            close(table, BUCKET, joined.batch_id, execution("first"), "close", clock)
+        owned = [each for each in ("first", "another") if "a" in frozen_keys_of(table, each)]
+        assert owned or pending_keys(table) == ["a"]
+
+
+def frozen_keys_of(table: MemoryTable, name: str) -> list[str]:
+    items = [each["META"] for pk, each in table.partitions.items() if pk.startswith(BATCH) and "META" in each]
+    batches = [Batch.from_item(item) for item in items if item["owner"] == execution(name).arn]
+    return [change.key for batch in batches for change in frozen_changes(table, batch)]
+
+
+def test_a_batch_that_gathers_first_is_not_closed_by_join(table: MemoryTable, clock: Clock) -> None:
+    put(table, clock, "first", change("a"))
+    waits = put(table, clock, "second", change("b"))
+    assert (waits.role, waits.waits, waits.closed) == (Role.LEADER, True, None)
+    assert Head.read(table, BUCKET).state is HeadState.GATHERING
+
+
+@pytest.mark.parametrize(("left", "at_once"), [(MOST_AT_ONCE - 1, True), (MOST_AT_ONCE, False)])
+def test_what_somebody_has_left_behind_is_frozen_by_join_as_long_as_it_is_little(
+    table: MemoryTable, clock: Clock, left: int, *, at_once: bool
+) -> None:
+    accept(table, BUCKET, [change(f"{number}") for number in range(left)], execution("dead"))
+    joined = put(table, clock, "first", change("a"))
+    assert (joined.closed is not None) is at_once
+    closed = close(table, BUCKET, joined.batch_id, execution("first"), "close", clock)
+    assert (closed.status, closed.changes) == (ClosedStatus.FROZEN, left + 1)
+    assert not has_pending(table, BUCKET)
+
+
+def test_a_retry_of_a_batch_with_much_to_delete_leaves_that_to_close_batch(
+    table: MemoryTable, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "RAW_CHUNK_BYTES", 100)
+    steps = BatchSteps(table, clock)
+    joined = steps.join("first", change("a"), change("b"))
+    pending = {key: table.find(key) for key in (each.key for each in PendingChange.of_bucket(table, BUCKET))}
+    steps.close(joined)
+    for item in pending.values():
+        assert item is not None
+        table.put(item)  # as if that Close had died before it deleted them
+    table.update(Batch.key_of(joined.batch_id), {"pendingDeleted": None}, {})
+    again = join_request(table, RetryBatch(joined.batch_id), execution("retry"), WINDOW, clock, "attempt")
+    assert (again.role, again.closed) == (Role.LEADER, None)
+    assert steps.close(again) == ("FROZEN", 2)
+    assert not has_pending(table, BUCKET)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [KeysRequest(BUCKET, ("a",), dry_run=False), PathsRequest("E1", ("/a",), dry_run=False)],
+    ids=["keys", "paths"],
+)
+def test_a_request_has_nothing_left_to_close(
+    table: MemoryTable, clock: Clock, request_: KeysRequest | PathsRequest
+) -> None:
+    assert join_request(table, request_, execution("asks"), WINDOW, clock, "attempt").closed == FROZEN_ONE

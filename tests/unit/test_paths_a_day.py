@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from invalidation.batches.close import ClosedStatus, close
-from invalidation.batches.head import HELD_BACK_SECONDS, Execution, Head, Role, Window
+from invalidation.batches.close import close
+from invalidation.batches.head import HELD_BACK_SECONDS, ClosedStatus, Execution, Head, Role, Window
 from invalidation.batches.join import join, paths_of_day, window_today
 from invalidation.batches.model import Batch
 from invalidation.batches.snapshot import frozen_changes

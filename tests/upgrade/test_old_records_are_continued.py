@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, cast
@@ -17,7 +18,7 @@ from invalidation.batches.targets import TargetState
 from invalidation.bucket_events import BucketEvents, WatchedBuckets
 from invalidation.config import Settings
 from invalidation.outcome import BatchReport
-from tests.upgrade.stages import KEYS, RECORDS, STAGES, Buckets, Golden, event, load, record
+from tests.upgrade.stages import KEYS, RECORDS, STAGES, Buckets, Golden, event, load, parsed, record
 from tests.upgrade.world import DISTRIBUTIONS, Edge, MortalTable, World, worlds
 
 Make = Callable[[MortalTable, Edge, datetime], World]
@@ -143,9 +144,11 @@ def test_this_release_writes_what_the_golden_files_of_its_form_hold(make: Make, 
     """If this fails you have changed what the table holds. Add to it rather, as here: see ``table.VERSION``.
 
     Before the form's first release: ``python -m tests.upgrade.stages``. After it: leave its files as they are, raise
-    VERSION if an earlier release would misread what is new, and record the new form beside the old one.
+    VERSION if an earlier release would misread what is new, and record the new form beside the old one. Which attempt
+    froze a list, Join's or Close's, is not compared.
     """
-    now, then = record(make, stage), load(VERSION, stage)
+    both = (re.sub(r"attempt\d+", "attempt", each.dumped()) for each in (record(make, stage), load(VERSION, stage)))
+    now, then = (parsed(stage, each) for each in both)
     expected = [_open(item) for item in then.items]
     keys = {(item["pk"], item["sk"]) for item in then.items}
     same = [item for item in now.items if (item["pk"], item["sk"]) in keys]  # a later release may add others

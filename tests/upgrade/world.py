@@ -113,7 +113,7 @@ class World:
             return joined
         self.now = max(self.now, datetime.fromisoformat(joined["closesAt"]))
         state = {**base, "batchId": joined["batchId"], "bucket": joined["bucket"]}
-        closed = self._call("close_batch", state)
+        closed = joined.get("closed") or self._call("close_batch", state)
         if closed["status"] != "FROZEN" or until == "close_batch":
             return closed
         resolved = self._call("resolve_distributions", state)

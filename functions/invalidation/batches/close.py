@@ -10,56 +10,65 @@ Each step makes sure of something that the next one relies on:
 4. The pending items on that list are deleted: the batch record owns them alone.
 
 An attempt that dies leaves the changes pending, or owned twice for a while; never unowned.
+
+A batch that waits for nobody is closed by the very Join that opened it, by the same steps (docs/adr/0011).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final
+from itertools import islice
+from typing import Final
 
-from invalidation.batches.head import Execution, Head
+from invalidation.batches.head import Closed, ClosedStatus, Execution, Head, Joined, Role
 from invalidation.batches.model import Batch, Clock, PendingChange, compact
 from invalidation.batches.snapshot import draft, freeze_changes, pending_keys
 from invalidation.batches.table import BatchTable, Key
-from invalidation.errors import RecordsOfLaterRelease
+from invalidation.errors import BatchContended, BatchTableUnavailable, RecordsOfLaterRelease
 
 DELETED_WITHIN: Final = timedelta(hours=1)
 """For how long after its opening a batch may still be deleting pending items: longer than all tries of a Close take."""
 
-
-class ClosedStatus(StrEnum):
-    """What a leader finds when it closes its batch. The values are those of the state machine's Choice."""
-
-    FROZEN = "FROZEN"
-    SUPERSEDED = "SUPERSEDED"
-    """Somebody took this leader for dead and leads now; they read the same pending changes."""
-    EMPTY = "EMPTY"
-    """Nothing is pending: an earlier batch, which closed late, owns what this one was opened for."""
-    PAUSED = "PAUSED"
-    """Everything stays pending until the bucket is resumed."""
+MOST_AT_ONCE: Final = 100
+"""Pending changes that Join freezes itself: a quiet bucket has a few, and more is what somebody has left behind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
-    status: ClosedStatus
-    changes: int = 0
+class _TooMuch(Exception):
+    """More is pending than this attempt takes upon itself."""
 
-    def to_document(self) -> dict[str, Any]:
-        return {"status": self.status.value, "changes": self.changes}
+
+def close_at_once(table: BatchTable, joined: Joined, execution: Execution, attempt: str, now: Clock) -> Joined:
+    """Close a batch that waits for nobody in the very Join that leads it; ``closed`` says that it owns its changes.
+
+    Whatever keeps this attempt from it (another leader, a pause, too much, a table that fails) is left to Close Batch,
+    which finds it again, and tries again where that helps.
+    """
+    if joined.role is not Role.LEADER or joined.waits:
+        return joined
+    with suppress(BatchContended, BatchTableUnavailable, RecordsOfLaterRelease, _TooMuch):
+        closed = close(table, joined.bucket, joined.batch_id, execution, attempt, now, most=MOST_AT_ONCE)
+        return replace(joined, closed=closed if closed.status is ClosedStatus.FROZEN else None)
+    return joined
 
 
 def close(  # noqa: PLR0917 -- collaborators are arguments
-    table: BatchTable, bucket: str, batch_id: str, execution: Execution, attempt: str, now: Clock
+    table: BatchTable,
+    bucket: str,
+    batch_id: str,
+    execution: Execution,
+    attempt: str,
+    now: Clock,
+    *,
+    most: int | None = None,
 ) -> Closed:
     """Close a batch, or find it closed; every attempt may die and be repeated anywhere.
 
-    ``attempt`` must be new for each invocation: it names the list, and two attempts that shared a name would overwrite
-    each other's chunks after one of them has been frozen.
+    ``attempt`` must be new for each invocation: it names the list, and two that shared a name would overwrite each
+    other's chunks after one of them has been frozen. ``most`` is for ``close_at_once``.
 
     Raises:
         BatchContended: the head could not be closed.
@@ -72,12 +81,9 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
             return Closed(ClosedStatus.SUPERSEDED)
         if head.paused:
             return Closed(ClosedStatus.PAUSED)
-        earlier = _with_pending(table, head, now())
-        owned = _owned(table, earlier)
-        unreadable: list[RecordsOfLaterRelease] = []
-        pending = PendingChange.of_bucket(table, bucket, unreadable.append)
-        drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
-        batch = freeze_changes(table, drafted, _without(pending, owned) if owned else pending)
+        earlier, unreadable = _with_pending(table, head, now()), list[RecordsOfLaterRelease]()
+        pending = _bounded(_unowned(table, bucket, earlier, unreadable), most)
+        batch = freeze_changes(table, draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True), pending)
         if batch is None and unreadable:
             raise unreadable[0]
         if batch is None:
@@ -85,6 +91,8 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
             for each in earlier:
                 _delete_pending(table, each)
             return Closed(ClosedStatus.EMPTY)
+    elif most is not None and len(batch.chunks_pending) > 1:
+        raise _TooMuch
     _delete_pending(table, batch)
     return Closed(ClosedStatus.FROZEN, batch.changes)
 
@@ -114,18 +122,28 @@ def _with_pending(table: BatchTable, head: Head, now: datetime) -> list[Batch]:
     return found
 
 
-def _owned(table: BatchTable, batches: Sequence[Batch]) -> set[bytes]:
-    """What these batches own and may not have deleted. Freezing it again would be paid for again."""
-    return {
+def _unowned(
+    table: BatchTable, bucket: str, earlier: Sequence[Batch], unreadable: list[RecordsOfLaterRelease]
+) -> Iterator[PendingChange]:
+    """What is pending, without what these batches own and may not have deleted: to freeze it again would cost again."""
+    owned = {
         _fingerprint(key)
-        for batch in batches
+        for batch in earlier
         for number in batch.chunks_pending
         for key in pending_keys(table, batch, number)
     }
+    pending = PendingChange.of_bucket(table, bucket, unreadable.append)
+    return (each for each in pending if _fingerprint(each.key) not in owned) if owned else pending
 
 
-def _without(pending: Iterable[PendingChange], owned: Container[bytes]) -> Iterator[PendingChange]:
-    return (each for each in pending if _fingerprint(each.key) not in owned)
+def _bounded(pending: Iterable[PendingChange], most: int | None) -> Iterable[PendingChange]:
+    """Raises _TooMuch: nothing of them has been frozen."""
+    if most is None:
+        return pending
+    few = list(islice(pending, most + 1))
+    if len(few) > most:
+        raise _TooMuch
+    return few
 
 
 def _fingerprint(key: Key) -> bytes:

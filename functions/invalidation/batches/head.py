@@ -171,9 +171,33 @@ class Role(StrEnum):
     """The batch that was to be retried owes nothing."""
 
 
+class ClosedStatus(StrEnum):
+    """What a leader finds when it closes its batch. The values are those of the state machine's Choice."""
+
+    FROZEN = "FROZEN"
+    SUPERSEDED = "SUPERSEDED"
+    """Somebody took this leader for dead and leads now; they read the same pending changes."""
+    EMPTY = "EMPTY"
+    """Nothing is pending: an earlier batch, which closed late, owns what this one was opened for."""
+    PAUSED = "PAUSED"
+    """Everything stays pending until the bucket is resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    status: ClosedStatus
+    changes: int = 0
+
+    def to_document(self) -> dict[str, Any]:
+        return {"status": self.status.value, "changes": self.changes}
+
+
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Who leads the batch that the change is in. ``waits`` if it gathers first, rather than closing at once."""
+    """Who leads the batch that the change is in. ``waits`` if it gathers first, rather than closing at once.
+
+    ``closed`` if it owns its changes already, so that nothing is left to Close Batch.
+    """
 
     role: Role
     bucket: str
@@ -181,6 +205,7 @@ class Joined:
     leader_arn: str
     closes_at: datetime
     waits: bool = False
+    closed: Closed | None = None
 
     @property
     def wait_until(self) -> str:
@@ -199,6 +224,7 @@ class Joined:
             "batchId": self.batch_id,
             "leader": self.leader_arn,
             "closesAt": self.wait_until,
+            **({"closed": self.closed.to_document()} if self.closed else {}),
         }
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from invalidation.batches.close import close_at_once
 from invalidation.batches.head import (
     HELD_BACK_SECONDS,
     Execution,
@@ -98,16 +99,18 @@ def join_request(  # noqa: PLR0917 -- collaborators are arguments
         case KeysRequest(bucket, keys, dry_run):
             changes = [Change(bucket, key, event_id="") for key in keys]
             if window.holds_back and not dry_run:
-                return join(table, bucket, changes, execution, window, now, attempt)
-            return open_own_batch(table, bucket, changes, execution, now, attempt, dry_run=dry_run)
+                joined = join(table, bucket, changes, execution, window, now, attempt)
+            else:
+                joined = open_own_batch(table, bucket, changes, execution, now, attempt, dry_run=dry_run)
         case PathsRequest(distribution_id, paths, dry_run):
-            return open_paths_batch(table, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
+            joined = open_paths_batch(table, distribution_id, paths, execution, now, attempt, dry_run=dry_run)
         case Lead(bucket) if watched and bucket not in watched and not has_pending(table, bucket):
-            return Joined(Role.ENDED, bucket, "", execution.arn, now())
+            joined = Joined(Role.ENDED, bucket, "", execution.arn, now())
         case Lead(bucket):
-            return join(table, bucket, (), execution, window, now, attempt)
+            joined = join(table, bucket, (), execution, window, now, attempt)
         case RetryBatch(batch_id):
-            return claim(table, batch_id, execution, now)
+            joined = claim(table, batch_id, execution, now)
+    return close_at_once(table, joined, execution, attempt, now)
 
 
 def join(  # noqa: PLR0917 -- collaborators are arguments
@@ -157,6 +160,8 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
 ) -> JoinedEach:
     """``join`` for changes by bucket. Accepts them all, then leads one bucket at most, as an execution works on one.
 
+    What it leads it also closes, if nobody is to wait for that.
+
     A retry must not lead a second bucket beside the one that an earlier attempt has won, or nobody would close the
     first: that one is looked for before any other is tried.
 
@@ -168,7 +173,8 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
     window = window_today(table, window, now())
     if len(changes) == 1:
         (bucket,) = changes
-        return JoinedEach(join(table, bucket, changes[bucket], execution, window, now, attempt), ())
+        joined = join(table, bucket, changes[bucket], execution, window, now, attempt)
+        return JoinedEach(close_at_once(table, joined, execution, attempt, now), ())
     for bucket in sorted(changes):
         accept(table, bucket, changes[bucket], execution)
     led = [bucket for bucket in sorted(changes) if _leads(Head.read(table, bucket), execution)]
@@ -180,7 +186,7 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
             joined = lead_or_follow(table, bucket, execution, window, now)
         elif needs_leader(table, bucket, window, now):
             leaderless.append(bucket)
-    return JoinedEach(joined, tuple(leaderless))
+    return JoinedEach(close_at_once(table, joined, execution, attempt, now), tuple(leaderless))
 
 
 def accept(table: BatchTable, bucket: str, changes: Iterable[Change], execution: Execution) -> None:

@@ -14,29 +14,34 @@ from tests.statemachine.stack import Stack
 from tests.unit.handlers.invoking import Invoke
 
 LOST = "arn:aws:states:us-east-1:123456789012:execution:invalidation:lost-answer"
+FROZEN = {"status": "FROZEN", "changes": 1}
 
 
-def test_the_first_change_leads_and_the_next_follows(site: Site, invoke: Invoke) -> None:
-    leader = invoke.join(changed(site.bucket, "a.html"))
-    follower = invoke.join(changed(site.bucket, "b.html"))
-    assert (leader["role"], follower["role"]) == ("leader", "follower")
+def test_the_first_change_is_frozen_at_once_the_second_leads_what_gathers_and_the_third_follows(
+    site: Site, invoke: Invoke
+) -> None:
+    lone, leader, follower = (invoke.join(changed(site.bucket, f"{number}.html")) for number in range(3))
+    assert (lone["role"], leader["role"], follower["role"]) == ("leader", "leader", "follower")
+    assert (lone["closed"], "closed" in leader) == (FROZEN, False)
     assert follower["leader"] == leader["leader"]
-    assert follower["batchId"] == leader["batchId"]
+    assert follower["batchId"] == leader["batchId"] != lone["batchId"]
     assert site.pending == 2
 
 
-def test_a_join_whose_answer_was_lost_leads_again_with_the_same_batch(site: Site, invoke: Invoke) -> None:
+def test_a_join_whose_answer_was_lost_answers_the_same_and_leaves_nothing_pending(site: Site, invoke: Invoke) -> None:
     event = changed(site.bucket, "a.html")
     first = invoke.join(event, execution=LOST)
+    assert first["closed"] == FROZEN
     assert invoke.join(event, execution=LOST) == first
-    assert site.pending == 1
+    assert site.pending == 0
 
 
 def test_a_close_whose_answer_was_lost_covers_the_same_changes(site: Site, invoke: Invoke) -> None:
+    invoke.join(changed(site.bucket, "first.html"))
     joined = invoke.join(changed(site.bucket, "a.html"))
-    assert invoke.close(joined) == {"status": "FROZEN", "changes": 1}
+    assert invoke.close(joined) == FROZEN
     invoke.join(changed(site.bucket, "too-late.html"))
-    assert invoke.close(joined) == {"status": "FROZEN", "changes": 1}
+    assert invoke.close(joined) == FROZEN
     assert site.pending == 1
 
 
@@ -63,9 +68,8 @@ def test_keys_that_the_parameter_leaves_out_are_ignored(site: Site, invoke: Invo
     with site.stack.functions.with_environment("JoinBatchFunction", INCLUDE_KEYS="images/*"):
         ignored = invoke.join(changed(site.bucket, "a.html"))
         kept = invoke.join([changed(site.bucket, "a.html"), changed(site.bucket, "images/a.jpg")])
-    assert (ignored["role"], kept["role"]) == ("ignored", "leader")
+    assert (ignored["role"], kept["role"], kept["closed"]["changes"]) == ("ignored", "leader", 1)
     assert "IncludeKeys" in ignored["reason"]
-    assert site.pending == 1
 
 
 def test_a_rejected_input_is_answered_and_not_raised(invoke: Invoke) -> None:
@@ -91,18 +95,20 @@ def test_a_list_with_a_wrong_event_starts_one_execution_for_the_others_however_o
 
 
 def test_a_request_by_hand_is_a_batch_of_its_own_beside_the_one_that_gathers(site: Site, invoke: Invoke) -> None:
+    invoke.join(changed(site.bucket, "first.html"))
     gathering = invoke.join(changed(site.bucket, "a.html"))
     by_hand = invoke.join({"bucket": site.bucket, "keys": ["b.html"]})
     assert by_hand["role"] == "leader"
     assert by_hand["batchId"] != gathering["batchId"]
-    assert invoke.close(by_hand) == {"status": "FROZEN", "changes": 1}
+    assert by_hand["closed"] == invoke.close(by_hand) == FROZEN
     assert site.pending == 1
 
 
 def test_nothing_of_a_made_up_bucket_is_written_and_what_waits_in_one_that_was_watched_is_finished(
     site: Site, invoke: Invoke
 ) -> None:
-    invoke.join(changed(site.bucket, "a.html"))
+    for key in ("first.html", "a.html"):
+        invoke.join(changed(site.bucket, key))
     with site.stack.functions.with_environment("JoinBatchFunction", BUCKET_NAMES="another"):
         before = site.stack.stored()
         rejected = invoke.join([changed(f"made-up-{number}", "a") for number in range(50)])
