@@ -11,8 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from invalidation.batches.budget import Allowance
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
-from invalidation.cloudfront.limits import MAX_PATH_LENGTH, MAX_PATHS_A_REQUEST, MAX_WILDCARDS_IN_PROGRESS
+from invalidation.cloudfront.limits import (
+    MAX_PATH_LENGTH,
+    MAX_PATHS_A_REQUEST,
+    MAX_PATHS_OF_BATCH,
+    MAX_WILDCARDS_IN_PROGRESS,
+)
 from invalidation.cloudfront.paths import covers, normalised
 from invalidation.cloudfront.plan import Plan, Surroundings, plan_paths
 from invalidation.cloudfront.routing import paths_for
@@ -138,7 +144,7 @@ def test_a_storm_of_hostile_keys_is_widened_no_further_than_widest_path(widest: 
     assert all(not path.endswith("*") for path in outside)
 
 
-PREFIXES = ("uploads/", "a b/", "x+y/", "m & m/", "ü/", "users/~joe/", "deep/down/")
+PREFIXES = ("uploads/", "a b/", "x+y/", "m & m/", "ü/", "users/~joe/", "a/b c/ü+/")
 SEGMENTS = ("..", ".", "", "a", "b", "%2e%2e", "x y", "~", "*", "%2F..%2F", "..\\..", "index.html", "...")
 rests = st.lists(st.sampled_from(SEGMENTS) | texts, min_size=1, max_size=5).map("/".join)
 
@@ -150,18 +156,35 @@ def reaches_outside(path: str, prefix: str) -> bool:
     return not (reached.startswith(own) or (not path.endswith("*") and reached == own.removesuffix("/")))
 
 
+BUDGETS = st.builds(
+    lambda free, widest: Allowance(0, {} if free is None else {"E1": free}, {}).budget("E1", widest),
+    st.none() | st.integers(0, MAX_PATHS_OF_BATCH),
+    st.sampled_from(["/*", "/uploads/*", "/a/*"]),
+)
+"""Every budget that a batch of changes may get, whatever the month has had."""
+
+
 @pytest.mark.parametrize("distribution", [PLAIN, WEBSITE], ids=["plain", "website"])
 @pytest.mark.parametrize("prefix", PREFIXES)
 @settings(max_examples=40, deadline=None)
-@given(st.lists(rests, min_size=1, max_size=80, unique=True), st.booleans())
+@given(st.lists(rests, min_size=1, max_size=80, unique=True), st.sampled_from([None, (), ("/kept.html",)]), BUDGETS)
 def test_a_storm_of_keys_below_one_prefix_purges_nothing_outside_it(
-    distribution: Distribution, prefix: str, keys: list[str], listed: bool
+    distribution: Distribution, prefix: str, keys: list[str], around: tuple[str, ...] | None, budget: Budget
 ) -> None:
-    """With the default budget, and whatever the cover makes of them."""
-    others = sorted({"/index.html", "/uploads.html", f"/{prefix}kept.html"})
+    """Whatever the cover makes of them, and whether or not it knows what else the bucket holds."""
     paths = paths_for(distribution, [prefix + key for key in keys], RULES)
-    made = plan_paths(paths, Budget(), (lambda: Surroundings(others)) if listed else None)
+    made = plan_paths(paths, budget, None if around is None else (lambda: Surroundings(around)))
     assert [path for path in made.paths if reaches_outside(path, prefix)] == []
+
+
+def test_only_a_folder_that_is_spelled_in_six_ways_needs_more_wildcards_than_a_spent_month_has() -> None:
+    """SECURITY.md's exception: a plus, a space, and one of ``&=:@$,;`` in its name."""
+    storm = [f"a+b c&d/{one}{other}" for one in "abcdefghij" for other in "uvwxy"]
+    paths = list(paths_for(PLAIN, storm, RULES))
+    thrifty, ample = plan_paths(paths, Budget()), plan_paths(paths, Budget(30, 30, 15))
+    assert [path for path in thrifty.paths if reaches_outside(path, "a+b c&d/")]
+    assert [path for path in ample.paths if reaches_outside(path, "a+b c&d/")] == []
+    assert all(path.startswith("/a") for path in thrifty.paths)
 
 
 @pytest.mark.parametrize("letters", ["abcdefghijklmnopqrstuvwxyz", "abc"])

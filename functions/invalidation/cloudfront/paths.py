@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import string
 from functools import cache
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -20,7 +21,7 @@ from invalidation.cloudfront.tags import tag_problems
 from invalidation.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 UNSAFE: Final = ' "<>#%{}|\\^~[]`'
@@ -134,6 +135,25 @@ def count_locations(paths: Iterable[str]) -> int:
     They are told by what they decode to, with a plus taken for a space: two keys that differ in these alone count once.
     """
     return len({_decoded(path) for path in paths})
+
+
+def common_folder(paths: Sequence[str]) -> tuple[str, set[str]]:
+    """The deepest folder, decoded, that all the encoded paths are below; and those of them that are its index page.
+
+    A plus counts as a space. Index pages are spelled as the folder is, without its slash. Wildcards are below the
+    folder that they begin in.
+
+    >>> common_folder(["/a%20b", "/a%20b/x*", "/a+b/x/y"])
+    ('/a b/', {'/a%20b'})
+    """
+    texts = {path: unquote_to_bytes(path).decode("latin-1").replace("+", " ") for path in paths}
+    shortest = min(texts.values(), key=len, default="")
+    index = {path for path, text in texts.items() if text == shortest and not text.endswith(("/", "*"))}
+    below = [text for path, text in texts.items() if path not in index]
+    if not below or not all(text.startswith(f"{shortest}/") for text in (min(below), max(below))):
+        index, below = set(), list(texts.values())
+    common = commonprefix((min(below, default=""), max(below, default="")))  # noqa: RUF071 - cut at a slash below
+    return common[: common.rfind("/") + 1] or "/", index
 
 
 def narrowed(paths: set[str]) -> tuple[str, ...]:

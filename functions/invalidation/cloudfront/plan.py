@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from invalidation.cloudfront.cover import MOST_ASKED, Cover, count, least_evicting_cover, narrowest_cover, span
 from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH, MAX_WILDCARDS_OF_BATCH
 from invalidation.cloudfront.listing import Listing
-from invalidation.cloudfront.paths import count_locations, encoding_fault
+from invalidation.cloudfront.paths import common_folder, count_locations, encoding_fault
 from invalidation.cloudfront.routing import paths_for, viewer_paths
 from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules, Widening
 from invalidation.errors import InvalidRequest
@@ -157,7 +157,7 @@ def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | 
     )
     widened = tuple(
         Widening(prefix + "*", count(prefix, asked), around.evicted_by(prefix) if around else None)
-        for prefix in cover.introduced
+        for prefix in sorted(cover.introduced)
     )
     return Plan(tuple(sorted([*outside, *cover.unchanged, *(each.path for each in widened)])), widened)
 
@@ -165,13 +165,50 @@ def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | 
 def _cover(
     needed: list[str], others: Callable[[], Surroundings | None] | None, max_paths: int, max_wildcards: int
 ) -> tuple[Cover, Surroundings | None]:
-    """The best cover that can be found, and what there is around without what is purged anyway."""
+    """The best cover that can be found, and what there is around without what is purged anyway.
+
+    Where all is below one folder, each spelling of that folder has a cover of its own, as far as the budget has room
+    for one each: a wildcard for two of them would reach other folders.
+    """
     around = others() if others and 1 < len(needed) <= MOST_ASKED else None
-    least = None
     if around is not None:
         around = around._replace(paths=_not_matched(around.paths, needed))
+    parts, alone = _spelled_folders(needed)
+    if len(parts) + len(alone) > max_paths or len(parts) > max_wildcards:
+        parts, alone = [needed], []
+    whole, left = Cover([], alone), max_paths - len(alone)
+    for number, part in enumerate(sorted(parts, key=len)):
+        share, wildcards = left // (len(parts) - number), max_wildcards // (len(parts) - number)
+        found = _best_cover(part, around, share, wildcards)
+        whole = Cover([*whole.introduced, *found.introduced], [*whole.unchanged, *found.unchanged])
+        left -= len(found.introduced) + len(found.unchanged)
+        max_wildcards -= len(found.introduced) + _count_wildcards(found.unchanged)
+    return whole, around
+
+
+def _best_cover(needed: list[str], around: Surroundings | None, max_paths: int, max_wildcards: int) -> Cover:
+    least = None
+    if around is not None:
         least = least_evicting_cover(needed, around.paths, max_paths=max_paths, max_wildcards=max_wildcards)
-    return least or narrowest_cover(needed, max_paths=max_paths, max_wildcards=max_wildcards), around
+    return least or narrowest_cover(needed, max_paths=max_paths, max_wildcards=max_wildcards)
+
+
+def _spelled_folders(needed: list[str]) -> tuple[list[list[str]], list[str]]:
+    """The sorted paths by the spelling of the folder that all of them are in; apart from them those of its index page.
+
+    One part, and nothing apart, where they have no folder in common.
+    """
+    folder, index = common_folder(needed)
+    if folder == "/":
+        return [needed], []
+    depth, alone = folder.count("/"), []
+    parts: dict[str, list[str]] = {}
+    for path in needed:
+        if path in index:
+            alone.append(path)
+        else:
+            parts.setdefault("/".join(path.split("/", depth)[:depth]), []).append(path)
+    return list(parts.values()), alone
 
 
 def _not_matched(paths: Sequence[str], needed: Sequence[str]) -> list[str]:
