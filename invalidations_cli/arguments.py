@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from invalidation.cloudfront.client import CloudFront
 from invalidation.config import check_is_named
-from invalidation.errors import AccessDenied, InvalidationError, NoSuchDistribution
+from invalidation.errors import AccessDenied, InvalidationError, NoSuchDistribution, code_of
 from invalidations_cli.aws import Clients, Stack
 from invalidations_cli.output import escape
 
@@ -28,7 +28,7 @@ def check_bucket(clients: Clients, bucket: str) -> None:
     try:
         clients("s3").head_bucket(Bucket=bucket)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in MISSING:
+        if code_of(error) in MISSING:
             raise click.UsageError(
                 f"there is no bucket {escape(bucket)}: correct its name, or name a --distribution and paths"
             ) from None

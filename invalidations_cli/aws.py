@@ -36,6 +36,7 @@ from invalidation.errors import (
     CloudFrontThrottled,
     CloudFrontUnavailable,
     InvalidationError,
+    code_of,
 )
 from invalidation.executions import Executions
 from invalidations_cli.local.aws import LocalAws
@@ -195,7 +196,7 @@ def stacks_of_this_application(client: Any) -> list[dict[str, Any]]:
     try:
         return [each for page in pages for each in page["Stacks"] if set(OUTPUTS) <= outputs_of(each).keys()]
     except boto.ClientError as error:
-        if error.response.get("Error", {}).get("Code") in DENIED:
+        if code_of(error) in DENIED:
             return []
         raise
 
@@ -431,7 +432,7 @@ def told_of(error: Exception, stack: str) -> click.ClickException | None:
 def sign_in_problem(error: BaseException | None) -> str:
     """What is wrong with the caller's credentials; nothing if that is not the cause."""
     while error is not None:
-        code = error.response.get("Error", {}).get("Code", "") if isinstance(error, boto.ClientError) else ""
+        code = code_of(error) if isinstance(error, boto.ClientError) else ""
         if code in EXPIRED or isinstance(error, EXPIRED_SIGN_IN) or STILL_EXPIRED in str(error):
             return SESSION_EXPIRED
         if code in UNKNOWN_KEYS:
@@ -444,7 +445,7 @@ def sign_in_problem(error: BaseException | None) -> str:
 
 def refusal(error: boto.ClientError, stack: str) -> str:
     """A ClientError in one line."""
-    code = error.response.get("Error", {}).get("Code", "")
+    code = code_of(error)
     message = error.response.get("Error", {}).get("Message", "")
     if is_missing(error):
         return (

@@ -139,11 +139,6 @@ class ExecutionHistory:
     iterations: tuple[Iteration, ...]
     unrecorded: frozenset[str]
 
-    def status_of(self, state: str) -> Status:
-        """The worst that happened in any visit of a state; `unrecorded` where the history leaves out what is inside."""
-        known = worst([visit.status for visit in self.visits if visit.state == state])
-        return "unrecorded" if known == "unreached" and state in self.unrecorded else known
-
 
 def worst(statuses: Sequence[Status]) -> Status:
     return next((status for status in WORST_FIRST if status in statuses), "unreached")

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from invalidation.batches.model import Batch
 from invalidation.batches.queries import batch_of_invalidation, batches_of_bucket
 from invalidation.batches.targets import invalidations_of_each
+from invalidation.errors import code_of
 from invalidation.executions import ACCEPTING_STATE
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import NO_BUCKET, known_buckets
@@ -161,7 +162,7 @@ def recording_of(stack: Stack, arn: str) -> Recording | None:
     try:
         return collect(stack.client("stepfunctions"), arn)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in UNKNOWN_EXECUTION:
+        if code_of(error) in UNKNOWN_EXECUTION:
             return None
         raise
 

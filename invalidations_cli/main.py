@@ -5,15 +5,18 @@ To add one, write `invalidations_cli/commands/<name>.py` with a click command an
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 Places = Mapping[str, tuple[str, str]]
-"""Name of a command → where it is (`package.module:attribute`), and what `--help` says of it."""
+"""Name of a command → where it is in this package (`module:attribute`), and what `--help` says of it."""
 
 LOCAL_EXTRA = {"ministack", "samtranslator", "cryptography", "hypercorn"}
 """Packages that only the extra ``local`` installs."""
@@ -47,7 +50,7 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.commands_at[cmd_name][0].partition(":")
         try:
-            command: click.Command = getattr(importlib.import_module(module), attribute)
+            command: click.Command = getattr(importlib.import_module(f"invalidations_cli.{module}"), attribute)
         except ModuleNotFoundError as missing:
             if (missing.name or "").partition(".")[0] not in LOCAL_EXTRA:
                 raise
@@ -91,60 +94,47 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_place, text) in self.commands_at.items()])
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP end what is inside as Ctrl-C does: through its `finally`, which a second one does not disturb.
+
+    A signal that the caller chose to ignore, as nohup does, stays ignored.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 COMMANDS = {
-    "request": (
-        "invalidations_cli.commands.request:request",
-        "Invalidate keys of a bucket, or paths of a distribution, now.",
-    ),
-    "wait": (
-        "invalidations_cli.commands.wait:wait",
-        "Return when the edge shows what was changed: for deploy scripts.",
-    ),
-    "doctor": (
-        "invalidations_cli.commands.doctor:doctor",
-        "Find out why nothing is invalidated, check by check.",
-    ),
-    "selftest": (
-        "invalidations_cli.commands.selftest:selftest",
-        "Prove that it works: change test objects, see the edge follow.",
-    ),
-    "explain": (
-        "invalidations_cli.commands.explain:explain",
-        "Why a page is stale; what a change of a key invalidates, and why.",
-    ),
-    "bucket": (
-        "invalidations_cli.commands.bucket:bucket",
-        "Switch the events of buckets on or off, or see whether they are on.",
-    ),
-    "audit": (
-        "invalidations_cli.commands.audit:audit",
-        "Who changed what, what was invalidated, and what it cost.",
-    ),
-    "show": ("invalidations_cli.commands.show:show", "All that is known of one execution, batch or invalidation."),
-    "watch": ("invalidations_cli.commands.watch:watch", "See executions run, state by state."),
-    "graph": (
-        "invalidations_cli.commands.graph:graph",
-        "An execution as one HTML page: graph, data, timeline, events.",
-    ),
-    "status": (
-        "invalidations_cli.commands.status:status",
-        "What waits, what is not invalidated yet, what needs a person.",
-    ),
-    "retry": (
-        "invalidations_cli.commands.retry:retry",
-        "Try a failed batch or execution again.",
-    ),
-    "abandon": (
-        "invalidations_cli.commands.abandon:abandon",
-        "Give up a parked batch for good; the audit keeps who and why.",
-    ),
-    "dead-letters": (
-        "invalidations_cli.commands.dead_letters:dead_letters",
-        "Events that could not start an execution; replay them.",
-    ),
-    "pause": ("invalidations_cli.commands.pause:pause", "Invalidate nothing for a bucket until it is resumed."),
-    "resume": ("invalidations_cli.commands.pause:resume", "Go on with a paused bucket."),
-    "local": ("invalidations_cli.local.commands:local", "A local AWS on which everything runs."),
+    "request": ("commands.request:request", "Invalidate keys of a bucket, or paths of a distribution, now."),
+    "wait": ("commands.wait:wait", "Return when the edge shows what was changed: for deploy scripts."),
+    "doctor": ("commands.doctor:doctor", "Find out why nothing is invalidated, check by check."),
+    "selftest": ("commands.selftest:selftest", "Prove that it works: change test objects, see the edge follow."),
+    "explain": ("commands.explain:explain", "Why a page is stale; what a change of a key invalidates, and why."),
+    "bucket": ("commands.bucket:bucket", "Switch the events of buckets on or off, or see whether they are on."),
+    "audit": ("commands.audit:audit", "Who changed what, what was invalidated, and what it cost."),
+    "show": ("commands.show:show", "All that is known of one execution, batch or invalidation."),
+    "watch": ("commands.watch:watch", "See executions run, state by state."),
+    "graph": ("commands.graph:graph", "An execution as one HTML page: graph, data, timeline, events."),
+    "status": ("commands.status:status", "What waits, what is not invalidated yet, what needs a person."),
+    "retry": ("commands.retry:retry", "Try a failed batch or execution again."),
+    "abandon": ("commands.abandon:abandon", "Give up a parked batch for good; the audit keeps who and why."),
+    "dead-letters": ("commands.dead_letters:dead_letters", "Events that could not start an execution; replay them."),
+    "pause": ("commands.pause:pause", "Invalidate nothing for a bucket until it is resumed."),
+    "resume": ("commands.pause:resume", "Go on with a paused bucket."),
+    "local": ("local.commands:local", "A local AWS on which everything runs."),
 }
 
 

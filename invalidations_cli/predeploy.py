@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from invalidation.bucket_events import sends_events
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
-from invalidation.errors import InvalidationError
+from invalidation.errors import InvalidationError, code_of
 from invalidation.health import Check, CheckVerdict
 from invalidations_cli.aws import Clients
 
@@ -58,7 +58,7 @@ class PreDeployChecks:
         try:
             region = s3.head_bucket(Bucket=bucket).get("BucketRegion") or here
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in {"404", "NoSuchBucket"}:
+            if code_of(error) in {"404", "NoSuchBucket"}:
                 yield CheckVerdict.CUT, f"there is no bucket {bucket}", "correct the name, or create the bucket"
                 return
             region = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
@@ -74,7 +74,7 @@ class PreDeployChecks:
         try:
             on = sends_events(self._clients("s3").get_bucket_notification_configuration(Bucket=bucket))
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+            if code_of(error) == "NoSuchBucket":
                 return
             raise
         does = "sends its events to EventBridge already" if on else "sends no events yet: the deploy switches them on"
@@ -107,7 +107,7 @@ def answered(ask: Callable[[], Iterator[Found]], permission: str) -> list[Found]
     try:
         return list(ask())
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = code_of(error)
         return [(CheckVerdict.UNKNOWN, f"needs {permission} ({code})", "")]
     except (BotoCoreError, InvalidationError) as error:
         return [(CheckVerdict.UNKNOWN, f"needs {permission} ({type(error).__name__})", "")]

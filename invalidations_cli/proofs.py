@@ -84,15 +84,7 @@ class NotificationListener:
         try:
             self.url = sqs.create_queue(QueueName=self.name)["QueueUrl"]
             arn = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-            statement = {
-                "Effect": "Allow",
-                "Principal": {"Service": "sns.amazonaws.com"},
-                "Action": "sqs:SendMessage",
-                "Resource": arn,
-                "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-            }
-            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-            sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy})
+            sqs.set_queue_attributes(QueueUrl=self.url, Attributes={"Policy": policy_for_topic(arn, topic)})
             subscribed = self.stack.client("sns").subscribe(
                 TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
             )
@@ -130,6 +122,18 @@ class NotificationListener:
             if time.monotonic() - began >= seconds:
                 what = f"nothing about {of} came within {seconds:g} s"
                 return Tried(name, Answer.FAILS, what, "see the topic's policy and its key's")
+
+
+def policy_for_topic(queue_arn: str, topic_arn: str) -> str:
+    """The policy of a queue to which one topic may send, as JSON."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @contextlib.contextmanager

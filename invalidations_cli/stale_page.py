@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -173,24 +172,12 @@ def _keys(bucket: str, origin: Origin, location: str) -> Iterator[str]:
         yield location.removeprefix("/")
 
 
-class LocalEdgeConnection(http.client.HTTPConnection):
-    """The edge of the local AWS: its endpoint, asked for a distribution's host."""
-
-    def __init__(self, host: str, endpoint: str, timeout: float) -> None:
-        super().__init__(host, timeout=timeout)
-        self._endpoint = urlsplit(endpoint)
-
-    def connect(self) -> None:
-        """Connect to the endpoint, whatever the host's name says."""
-        where = (self._endpoint.hostname or "", self._endpoint.port or http.client.HTTP_PORT)
-        self.sock = socket.create_connection(where, self.timeout)
-
-
 def asker(stack: Stack, scheme: str) -> Callable[[str, str], EdgeAnswer]:
     """Asks the edge for a path: the address's own host, or the local AWS where the stack is there."""
     endpoint = str(getattr(getattr(stack.client("s3"), "meta", None), "endpoint_url", ""))
     if endpoint and is_local(endpoint):
-        return partial(ask_edge, connect=lambda host, timeout: LocalEdgeConnection(host, endpoint, timeout))
+        local = urlsplit(endpoint).netloc
+        return partial(ask_edge, connect=lambda _host, timeout: http.client.HTTPConnection(local, timeout=timeout))
     connect = http.client.HTTPConnection if scheme == "http" else http.client.HTTPSConnection
     return partial(ask_edge, connect=connect)
 

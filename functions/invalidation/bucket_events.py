@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from invalidation.errors import BucketNotReady, ConcurrentBucketChange, InvalidationError
+from invalidation.errors import BucketNotReady, ConcurrentBucketChange, InvalidationError, code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -133,7 +133,7 @@ class BucketEvents:
                 SkipDestinationValidation=True,
             )
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == BUSY:
+            if code_of(error) == BUSY:
                 return False
             raise _not_ready(bucket, error) from error
         return True
@@ -162,7 +162,7 @@ def _same(found: Configuration, wanted: Configuration) -> bool:
 
 
 def _not_ready(bucket: str, error: ClientError) -> BucketNotReady:
-    code = error.response.get("Error", {}).get("Code", "")
+    code = code_of(error)
     if code in ("NoSuchBucket", "404"):
         return BucketNotReady(f"bucket {bucket} does not exist: correct BucketNames, or create it first")
     if code in ("AccessDenied", "403"):
@@ -261,4 +261,4 @@ class WatchedBuckets:
 def _is_denied(error: BaseException | None) -> bool:
     if isinstance(error, BucketNotReady):
         return _is_denied(error.__cause__)
-    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in DENIED
+    return isinstance(error, ClientError) and code_of(error) in DENIED

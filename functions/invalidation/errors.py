@@ -7,6 +7,11 @@ failures again and parks the others until somebody has fixed the cause.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
 MAX_MESSAGE = 1_000
 """Characters kept of any message: error messages travel in state, whose limit is 262,144 bytes (SFD, quotas)."""
 
@@ -20,14 +25,18 @@ class InvalidationError(Exception):
         super().__init__(message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…")
 
 
+class TransientError(InvalidationError):
+    """Base of those that may not happen again."""
+
+    transient = True
+
+
 class InvalidRequest(InvalidationError):
     """The input is none of those that the state machine accepts."""
 
 
-class ChangesNotAccepted(InvalidationError):
+class ChangesNotAccepted(TransientError):
     """The batch table could not take a change: the execution's input still holds it, and is to be replayed."""
-
-    transient = True
 
 
 class BatchNotFound(InvalidationError):
@@ -38,22 +47,16 @@ class RecordsOfLaterRelease(InvalidationError):
     """The batch table holds something whose form this release does not know. It is left as it is."""
 
 
-class BatchTableUnavailable(InvalidationError):
+class BatchTableUnavailable(TransientError):
     """DynamoDB throttled the request, answered with an internal error, or did not answer."""
 
-    transient = True
 
-
-class BatchContended(InvalidationError):
+class BatchContended(TransientError):
     """The conditional writes on a bucket's head were lost too often in a row."""
 
-    transient = True
 
-
-class SweepIncomplete(InvalidationError):
+class SweepIncomplete(TransientError):
     """Some calls of the sweep failed. It has seen to all else, and makes them again the next time."""
-
-    transient = True
 
 
 class AccessDenied(InvalidationError):
@@ -82,64 +85,48 @@ class CloudFrontThrottled(InvalidationError):
     transient = True
 
 
-class CloudFrontUnavailable(InvalidationError):
+class CloudFrontUnavailable(TransientError):
     """CloudFront answered with a server error, or did not answer."""
 
-    transient = True
 
-
-class TooManyInvalidationsInProgress(InvalidationError):
+class TooManyInvalidationsInProgress(TransientError):
     """CloudFront takes no more invalidations just now: by which of its published quotas, ``limits`` says."""
 
-    transient = True
 
-
-class NoRoomInTime(InvalidationError):
+class NoRoomInTime(TransientError):
     """CloudFront had no room for the invalidation until the deadline that the batch carries."""
 
-    transient = True
 
-
-class InvalidationTimedOut(InvalidationError):
+class InvalidationTimedOut(TransientError):
     """CloudFront did not report the invalidation as completed within the time that the parameter allows."""
 
-    transient = True
 
-
-class EdgeStillStale(InvalidationError):
+class EdgeStillStale(TransientError):
     """CloudFront reported completion, and an edge location still gives what the bucket does not hold any more."""
 
-    transient = True
 
-
-class NotificationFailed(InvalidationError):
+class NotificationFailed(TransientError):
     """The batch ended, but SNS did not take the notification."""
-
-    transient = True
 
 
 class BucketNotReady(InvalidationError):
     """A watched bucket is missing, denied, or in another region."""
 
 
-class ConcurrentBucketChange(InvalidationError):
+class ConcurrentBucketChange(TransientError):
     """Somebody else keeps changing a bucket's notification configuration."""
 
-    transient = True
 
-
-def _all_errors(base: type[InvalidationError]) -> dict[str, type[InvalidationError]]:
-    found: dict[str, type[InvalidationError]] = {}
-    for each in base.__subclasses__():
-        found[each.__name__] = each
-        found.update(_all_errors(each))
-    return found
-
-
-ERRORS = _all_errors(InvalidationError)
+_BASES = (InvalidationError, TransientError)
+ERRORS = {each.__name__: each for base in _BASES for each in base.__subclasses__() if each not in _BASES}
 """Error name -> class."""
 
 
 def is_transient(name: str) -> bool:
     """Whether trying again later can help. Names that are not ours (``Lambda.Unknown``, ``States.Timeout``) are."""
     return ERRORS[name].transient if name in ERRORS else True
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's own name for what a call failed with; "" where it gave none."""
+    return str(error.response.get("Error", {}).get("Code", ""))

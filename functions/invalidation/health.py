@@ -27,7 +27,7 @@ from invalidation.batches.table import BUCKETS, Key
 from invalidation.bucket_events import sends_events
 from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.patterns import key_filter
-from invalidation.errors import InvalidationError
+from invalidation.errors import InvalidationError, code_of
 from invalidation.event_pattern import S3_KINDS, excluded_keys, lets_through, s3_event, without_keys
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _Question:
         try:
             return list(self.look())
         except ClientError as error:
-            code = _code(error)
+            code = code_of(error)
             why = f"needs {self.permission}" if code in _DENIED else f"{error.operation_name} failed with {code}"
         except (BotoCoreError, InvalidationError) as error:
             denied = type(error).__name__ == "AccessDenied"
@@ -189,7 +189,7 @@ class ChainHealth:
         try:
             region = self.clients("s3").head_bucket(Bucket=bucket).get("BucketRegion") or self.chain.region
         except ClientError as error:
-            if _code(error) in {"404", "NoSuchBucket"}:
+            if code_of(error) in {"404", "NoSuchBucket"}:
                 yield CheckVerdict.CUT, f"there is no bucket {bucket}", "correct BucketNames, or create the bucket"
                 return
             headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -208,7 +208,7 @@ class ChainHealth:
         try:
             found = self.clients("s3").get_bucket_notification_configuration(Bucket=bucket)
         except ClientError as error:
-            if _code(error) == "NoSuchBucket":
+            if code_of(error) == "NoSuchBucket":
                 return
             raise
         if not sends_events(found):
@@ -229,7 +229,7 @@ class ChainHealth:
                 try:
                     found.append(client.describe_rule(Name=name))
                 except ClientError as error:
-                    if _code(error) != "ResourceNotFoundException":
+                    if code_of(error) != "ResourceNotFoundException":
                         raise
                     found.append({})
             self._memory["rules"] = found
@@ -435,10 +435,6 @@ def cut(checks: Sequence[Check]) -> list[Check]:
 def unknown(checks: Sequence[Check]) -> list[Check]:
     """Those that could not be made, or say nothing for certain."""
     return [each for each in checks if each.verdict is CheckVerdict.UNKNOWN]
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _queue_arn(chain: Chain) -> str:

@@ -21,7 +21,7 @@ from invalidation.cloudfront.patterns import key_filter
 from invalidation.cloudfront.routing import RouteVerdict
 from invalidation.cloudfront.rules import InvalidateBy
 from invalidation.config import Settings, rules_of, sending_limits_of
-from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants
+from invalidation.errors import InvalidationError, InvalidRequest, TooManyTenants, code_of
 from invalidation.event_pattern import wildcard_matches
 from invalidation.events import parse
 from invalidation.health import cut
@@ -275,7 +275,7 @@ class KeyQuestion:
         try:
             stored = self._clients("s3").head_object(Bucket=self._bucket, Key=self._key)
         except ClientError as error:
-            return "" if error.response.get("Error", {}).get("Code") in GONE else None
+            return "" if code_of(error) in GONE else None
         return str(stored["Metadata"].get(header, ""))
 
 
@@ -366,7 +366,7 @@ def deployed(clients: Clients, name: str | None) -> DeployedSettings:
     try:
         return of_stack(given or find_stack(None, clients))
     except ClientError as error:
-        unknown = error.response.get("Error", {}).get("Code") == "ValidationError"
+        unknown = code_of(error) == "ValidationError"
         why = f"there is no stack {DEFAULT_STACK} here" if unknown else refusal(error, DEFAULT_STACK)
         return DeployedSettings(Settings(), missing=escape(why, 1_000))
     except click.ClickException as error:

@@ -129,7 +129,7 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
         return
     follower = Follower(stack.client("stepfunctions"), arns)
     try:
-        watch(follower, arns, time.monotonic() + timeout)
+        follow_steps(follower, arns, time.monotonic() + timeout)
     except KeyboardInterrupt:
         tell_of_running(stack, follower, "Not waiting any more")
         sys.exit(ExitCode.INTERRUPTED)
@@ -174,7 +174,7 @@ def start(stack: Stack, requests: Sequence[Request]) -> list[str]:
     return [stack.execution_arn(name) for name in names]
 
 
-def watch(follower: Follower, arns: Sequence[str], deadline: float) -> None:
+def follow_steps(follower: Follower, arns: Sequence[str], deadline: float) -> None:
     """Print each state as it is entered, until all have ended or the time is up."""
     began: datetime | None = None
     while True:

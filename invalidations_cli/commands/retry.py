@@ -17,8 +17,7 @@ from invalidation.batches.model import Batch, Outcome, compact
 from invalidation.batches.queries import parked_batches
 from invalidation.batches.replay import Ended
 from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
-from invalidations_cli.commands.request import document_of, lines_of, tell_of_running
-from invalidations_cli.commands.request import watch as tell_steps
+from invalidations_cli.commands.request import document_of, follow_steps, lines_of, tell_of_running
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.identify import answer_of_join, identify, recording_of, unknown
 from invalidations_cli.output import Duration, Form, count, escape, json_line, now, stamp, with_forms
@@ -197,7 +196,7 @@ def await_end(stack: Stack, arns: Sequence[str], timeout: float, form: Form) -> 
         followed |= set(arns)
         follower = Follower(client, arns)
         try:
-            tell_steps(follower, arns, deadline)
+            follow_steps(follower, arns, deadline)
         except KeyboardInterrupt:
             tell_of_running(stack, follower, "Not waiting any more")
             return ExitCode.INTERRUPTED

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 from typing import Any
 
 import click
@@ -33,6 +30,7 @@ from invalidations_cli.canaries import (
     viewer_of,
 )
 from invalidations_cli.commands.doctor import health_of
+from invalidations_cli.main import interruptible
 from invalidations_cli.output import Duration, count, escape, json_line
 from invalidations_cli.proofs import (
     GOES_ON,
@@ -149,29 +147,6 @@ def agree(test: Selftest, *, yes: bool, thorough: bool) -> None:
         raise click.UsageError("nothing was written: add --yes where nobody can answer") from None
     if not agreed:
         raise click.UsageError("nothing was written")
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end what is inside as Ctrl-C does: through its `finally`, which a second one does not disturb.
-
-    A signal that the caller chose to ignore, as nohup does, stays ignored.
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @dataclass(slots=True)

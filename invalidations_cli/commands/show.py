@@ -20,7 +20,7 @@ from invalidation.batches.snapshot import frozen_changes, frozen_paths
 from invalidation.batches.table import BatchTable
 from invalidation.batches.targets import InvalidationRecord, Target, TargetState
 from invalidation.cloudfront.limits import price
-from invalidation.errors import BatchNotFound
+from invalidation.errors import BatchNotFound, code_of
 from invalidation.events import Change
 from invalidation.outcome import BatchReport, failure_in
 from invalidations_cli import output
@@ -364,7 +364,7 @@ def paths_of(stack: Stack, found: BatchReport) -> dict[str, tuple[str, ...] | st
         try:
             answer = cloudfront.get_invalidation(DistributionId=distribution_id, Id=record.invalidation_id)
         except ClientError as error:
-            answers[record.invalidation_id] = str(error.response.get("Error", {}).get("Code", "an error"))
+            answers[record.invalidation_id] = code_of(error) or "an error"
         else:
             items = answer["Invalidation"]["InvalidationBatch"]["Paths"].get("Items", [])
             answers[record.invalidation_id] = tuple(items)

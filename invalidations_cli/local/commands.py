@@ -11,8 +11,8 @@ from invalidations_cli.main import LazyGroup
 CHECKOUT = Path(__file__).parents[2]
 
 COMMANDS = {
-    "up": ("invalidations_cli.local.up:up", "Start it with a sample site, and keep it until interrupted."),
-    "demo": ("invalidations_cli.local.demo:demo", "Change a web site and watch CloudFront follow."),
+    "up": ("local.up:up", "Start it with a sample site, and keep it until interrupted."),
+    "demo": ("local.demo:demo", "Change a web site and watch CloudFront follow."),
 }
 
 

@@ -15,10 +15,12 @@ import click
 from rich.console import Console
 from rich.markup import escape as escape_markup
 
+from invalidations_cli.canaries import EdgeView
 from invalidations_cli.follow import Step, Watcher
 from invalidations_cli.local import environment, readings
-from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.readings import ListedInvalidation, ReceivedNotification
+from invalidations_cli.main import interruptible
 from invalidations_cli.output import count, escape
 
 SITE = {
@@ -136,7 +138,7 @@ class Demonstration:
             told = any(one.invalidation_id in notification.message for notification in change.notifications)
             change.expect(told, f"no notification tells of invalidation {one.invalidation_id}")
 
-    def look(self, key: str, when: str) -> readings.EdgeResponse:
+    def look(self, key: str, when: str) -> EdgeView:
         seen = readings.view(self.there, key)
         self.out.print(f"   {when}, the edge gives for /{escape_markup(key)}: [bold]{escape_markup(str(seen))}[/]")
         return seen
@@ -236,11 +238,10 @@ Exit codes:
 )
 def demo(port: int | None) -> None:
     """Put a web site up, change a file, delete one, and watch CloudFront follow."""
-    end_on_signals()
     out = Console(highlight=False, soft_wrap=True)
     started = time.monotonic()
     try:
-        with environment.running(port=port, say=out.print) as there:
+        with interruptible(), environment.running(port=port, say=out.print) as there:
             code = close(tell(there, out), time.monotonic() - started)
     except environment.Problem as problem:
         raise click.ClickException(str(problem)) from None

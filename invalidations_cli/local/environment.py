@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import FrameType
 
 from invalidations_cli.local import deploy, server, site
 from invalidations_cli.local.aws import SECRET, LocalAws
@@ -103,23 +101,3 @@ def running(
             queue_url=site.subscribe_queue(aws, outputs["NotificationTopicArn"], QUEUE),
             outputs=outputs,
         )
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def end_on_signals() -> None:
-    """SIGTERM and SIGHUP end a command as Ctrl-C does, through its `with` blocks.
-
-    A signal that the caller chose to ignore, as nohup does, stays ignored.
-    """
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-
-
-def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Once is enough: a second signal does not disturb the cleaning up."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
+from invalidations_cli.canaries import EdgeView, EdgeViewer
 from invalidations_cli.local.environment import LocalEnvironment
 
 
@@ -41,19 +39,6 @@ class ReceivedNotification:
             return self.message
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeResponse:
-    """What a viewer gets: the HTTP status, the body, and whether the edge had it (Hit) or fetched it (Miss)."""
-
-    status: int
-    body: str
-    cache: str
-
-    def __str__(self) -> str:
-        """One line for a person."""
-        return f"{' '.join([str(self.status), self.body.strip()]).strip()} ({self.cache})"
-
-
 def invalidations(there: LocalEnvironment) -> list[ListedInvalidation]:
     """All of the site's distribution, newest first, as GetInvalidation tells of them."""
     cloudfront = there.aws.client("cloudfront")
@@ -81,11 +66,6 @@ def notifications(there: LocalEnvironment, wait_seconds: int = 0) -> list[Receiv
     return received
 
 
-def view(there: LocalEnvironment, key: str) -> EdgeResponse:
+def view(there: LocalEnvironment, key: str) -> EdgeView:
     """The site as a viewer sees it, through the distribution."""
-    connection = http.client.HTTPConnection(urlsplit(there.endpoint).netloc, timeout=30)
-    with contextlib.closing(connection):
-        connection.request("GET", f"/{quote(key)}", headers={"Host": there.distribution_domain})
-        response = connection.getresponse()
-        body = response.read().decode() if response.status == HTTPStatus.OK else ""
-        return EdgeResponse(response.status, body, (response.getheader("X-Cache") or "").partition(" ")[0])
+    return EdgeViewer(there.distribution_domain, there.endpoint).get(f"/{quote(key)}")

@@ -122,14 +122,6 @@ def listen_at(port: int) -> socket.socket:
     return listener
 
 
-def is_free(port: int) -> bool:
-    try:
-        listen_at(port).close()
-    except OSError:
-        return False
-    return True
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))

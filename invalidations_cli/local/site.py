@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from invalidation.bucket_events import BucketEvents
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.settings import REGION
+from invalidations_cli.proofs import policy_for_topic
 
 CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 """AWS's managed cache policy of that name (CloudFront Developer Guide, "Use managed cache policies")."""
@@ -25,12 +27,7 @@ def create_bucket(aws: LocalAws, name: str) -> None:
 
 def send_events_to_eventbridge(aws: LocalAws, bucket: str) -> None:
     """Turn EventBridge on for the bucket, unless it is on, and leave its other notifications as they are."""
-    s3 = aws.client("s3")
-    configuration = s3.get_bucket_notification_configuration(Bucket=bucket)
-    configuration.pop("ResponseMetadata")
-    if "EventBridgeConfiguration" not in configuration:
-        configuration["EventBridgeConfiguration"] = {}
-        s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+    BucketEvents(aws.client("s3"), REGION).enable(bucket)
 
 
 def create_distribution(aws: LocalAws, bucket: str) -> SampleDistribution:
@@ -89,14 +86,6 @@ def subscribe_queue(aws: LocalAws, topic_arn: str, name: str) -> str:
     sqs = aws.client("sqs")
     url = str(sqs.create_queue(QueueName=name)["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
-    }
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy_for_topic(arn, topic_arn)})
     aws.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
     return url

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from invalidations_cli.local import environment
 from invalidations_cli.local.aws import SECRET
-from invalidations_cli.local.environment import LocalEnvironment, end_on_signals
+from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.settings import ACCOUNT, REGION, LocalSettings, Quota
+from invalidations_cli.main import interruptible
 
 EXAMPLES = """\b
 Example:
@@ -47,10 +48,10 @@ def up(port: int | None, quota: Quota, *, as_json: bool) -> None:
 
     Any AWS SDK or CLI that is pointed at the endpoint works. What is in it is gone when it ends.
     """
-    end_on_signals()
     progress = Console(stderr=True, highlight=False)
     try:
         with (
+            interruptible(),
             contextlib.suppress(KeyboardInterrupt),
             environment.running(LocalSettings(cloudfront_quota=quota), port, say=progress.print) as there,
         ):

@@ -26,6 +26,14 @@ def neighbour(tmp_path: Path) -> Path:
     return file
 
 
+def is_free(port: int) -> bool:
+    try:
+        server.listen_at(port).close()
+    except OSError:
+        return False
+    return True
+
+
 def launch(directory: Path) -> subprocess.Popen[bytes]:
     with server.listen(server.free_port()) as listener:
         variables = server.environment(PLAIN, listener.getsockname()[1], directory, "name")
@@ -42,7 +50,7 @@ def test_when_the_starter_dies_the_emulator_ends_and_its_directory_goes(tmp_path
     variables = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", starter, str(port)], cwd=server.ROOT, env=variables, check=False)
     assert done.returncode == 9
-    assert tools.eventually(lambda: server.is_free(port))
+    assert tools.eventually(lambda: is_free(port))
     assert tools.eventually(lambda: list(tmp_path.iterdir()) == [neighbour])
 
 

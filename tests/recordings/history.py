@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invalidations_cli.history import ExecutionHistory, read_history
+from invalidations_cli.history import ExecutionHistory, read_history, worst
 
 START = 1_790_000_000.0
 """When every such history starts, in seconds since 1970; each event is one second after the one before it."""
@@ -62,4 +62,10 @@ def run_of(definition: dict[str, Any], history: History, status: str = "SUCCEEDE
 
 
 def by_state(run: ExecutionHistory) -> dict[str, str]:
-    return {state.name: run.status_of(state.name) for state, _ in run.flow.walk()}
+    """The worst that happened in any visit of each state; `unrecorded` where the history leaves out what is inside."""
+    known = {
+        state.name: worst([visit.status for visit in run.visits if visit.state == state.name])
+        for state, _ in run.flow.walk()
+    }
+    left_out = {name for name, status in known.items() if status == "unreached" and name in run.unrecorded}
+    return {name: "unrecorded" if name in left_out else status for name, status in known.items()}

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation.batches.table import VERSION, Index, Item, Key, Page, slices
-from invalidation.errors import BatchTableUnavailable
+from invalidation.errors import BatchTableUnavailable, code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -214,7 +214,7 @@ def _failures(operation: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
+        code = code_of(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code not in _THROTTLED and status < 500:
             raise

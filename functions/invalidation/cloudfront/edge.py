@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from invalidation.cloudfront.routing import RouteVerdict, served
 from invalidation.cloudfront.rules import PathRules
-from invalidation.errors import EdgeStillStale
+from invalidation.errors import EdgeStillStale, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,7 +86,8 @@ def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPCon
     try:
         connection.connect()
         with _ended_in_time(connection.sock):
-            connection.request("HEAD", path, headers={"Accept-Encoding": "identity", "User-Agent": USER_AGENT})
+            headers = {"Host": host, "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+            connection.request("HEAD", path, headers=headers)
             response = connection.getresponse()
         x_cache = response.headers.get("X-Cache", "")
         etag, age = response.headers.get("ETag", ""), response.headers.get("Age", "")
@@ -182,7 +183,7 @@ def _stored(s3: S3Client, bucket: str, key: str) -> str | None:
     try:
         answer: dict[str, Any] = dict(s3.head_object(Bucket=bucket, Key=key))
     except ClientError as error:
-        return "" if error.response.get("Error", {}).get("Code") in {"404", "NoSuchKey", "NotFound"} else None
+        return "" if code_of(error) in {"404", "NoSuchKey", "NotFound"} else None
     except BotoCoreError:
         return None
     return str(answer["ETag"])
