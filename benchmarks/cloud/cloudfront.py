@@ -144,6 +144,7 @@ def summary(number: int, bucket: str) -> dict[str, Any]:
     origin = {"Id": "site", "DomainName": f"{bucket}.s3.us-east-1.amazonaws.com", "OriginPath": ""}
     return {
         "Id": f"E{number:013}",
+        "ETag": f"E2QWRUHAP{number:05}",
         "DomainName": f"d{number:013}.cloudfront.net",
         "Enabled": True,
         "Staging": False,

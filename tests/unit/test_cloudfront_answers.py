@@ -64,6 +64,29 @@ def stub(client: CloudFrontClient) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+def test_a_configuration_is_read_again_when_the_listing_shows_another_etag_and_not_before(
+    client: CloudFrontClient, stub: Stubber
+) -> None:
+    def listed(etag: str) -> None:
+        stub.add_response("list_distributions", page({**summary("E1", "site.s3.amazonaws.com"), "ETag": etag}), {})
+
+    def configured(root: str) -> None:
+        answer = config()
+        answer["DistributionConfig"]["DefaultRootObject"] = root
+        stub.add_response("get_distribution_config", answer, {"Id": "E1"})
+
+    cloudfront = CloudFront(client, cache_seconds=0)
+    listed("E2A")
+    configured("old.html")
+    listed("E2A")
+    listed("E2B")
+    configured("new.html")
+    listed("")
+    configured("newest.html")
+    found = [cloudfront.distributions_serving("site")[0].default_root_object for _ in range(4)]
+    assert found == ["old.html", "old.html", "new.html", "newest.html"], "without an ETag it is always read"
+
+
 def test_every_page_is_read_and_the_configuration_of_the_few_that_matter(
     client: CloudFrontClient, stub: Stubber
 ) -> None:

@@ -55,7 +55,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_cloudfront import CloudFrontClient
-    from mypy_boto3_cloudfront.type_defs import DistributionSummaryTypeDef, InvalidationBatchTypeDef
+    from mypy_boto3_cloudfront.type_defs import (
+        DistributionConfigOutputTypeDef,
+        DistributionSummaryTypeDef,
+        InvalidationBatchTypeDef,
+    )
 
 CLOUDFRONT_CONFIG: Final[dict[str, Any]] = {
     "connect_timeout": 5,
@@ -93,7 +97,8 @@ class CloudFront:
     """CloudFront through a boto3 client.
 
     ``buckets`` tells what only S3 knows: websites and access points. What is read about distributions and cache
-    policies is kept for ``cache_seconds`` of ``clock`` (monotonic seconds).
+    policies is kept for ``cache_seconds`` of ``clock`` (monotonic seconds); a configuration beyond that, as long as
+    ListDistributions gives its distribution the same ETag (CloudFront API Reference, DistributionSummary).
     Every method raises the classes of ``errors.py``: AccessDenied, NoSuchDistribution, NoSuchInvalidation,
     InvalidationRefused, TooManyTenants; CloudFrontThrottled, CloudFrontUnavailable and TooManyInvalidationsInProgress
     for what may succeed later.
@@ -113,6 +118,7 @@ class CloudFront:
         self._max_tenants = max_tenants
         self._serving = _Recent[tuple[str, ...], list[Distribution]](cache_seconds, clock)
         self._policies = _Recent[str, CachePolicy](cache_seconds, clock)
+        self._configurations: dict[str, tuple[str, DistributionConfigOutputTypeDef]] = {}
 
     def distributions_serving(
         self, bucket: str, *, fresh: bool = False, named: Sequence[str] = ()
@@ -139,7 +145,8 @@ class CloudFront:
                 found.append(configuration.outline(summary["Id"], bucket, summary, aliases))
                 continue
             with suppress(NoSuchDistribution):  # deleted since it was listed
-                found.append(replace(self._read(summary["Id"], bucket), domain_name=summary["DomainName"]))
+                read = self._read(summary["Id"], bucket, listed_etag=summary.get("ETag", ""))
+                found.append(replace(read, domain_name=summary["DomainName"]))
         return found
 
     def distribution(self, distribution_id: str, bucket: str = "") -> Distribution:
@@ -208,18 +215,26 @@ class CloudFront:
         except NoSuchDistribution:
             return configuration.presumed(distribution_id, bucket)
 
-    def _read(self, distribution_id: str, bucket: str, *, named: bool = False) -> Distribution:
-        with _named_errors("GetDistributionConfig", f"distribution/{distribution_id}"):
-            document = self._client.get_distribution_config(Id=distribution_id)["DistributionConfig"]
+    def _read(self, distribution_id: str, bucket: str, *, named: bool = False, listed_etag: str = "") -> Distribution:
         return configuration.read_distribution(
             distribution_id,
             bucket,
-            document,
+            self._configuration(distribution_id, listed_etag),
             self._cache_policy,
             lambda: self._buckets.website(bucket) if self._buckets else None,
             self._aliases(bucket),
             named=named,
         )
+
+    def _configuration(self, distribution_id: str, listed_etag: str) -> DistributionConfigOutputTypeDef:
+        """As it was read under the same ETag, or read now. That it has changed since shows in the next listing."""
+        etag, known = self._configurations.get(distribution_id, ("", None))
+        if known is not None and listed_etag and etag == listed_etag:
+            return known
+        with _named_errors("GetDistributionConfig", f"distribution/{distribution_id}"):
+            read = self._client.get_distribution_config(Id=distribution_id)["DistributionConfig"]
+        self._configurations[distribution_id] = (listed_etag, read)
+        return read
 
     def _aliases(self, bucket: str) -> Callable[[], Collection[str]]:
         return lambda: self._buckets.aliases(bucket) if self._buckets else ()
