@@ -44,6 +44,20 @@ def test_each_queue_and_topic_refuses_what_does_not_come_over_tls(queue: str, po
     assert refusing == set(resources(queue))
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting"),
+    [
+        ("AWS::SNS::Topic", "KmsMasterKeyId"),
+        ("AWS::SQS::Queue", "SqsManagedSseEnabled"),
+        ("AWS::DynamoDB::Table", "SSESpecification"),
+    ],
+)
+def test_whatever_is_kept_is_encrypted_at_rest(kind: str, setting: str) -> None:
+    kept = [each["Properties"] for each in made(Intake="Buffered").values() if each["Type"] == kind]
+    assert kept
+    assert all(each[setting] not in (None, False, "", {"SSEEnabled": False}) for each in kept)
+
+
 def test_no_other_queue_may_move_messages_into_ours() -> None:
     queues = {name: each["Properties"] for name, each in made().items() if each["Type"] == "AWS::SQS::Queue"}
     intake, dead = queues["IntakeQueue"], queues["DeadLetterQueue"]
