@@ -401,13 +401,13 @@ def friendly_error(stack: str) -> Iterator[None]:
     except UnicodeEncodeError as error:
         raise click.UsageError(f"{escape(error.object)} is not UTF-8") from None
     except (boto.ClientError, boto.BotoCoreError, InvalidationError, RuntimeError) as error:
-        told = told_of(error, stack)
-        if told is None:
+        friendly = click_exception(error, stack)
+        if friendly is None:
             raise
-        raise told from None
+        raise friendly from None
 
 
-def told_of(error: Exception, stack: str) -> click.ClickException | None:
+def click_exception(error: Exception, stack: str) -> click.ClickException | None:
     """What is said of an error to a person; None for one that is a mistake of this program."""
     message = sign_in_problem(error)
     if not message and isinstance(error, InvalidationError) and not isinstance(error, UNASKED):

@@ -38,7 +38,7 @@ LIBRARIES = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PackagePart:
     """A top-level folder or file of the package, with its metadata; sizes are bytes, as deployed and unpacked."""
 
     name: str
@@ -47,14 +47,14 @@ class Part:
     unpacked: int
 
 
-def parts(package: Path) -> list[Part]:
+def parts(package: Path) -> list[PackagePart]:
     """The parts of a package, the largest first."""
     found: dict[str, list[zipfile.ZipInfo]] = defaultdict(list)
     with zipfile.ZipFile(package) as archive:
         for entry in archive.infolist():
             found[part_of(entry.filename)].append(entry)
     made = [
-        Part(name, len(some), sum(each.compress_size for each in some), sum(each.file_size for each in some))
+        PackagePart(name, len(some), sum(each.compress_size for each in some), sum(each.file_size for each in some))
         for name, some in found.items()
     ]
     return sorted(made, key=lambda part: -part.packed)
@@ -71,7 +71,7 @@ def own_parts(source: Path = SOURCE) -> set[str]:
     return {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
 
 
-def problems(found: list[Part], size: int, own: set[str]) -> Iterator[str]:
+def problems(found: list[PackagePart], size: int, own: set[str]) -> Iterator[str]:
     """What is wrong with a package."""
     metadata = {re.sub(r"-[0-9.]+\.dist-info$", "", part.name) for part in found if part.name.endswith(".dist-info")}
     names = {part.name for part in found if not part.name.endswith(".dist-info")}
@@ -85,7 +85,7 @@ def problems(found: list[Part], size: int, own: set[str]) -> Iterator[str]:
         yield f"the package has {size:,} bytes, more than its budget of {BUDGET:,}"
 
 
-def lines(found: list[Part], size: int) -> Iterator[str]:
+def lines(found: list[PackagePart], size: int) -> Iterator[str]:
     for part in found:
         yield f"  {part.packed:>9,}  {part.name} ({part.files} files, {part.unpacked:,} bytes unpacked)"
     yield f"  {size:>9,}  in all, of {BUDGET:,}"

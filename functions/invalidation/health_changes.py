@@ -60,9 +60,9 @@ def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
         cuts = cut(health.checks(bucket, cuts_only=True))
         broken += bool(cuts)
         before = health.table.get(Key("HEALTH", bucket)) or {}
-        if told := change_of_health(health.table, bucket, cuts, health.now()):
+        if change := change_of_health(health.table, bucket, cuts, health.now()):
             try:
-                for message in _notices(told, settings):
+                for message in _notices(change, settings):
                     health.clients("sns").publish(**message)
             except (ClientError, BotoCoreError):
                 health.table.update(Key("HEALTH", bucket), {each: before.get(each) for each in ("cut", "since")}, {})
@@ -70,26 +70,26 @@ def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
     return broken
 
 
-def _notices(told: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+def _notices(change: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
     """What is published: JSON for machines, and plain text for people."""
-    bucket, whole = told["bucket"], told["whole"]
+    bucket, whole = change["bucket"], change["whole"]
     subject = f"CloudFront is {'kept fresh again' if whole else 'NOT kept fresh'}: {bucket}"
     yield {
         "TopicArn": settings.notification_topic_arn,
         "Subject": subject,
-        "Message": json.dumps(told, indent=2),
+        "Message": json.dumps(change, indent=2),
         "MessageAttributes": {
             "outcome": {"DataType": "String", "StringValue": "ChainWhole" if whole else "ChainCut"},
             "bucket": {"DataType": "String", "StringValue": bucket},
         },
     }
     if settings.email_topic_arn:
-        lines = [f"- {each['evidence']}\n  To fix it: {each.get('remedy', '')}" for each in told["checks"]]
+        lines = [f"- {each['evidence']}\n  To fix it: {each.get('remedy', '')}" for each in change["checks"]]
         what = (
             "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
             f"it with `invalidations request --bucket {bucket} KEY`."
             if whole
-            else f"New changes of {bucket} are not invalidated since {told['since'][:16]} UTC at the latest."
+            else f"New changes of {bucket} are not invalidated since {change['since'][:16]} UTC at the latest."
         )
         text = "\n".join([what, "", *lines, "", f"See for yourself: invalidations doctor --bucket {bucket}"])
         yield {"TopicArn": settings.email_topic_arn, "Subject": subject, "Message": text}

@@ -151,7 +151,7 @@ def _widened(outcome: Mapping[str, Any]) -> str:
     unchanged = [each.unchanged for each in widened if each.unchanged is not None]
     counted = f"{sum(unchanged):,}" if len(unchanged) == len(widened) else "not counted"
     rules = {PlanRule(target["rule"]) for target in targets if "rule" in target and target.get("widened")}
-    why = "".join(f". {rule.told.capitalize()}" for rule in sorted(rules))
+    why = "".join(f". {rule.description.capitalize()}" for rule in sorted(rules))
     return f"Wildcards that stand for more: {len(widened)}; unchanged objects with them: {counted}{why}"
 
 

@@ -261,9 +261,9 @@ def of_target(entry: BatchReport, target: Target) -> Iterator[str | Text]:
     for record in created[:SHOWN]:
         yield f"  {record.invalidation_id}"
     if target.plan and target.plan.rule and target.plan.widened and created:
-        yield f"  {target.plan.rule.told}"
+        yield f"  {target.plan.rule.description}"
     for each in (target.plan.widened if target.plan and created else ())[:SHOWN]:
-        yield f"  {each._replace(path=short(each.path)).told}"
+        yield f"  {each._replace(path=short(each.path)).description}"
 
 
 SENT_NOTHING = {
@@ -313,7 +313,7 @@ def csv_row(entry: BatchReport) -> Sequence[object]:
         " | ".join(record.invalidation_id for _, record in entry.created),
         entry.paths,
         entry.wildcards,
-        " | ".join(each.told for each in widened),
+        " | ".join(each.description for each in widened),
         price(entry.paths),
         batch.tries,
         batch.error,

@@ -276,7 +276,7 @@ def _target(target: Mapping[str, Any]) -> str:
     parts = [escape(target["distributionId"]), target["state"].lower(), count(target["paths"], "path") + wildcards]
     parts += [escape(each) for each in target.get("invalidationIds", [])]
     for widened in target.get("widened", []):
-        parts.append(escape(Widening.from_document(widened).told))
+        parts.append(escape(Widening.from_document(widened).description))
     if target.get("error"):
         parts.append(f"{escape(target['error'])}: {escape(target.get('message', ''), 1_000)}")
     return "  ".join(parts)

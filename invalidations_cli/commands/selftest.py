@@ -139,7 +139,7 @@ def selftest(
 
 def agree(test: Selftest, *, yes: bool, thorough: bool) -> None:
     """Say what it writes and costs, and ask; ends the command where nobody agrees."""
-    for line in test.told_before(thorough=thorough):
+    for line in test.announcement(thorough=thorough):
         click.echo(line, err=True)
     try:
         agreed = yes or click.confirm("Go on?", err=True)
@@ -217,7 +217,7 @@ class Selftest:
             self.paths[canary.key] = spellings(location) if found.verdict is RouteVerdict.SERVED else []
             self.paths_sent += sum(len(served(each, canary.key, rules).paths) for each in serving)
 
-    def told_before(self, *, thorough: bool) -> Iterator[str]:
+    def announcement(self, *, thorough: bool) -> Iterator[str]:
         """What it is about to do, and the most that it costs."""
         canaries = self.objects.canaries()
         paths = 3 * self.paths_sent + len(canaries)

@@ -212,9 +212,9 @@ def of_target(details: BatchDetails, target: Target, created: tuple[Invalidation
     if target.error:
         yield f"{escape(target.error)}: {escape(target.message, 1_000)}"
     if target.plan and target.plan.rule and target.plan.widened:
-        yield target.plan.rule.told
+        yield target.plan.rule.description
     for each in target.plan.widened if target.plan else ():
-        yield escape(each.told)
+        yield escape(each.description)
     if target.plan and not created:
         yield f"{count(target.plan.paid, 'path')} planned, nothing sent"
         yield from some_of(target.plan.sample, target.plan.paths)

@@ -109,7 +109,7 @@ def wait(
         reports = {"reports": reports_on(stack, watch.batches)}
         click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | chain | reports))
     else:
-        for line in (*told(result, bucket, facts, watch, seconds), *lines(cut(checks))):
+        for line in (*ending(result, bucket, facts, watch, seconds), *lines(cut(checks))):
             click.echo(line)
     unexpected = result is WaitResult.NOTHING_ARRIVED and expect_change
     sys.exit(ExitCode.FAILED if unexpected else EXITS.get(result, ExitCode.FAILED))
@@ -159,7 +159,7 @@ def watching(
         time.sleep(min(POLL_SECONDS, max(0.0, timeout - at), quiet_left if quiet_left > 0 else POLL_SECONDS))
 
 
-def told(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatch, seconds: float) -> Iterator[str]:
+def ending(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWatch, seconds: float) -> Iterator[str]:
     """The end, in lines for a person."""
     bucket = escape(bucket)
     match result:

@@ -78,7 +78,7 @@ class Followers:
         self.held.setdefault(arn, []).append(step)
         return []
 
-    def told(self, started: float) -> list[str]:
+    def summary(self, started: float) -> list[str]:
         """One line for all that joined, if any did."""
         if not self.joined:
             return []
@@ -110,7 +110,7 @@ class Demonstration:
         for step in self.watcher.follow(lambda: self.is_settled(keys, known, before), TIMEOUT_SECONDS):
             for each in followers.take(step):
                 self.out.print(line(each, started))
-        self.out.print(*followers.told(started), sep="\n", end="\n" if followers.joined else "")
+        self.out.print(*followers.summary(started), sep="\n", end="\n" if followers.joined else "")
         change.seconds = time.monotonic() - clock
         change.executions = {arn: each.status for arn, each in self.watcher.executions.items() if arn not in before}
         everything = readings.invalidations(self.there)

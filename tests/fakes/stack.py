@@ -74,13 +74,13 @@ class ExecutionAlreadyExists(Refused):
 
 
 @dataclass(slots=True)
-class Ran:
+class StartedExecution:
     """One execution: what DescribeExecution says of it, and its history."""
 
     described: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def event(self, kind: str, at: datetime, **details: Any) -> Ran:
+    def event(self, kind: str, at: datetime, **details: Any) -> StartedExecution:
         """Add an event; its details are under the name that the API gives them."""
         name = f"state{kind.rpartition('State')[2]}" if "State" in kind else kind[0].lower() + kind[1:]
         number = len(self.events) + 1
@@ -88,7 +88,7 @@ class Ran:
         self.events.append(event | {f"{name}EventDetails": details})
         return self
 
-    def end(self, status: str, at: datetime, **details: Any) -> Ran:
+    def end(self, status: str, at: datetime, **details: Any) -> StartedExecution:
         self.described |= {"status": status, "stopDate": at}
         kinds = {"SUCCEEDED": "ExecutionSucceeded", "FAILED": "ExecutionFailed", "ABORTED": "ExecutionAborted"}
         return self.event(kinds[status], at, **details)
@@ -102,17 +102,17 @@ class FakeStates:
         ExecutionAlreadyExists = ExecutionAlreadyExists
 
     def __init__(self) -> None:
-        self.ran: dict[str, Ran] = {}
+        self.executions: dict[str, StartedExecution] = {}
         self.now = START
         self.calls: dict[str, int] = {}
 
-    def add(self, name: str, document: Any, at: datetime = START) -> Ran:
+    def add(self, name: str, document: Any, at: datetime = START) -> StartedExecution:
         arn, text = EXECUTION + name, document if isinstance(document, str) else json.dumps(document)
         described = {"executionArn": arn, "stateMachineArn": MACHINE, "name": name, "status": "RUNNING", "input": text}
-        self.ran[arn] = Ran(described | {"startDate": at})
-        return self.ran[arn].event("ExecutionStarted", at, input=text)
+        self.executions[arn] = StartedExecution(described | {"startDate": at})
+        return self.executions[arn].event("ExecutionStarted", at, input=text)
 
-    def joined(self, name: str, document: Any, answer: Any, at: datetime = START) -> Ran:
+    def joined(self, name: str, document: Any, answer: Any, at: datetime = START) -> StartedExecution:
         """An execution that has left Join Batch."""
         second, text = timedelta(seconds=1), json.dumps(answer)
         entered = self.add(name, document, at).event("TaskStateEntered", at, name="Join Batch", input="{}")
@@ -121,23 +121,23 @@ class FakeStates:
     def start_execution(self, **request: Any) -> Any:
         name = request["name"]
         assert request["stateMachineArn"] == MACHINE
-        if EXECUTION + name in self.ran:
+        if EXECUTION + name in self.executions:
             raise ExecutionAlreadyExists("ExecutionAlreadyExists", "StartExecution")
         self.add(name, request["input"], self.now)
         return {"executionArn": EXECUTION + name}
 
     def started(self) -> dict[str, Any]:
         """Name → input of every execution."""
-        return {each.described["name"]: json.loads(each.described["input"]) for each in self.ran.values()}
+        return {each.described["name"]: json.loads(each.described["input"]) for each in self.executions.values()}
 
-    def _ran(self, arn: str, operation: str) -> Ran:
+    def _execution(self, arn: str, operation: str) -> StartedExecution:
         self.calls[operation] = self.calls.get(operation, 0) + 1
-        if arn not in self.ran:
+        if arn not in self.executions:
             raise ExecutionDoesNotExist("ExecutionDoesNotExist", operation)
-        return self.ran[arn]
+        return self.executions[arn]
 
     def describe_execution(self, **request: Any) -> Any:
-        return dict(self._ran(request["executionArn"], "DescribeExecution").described)
+        return dict(self._execution(request["executionArn"], "DescribeExecution").described)
 
     def describe_state_machine(self, **_which: str) -> Any:
         return {"definition": json.dumps(DEFINITION)}
@@ -145,7 +145,7 @@ class FakeStates:
     describe_state_machine_for_execution = describe_state_machine
 
     def get_execution_history(self, **request: Any) -> Any:
-        events = self._ran(request["executionArn"], "GetExecutionHistory").events
+        events = self._execution(request["executionArn"], "GetExecutionHistory").events
         ordered = events[::-1] if request.get("reverseOrder") else events
         first, most = int(request.get("nextToken", 0)), request.get("maxResults", 100)
         more = {"nextToken": str(first + most)} if first + most < len(events) else {}
@@ -154,7 +154,7 @@ class FakeStates:
     def list_executions(self, **criteria: Any) -> Any:
         self.calls["ListExecutions"] = self.calls.get("ListExecutions", 0) + 1
         status = criteria.get("statusFilter")
-        found = [each.described for each in self.ran.values() if status in (None, each.described["status"])]
+        found = [each.described for each in self.executions.values() if status in (None, each.described["status"])]
         found.sort(key=lambda each: each["startDate"], reverse=True)
         headers = {"date": format_datetime(self.now, usegmt=True)}
         return {"executions": found, "ResponseMetadata": {"HTTPHeaders": headers}}

@@ -58,7 +58,7 @@ TRUST = {
 }
 
 
-def ran(definition: str, endpoint: str | None = None) -> Recording:
+def run_definition(definition: str, endpoint: str | None = None) -> Recording:
     """Runs the machine to its end on whatever answers for AWS, and reads what happened."""
     session = boto3.Session(aws_access_key_id="123456789012", aws_secret_access_key="none", region_name=REGION)
     role = session.client("iam", endpoint_url=endpoint).create_role(
@@ -100,7 +100,7 @@ def moto_running_workers() -> Iterator[None]:
 
 def on_moto() -> Recording:
     with moto_running_workers():
-        return ran(DEFINITION.read_text(encoding="utf-8"))
+        return run_definition(DEFINITION.read_text(encoding="utf-8"))
 
 
 def on_ministack(port: int = 14599) -> Recording:
@@ -118,7 +118,7 @@ def on_ministack(port: int = 14599) -> Recording:
     )
     try:
         time.sleep(5)
-        return ran(definition, f"http://127.0.0.1:{port}")
+        return run_definition(definition, f"http://127.0.0.1:{port}")
     finally:
         server.terminate()
         server.wait()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from invalidations_cli.commands.graph import graph
-from tests.recordings.record import REGION, moto_running_workers, ran
+from tests.recordings.record import REGION, moto_running_workers, run_definition
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -45,7 +45,7 @@ def test_a_saved_execution_is_drawn_into_the_current_folder(folder: Path) -> Non
 
 def test_an_execution_is_read_from_step_functions_by_its_arn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with moto_running_workers():
-        recording = ran(SHORT)
+        recording = run_definition(SHORT)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         result = run(recording.execution["executionArn"], "--html", "page.html")

@@ -21,7 +21,7 @@ from invalidations_cli.commands.wait import wait
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.output import count, escape
 from tests.fakes.chain import FakeChain
-from tests.fakes.stack import START, FakeCloudFront, FakeStates, Ran, Refused, World
+from tests.fakes.stack import START, FakeCloudFront, FakeStates, Refused, StartedExecution, World
 
 ARN = "arn:aws:states:us-east-1:123456789012:execution:stack-invalidation:"
 
@@ -144,7 +144,7 @@ def test_a_distribution_that_the_stack_does_not_name_is_refused_before_anything_
     refused = world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a")
     assert refused.exit_code == 2
     assert "DistributionIds names E1AAAAAAAAAAAA, E1BBBBBBBBBBBB" in " ".join(refused.stderr.split())
-    assert world.states.ran == {}
+    assert world.states.executions == {}
     assert world.run(request, "--distribution", "E1BBBBBBBBBBBB", "/a").exit_code == 0
 
 
@@ -162,7 +162,7 @@ class NoDistribution(FakeCloudFront):
 def test_a_distribution_that_does_not_exist_is_refused_before_anything_is_started() -> None:
     world = World(cloudfront=NoDistribution("NoSuchDistribution"))
     refused = world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a")
-    assert (refused.exit_code, world.states.ran) == (2, {})
+    assert (refused.exit_code, world.states.executions) == (2, {})
     assert "there is no distribution E2QWRUHAPOMQZL in this account" in " ".join(refused.stderr.split())
 
 
@@ -175,7 +175,7 @@ def test_a_distribution_that_the_caller_cannot_see_may_exist_all_the_same(
 ) -> None:
     world = World(cloudfront=NoDistribution(code), parameters=parameters)
     assert world.run(request, "--distribution", "E2QWRUHAPOMQZL", "/a").exit_code == 0
-    assert len(world.states.ran) == 1
+    assert len(world.states.executions) == 1
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_only_a_bucket_that_does_not_exist_is_refused(chain: FakeChain, code: in
     world = World(clients={"s3": chain})
     asked = world.run(request, "--bucket", "site", "a.html")
     assert asked.exit_code == code
-    assert ("there is no bucket site" in asked.stderr) == (len(world.states.ran) == 0) == (code == 2)
+    assert ("there is no bucket site" in asked.stderr) == (len(world.states.executions) == 0) == (code == 2)
 
 
 def test_a_bucket_that_the_stack_does_not_watch_is_refused_unless_it_is_meant() -> None:
     world = World()
     refused = world.run(request, "--bucket", "another-site", "a.html")
-    assert (refused.exit_code, world.states.ran) == (2, {})
+    assert (refused.exit_code, world.states.executions) == (2, {})
     assert "the stack site does not watch another-site. It watches: site" in " ".join(refused.stderr.split())
     assert world.run(request, "--bucket", "another-site", "a.html", "--unwatched").exit_code == 0
 
@@ -204,7 +204,7 @@ def test_a_bucket_that_the_stack_does_not_watch_is_refused_unless_it_is_meant() 
 def test_a_key_with_a_leading_slash_is_asked_about_unless_there_is_such_an_object() -> None:
     world = World(clients={"s3": FakeChain(objects={"/odd.html": {}})})
     slip = world.run(request, "--bucket", "site", "a.html", "/odd.html", "/index.html")
-    assert (slip.exit_code, world.states.ran) == (2, {})
+    assert (slip.exit_code, world.states.executions) == (2, {})
     assert "S3 keys have no leading slash; did you mean index.html?" in " ".join(slip.stderr.split())
     assert world.run(request, "--bucket", "site", "/odd.html").exit_code == 0
     assert world.run(wait, "--bucket", "site", "--key", "/index.html").exit_code == 2
@@ -226,14 +226,14 @@ def at(second: int) -> datetime:
     return START + timedelta(seconds=second)
 
 
-def enter(ran: Ran, second: int, name: str, kind: str = "Task", **state: Any) -> None:
+def enter(ran: StartedExecution, second: int, name: str, kind: str = "Task", **state: Any) -> None:
     ran.event(f"{kind}StateEntered", at(second), name=name, input=json.dumps(state))
 
 
 def test_states_are_told_once_each_in_the_order_in_which_they_were_entered() -> None:
     states = FakeStates()
     one, two = states.add("one", {}), states.add("two", {})
-    follower = Follower(states, list(states.ran))
+    follower = Follower(states, list(states.executions))
     assert follower.new_steps() == []
     enter(one, 0, "Join Batch")
     enter(one, 5, "Create Invalidation", batchId="b", distributionId="E1")
@@ -257,7 +257,7 @@ def test_the_outcome_of_a_failed_execution_is_found_although_it_has_no_output() 
     enter(ran, 0, "Join Batch")
     enter(ran, 8, "All Completed?", outcome=outcome)
     ran.end("FAILED", at(9), error="AccessDenied", cause="denied")
-    follower = Follower(states, list(states.ran))
+    follower = Follower(states, list(states.executions))
     follower.new_steps()
     (ended,) = follower.ended
     assert (ended.status, ended.error, ended.cause, ended.outcome) == ("FAILED", "AccessDenied", "denied", outcome)
@@ -271,7 +271,7 @@ def test_a_history_without_its_data_can_be_followed(data: str | None) -> None:
     if data is None:
         del ran.events[-1]["stateEnteredEventDetails"]["input"]
     ran.end("ABORTED", at(1))
-    follower = Follower(states, list(states.ran))
+    follower = Follower(states, list(states.executions))
     assert [step.name for step in follower.new_steps()] == ["Join Batch", "ABORTED"]
 
 

@@ -191,7 +191,7 @@ class Ending(FakeStates):
 
     def start_execution(self, **request: Any) -> Any:
         answer = super().start_execution(**request)
-        ran = self.ran[answer["executionArn"]].event("TaskStateEntered", START, name="Join Batch", input="{}")
+        ran = self.executions[answer["executionArn"]].event("TaskStateEntered", START, name="Join Batch", input="{}")
         if self.status == "FAILED":
             ran.event("FailStateEntered", START, name="Failed", input=json.dumps({"outcome": self.outcome}))
             ran.end("FAILED", START, error="AccessDenied", cause="allow it")
@@ -230,7 +230,7 @@ def test_waiting_goes_on_with_the_execution_that_leads() -> None:
     leader.end("FAILED", START, error="AccessDenied", cause="still")
     world.states.add("lost", event("a.html")).end("ABORTED", START)
     world.run(retry, "lost")
-    replay = world.states.ran[EXECUTION + REPLAY]
+    replay = world.states.executions[EXECUTION + REPLAY]
     answer = {"role": "follower", "batchId": identity, "leader": f"{EXECUTION}leader"}
     replay.event("TaskStateExited", START, name="Join Batch", output=json.dumps(answer)).end(
         "SUCCEEDED", START, output="{}"
@@ -246,7 +246,7 @@ def test_a_machine_is_told_what_was_done_for_each_name(world: World) -> None:
     owed, done = world.batch(failure=DENIED), world.batch()
     lines = [json.loads(line) for line in world.run(retry, owed, done, "--json").output.splitlines()]
     assert [each["name"] for each in lines] == [owed, done]
-    assert lines[0]["execution"] in world.states.ran
+    assert lines[0]["execution"] in world.states.executions
     assert lines[1]["execution"] is None
     assert lines[1]["said"].startswith("Nothing is left to do for batch")
 

@@ -228,7 +228,7 @@ def test_pause_and_resume_tell_a_machine_what_they_did(world: World) -> None:
     assert one_line(world.run(pause, "site", "--json")) == paused
     assert one_line(world.run(pause, "site", "--json")) == paused | {"changed": False}
     resumed = one_line(world.run(resume, "site", "--json"))
-    assert resumed.pop("execution") in world.states.ran
+    assert resumed.pop("execution") in world.states.executions
     assert resumed == {"bucket": "site", "paused": False, "changed": True}
 
 
@@ -239,7 +239,7 @@ def test_resuming_what_nothing_waits_for_starts_nothing(world: World) -> None:
         "changed": False,
         "execution": None,
     }
-    assert world.states.ran == {}
+    assert world.states.executions == {}
 
 
 def test_paths_that_are_used_up_for_the_day_need_somebody_who_looks_why(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from invalidation.batches.model import Batch, BatchState
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import BucketBacklog
-from invalidations_cli.commands.wait import QuietWatch, WaitResult, check, document, progress, told
+from invalidations_cli.commands.wait import QuietWatch, WaitResult, check, document, ending, progress
 from tests.fakes.backlog import NOW, batch
 
 # ---------------------------------------------------------------- the decision
@@ -112,7 +112,7 @@ def test_an_event_that_ends_up_as_a_dead_letter_meanwhile_ends_it_and_older_ones
 
 def ended(result: WaitResult, facts: BucketBacklog, *seen: Batch, failed: tuple[Batch, ...] = ()) -> list[str]:
     watch = QuietWatch(10, batches={each.batch_id: each for each in seen}, failed=failed)
-    return list(told(result, "my-site", facts, watch, 31.4))
+    return list(ending(result, "my-site", facts, watch, 31.4))
 
 
 def test_the_end_is_told_in_a_line_that_says_how_it_ended() -> None:

@@ -19,7 +19,7 @@ from tests.fakes.stack import (
     SHOWN_HOSTILE,
     START,
     FakeStates,
-    Ran,
+    StartedExecution,
     World,
     event,
     rendered,
@@ -28,7 +28,7 @@ from tests.fakes.stack import (
 SECOND = timedelta(seconds=1)
 
 
-def succeed(ran: Ran, seconds: int) -> None:
+def succeed(ran: StartedExecution, seconds: int) -> None:
     ran.event("SucceedStateEntered", START + seconds * SECOND, name="Batch Completed", input="{}")
     ran.end("SUCCEEDED", START + seconds * SECOND, output="{}")
 

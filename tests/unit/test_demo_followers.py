@@ -19,7 +19,7 @@ def test_a_leader_is_told_from_its_first_step_on_once_it_leads() -> None:
     assert [followers.take(each) for each in (join, choice)] == [[], []]
     assert followers.take(wait) == [join, choice, wait]
     assert followers.take(step("a", "SUCCEEDED", kind="Ended")) != []
-    assert followers.told(START.timestamp()) == []
+    assert followers.summary(START.timestamp()) == []
 
 
 def test_those_that_joined_are_told_in_one_line() -> None:
@@ -27,7 +27,7 @@ def test_those_that_joined_are_told_in_one_line() -> None:
     for arn in ("a", "b"):
         for name in ("Join Batch", "Leads The Batch?", "Joined Open Batch", "SUCCEEDED"):
             assert followers.take(step(arn, name, 1.5)) == []
-    assert followers.told(START.timestamp()) == [
+    assert followers.summary(START.timestamp()) == [
         "    1.5 s  2 executions joined the batch, and ended: a.html put, b.html put"
     ]
 

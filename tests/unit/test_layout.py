@@ -141,7 +141,7 @@ ALL = product("functions", "invalidations_cli", "tools")
         (too_short_or_too_long, ALL),
         (too_long_handlers, FUNCTIONS_AND_CLI),
         (too_long_functions, ALL),
-        (repeated_class_names, FUNCTIONS_AND_CLI),
+        (repeated_class_names, ALL),
         (arrows_that_point_back, FUNCTIONS_AND_CLI),
         (forbidden_imports, FUNCTIONS_AND_CLI),
         (full_init_files, [each for each in FUNCTIONS_AND_CLI if "patches" not in each.path.parts]),

@@ -163,7 +163,7 @@ NEIGHBOURS = [f"docs/old-{at}.html" for at in range(12)]
 
 def test_a_plan_tells_what_each_wildcard_evicts_besides() -> None:
     found = planned(served_by(), CHANGED, [*CHANGED, *NEIGHBOURS])
-    assert [each.told for each in found.widened] == [
+    assert [each.description for each in found.widened] == [
         "/docs/* for 9 paths; 12 unchanged objects with it",
         "/new/* for 9 paths; 0 unchanged objects with it",
     ]
@@ -173,7 +173,7 @@ def test_without_a_listing_the_plan_is_the_narrowest_and_says_that_it_does_not_k
     found = planned(served_by(), CHANGED, None)
     assert found.paths == plan_keys(served_by(), lambda: CHANGED, PathRules(), STORM).paths
     assert [each.unchanged for each in found.widened] == [None, None]
-    assert found.widened[0].told == ("/docs/* for 9 paths; unchanged objects with it not counted")
+    assert found.widened[0].description == ("/docs/* for 9 paths; unchanged objects with it not counted")
 
 
 def test_a_wildcard_over_what_was_not_listed_is_avoided_and_its_evictions_are_not_told() -> None:

@@ -67,7 +67,7 @@ class PlanRule(StrEnum):
     """What somebody asked for."""
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """For people."""
         return {
             PlanRule.EXACT: "each path as it is",
@@ -138,7 +138,7 @@ class Widening(NamedTuple):
     unchanged: int | None = None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """For people: ``/docs/* for 80 paths; 12 unchanged objects with it``."""
         if self.unchanged is None:
             return f"{self.path} for {self.asked:,} paths; unchanged objects with it not counted"
