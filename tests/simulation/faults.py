@@ -7,6 +7,8 @@ from collections.abc import Collection
 from enum import StrEnum
 from random import Random
 
+from greenlet import getcurrent
+
 
 class Fault(StrEnum):
     """Each strikes at a request, or at the end of a handler."""
@@ -30,6 +32,10 @@ class Fault(StrEnum):
     LIST_CHANGES = "one distribution more is listed than before"
     SWEEP_CUT_SHORT = "the sweep's time is over soon"
     DENIED = "CloudFront denies"
+    THROTTLED = "CloudFront throttles"
+    NO_ROOM = "CloudFront has no room for a while"
+    EDGE_STALE = "invalidation completes, and has purged nothing"
+    TIME_OVER = "the function's time is over before the next request"
     PAUSED = "bucket paused for a while"
 
 
@@ -45,7 +51,8 @@ AT_A_REQUEST = (
     Fault.CLOCK_JUMPS,
 )
 AT_STEP_FUNCTIONS = AT_A_REQUEST
-AT_CLOUDFRONT = (*AT_A_REQUEST, Fault.DENIED)
+AT_A_QUESTION = (*AT_A_REQUEST, Fault.DENIED, Fault.THROTTLED)
+AT_CREATION = (*AT_A_QUESTION, Fault.NO_ROOM)
 
 
 class Faults:
@@ -62,8 +69,12 @@ class Faults:
         self.struck: Counter[Fault] = Counter()
         self._likely: dict[tuple[Fault, ...], list[Fault]] = {}
 
-    def strike(self, candidates: tuple[Fault, ...], *, weight: int = 1) -> Fault | None:
-        """One of the candidates, or, as a rule, none. ``weight`` is for what there are fewer occasions for."""
+    def strike(self, candidates: tuple[Fault, ...], *, weight: int = 1, state: str = "") -> Fault | None:
+        """One of the candidates, or, as a rule, none. ``weight`` is for what there are fewer occasions for.
+
+        ``state`` names the state whose handler it is about to strike, where that is not the one that asks.
+        """
+        del state
         if self.calm or self._random.random() >= self._rate * weight:
             return None
         likely = self._likely.get(candidates)
@@ -79,6 +90,32 @@ class Faults:
     def some(random: Random, among: Collection[Fault] = tuple(Fault)) -> Faults:
         share = random.choice([0.15, 0.4, 0.9])
         return Faults(random, random.choice([0.01, 0.03, 0.1]), [fault for fault in among if random.random() < share])
+
+
+REPEATING = (
+    Fault.DIES_BEFORE,
+    Fault.DIES_AFTER,
+    Fault.REFUSED,
+    Fault.ANSWER_LOST,
+    Fault.REPEATED,
+    Fault.LATE,
+    Fault.RESULT_LOST,
+    Fault.EMPTY_PAGE,
+)
+"""After these a state's handler is invoked again."""
+BESIDE = (Fault.ABANDONED, Fault.INVOKED_TWICE)
+"""With these an old attempt goes on beside a newer one, or after it."""
+
+
+class FaultsInJoin(Faults):
+    """Strikes only at the first attempts of Join, so that every Join is repeated until it ends well."""
+
+    def __init__(self, random: Random, kinds: Collection[Fault]) -> None:
+        super().__init__(random, random.choice([0.03, 0.1, 0.2]), kinds)
+
+    def strike(self, candidates: tuple[Fault, ...], *, weight: int = 1, state: str = "") -> Fault | None:
+        name = state or getattr(getcurrent(), "name", "").partition("/")[2]
+        return super().strike(candidates, weight=weight) if name.startswith(("Join 1", "Join 2")) else None
 
 
 def none(random: Random) -> Faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from greenlet import getcurrent
@@ -15,17 +16,21 @@ from invalidation.batches import head as executions
 from invalidation.batches import join as joining
 from invalidation.batches import join as requesting
 from invalidation.batches import model as records
-from invalidation.batches import snapshot as freezing
 from invalidation.batches import sweep as sweeping
 from invalidation.batches import targets as claiming
 from invalidation.batches import targets as resolving
 from invalidation.batches.finish import Failure, RetryPolicy, Settled, TargetResult
 from invalidation.batches.head import Closed, ClosedStatus, Execution, Joined, Role, Window
 from invalidation.batches.replay import Ended
-from invalidation.batches.targets import InvalidationRecord, PlanSummary
-from invalidation.errors import InvalidationError, is_transient
+from invalidation.batches.send import Sender
+from invalidation.cloudfront.client import CloudFront
+from invalidation.cloudfront.listing import BucketLister
+from invalidation.cloudfront.progress import Progress
+from invalidation.cloudfront.rules import PathRules, Status
+from invalidation.config import SendingLimits
+from invalidation.errors import EdgeStillStale, InvalidationError, is_transient
 from invalidation.events import Change
-from tests.fakes.batch_steps import record_plan
+from tests.simulation.cloudfront import routing_of
 from tests.simulation.faults import AT_STEP_FUNCTIONS, Fault
 from tests.simulation.scheduler import Call, Task
 from tests.simulation.world import START, HandlerFailed, World
@@ -36,10 +41,27 @@ ATTEMPTS = 3
 """Of a Task state, its retries included."""
 RETRY = RetryPolicy(max_tries=3, first_minutes=5)
 RETENTION = timedelta(days=90)
+ROOM = timedelta(hours=1)
+NO_ROOM = ("TooManyInvalidationsInProgress", "CloudFrontThrottled")
+"""Errors after which Create Invalidation waits."""
+MOST_CREATIONS = 300
+"""Calls of Create Invalidation for one distribution: in an hour without room it waits some thirty times."""
+
+
+def _no_bucket() -> Any:
+    raise AssertionError("these few changes need nothing of their bucket")
+
+
+def _no_warning(message: str, **particulars: Any) -> None:
+    raise AssertionError(f"{message}: {particulars}")
 
 
 class StepFunctionsRefused(Exception):
     """Step Functions throttled a call, or denied it: no error of the application's."""
+
+
+def _refused(fault: Fault) -> StepFunctionsRefused:
+    return StepFunctionsRefused(fault.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +90,12 @@ class StateMachine:
         self._accepted: set[str] = set()
         self._succeeded: set[str] = set()
         self._answers: dict[tuple[str, str], Any] = {}
+        client: Any = world.cloudfront
+        self._cloudfront = CloudFront(client)
+        lister = BucketLister(_no_bucket, _no_warning)
+        rules, limits = PathRules(), SendingLimits()
+        self._sender = Sender(world.table, self._cloudfront, _no_bucket, lister, world.now, rules, limits)
+        self._verifies = Fault.EDGE_STALE in world.faults.kinds
         self._attempts = 0
         self.swept: list[sweeping.Swept] = []
 
@@ -103,7 +131,7 @@ class StateMachine:
 
     def _asked(self, what: str, about: str, effect: Callable[[], T], *, lags: bool = True) -> T:
         """What Step Functions answers now, or what it would have answered the last time that somebody asked."""
-        answer = self._world.request((what, about), AT_STEP_FUNCTIONS, StepFunctionsRefused, effect)
+        answer = self._world.request((what, about), AT_STEP_FUNCTIONS, _refused, effect)
         before = self._answers.setdefault((what, about), answer)
         self._answers[what, about] = answer
         return cast("T", before) if lags and self._world.faults.strike((Fault.STEP_FUNCTIONS_LAGS,)) else answer
@@ -115,7 +143,7 @@ class StateMachine:
             self.begin(name, document, at=self._world.scheduler.clock)
             return True
 
-        return self._world.request(("start", name), AT_STEP_FUNCTIONS, StepFunctionsRefused, effect)
+        return self._world.request(("start", name), AT_STEP_FUNCTIONS, _refused, effect)
 
     def begin(self, name: str, document: Mapping[str, Any], *, at: float) -> None:
         arn = self._arn(name)
@@ -184,7 +212,8 @@ class StateMachine:
             if closed.status is not ClosedStatus.FROZEN:
                 return
             owed = self._task("Resolve", lambda: self._resolve(joined.batch_id))
-            results = [self._invalidate(joined.batch_id, distribution) for distribution in owed]
+            room_until = self._world.now() + ROOM
+            results = [self._invalidate(joined.batch_id, distribution, room_until) for distribution in owed]
         except HandlerFailed as error:
             failure = Failure(str(error))
         try:
@@ -198,7 +227,7 @@ class StateMachine:
             try:
                 return self._invoke(f"{state} {attempt}", handler)
             except HandlerFailed as error:
-                if attempt == ATTEMPTS or not is_transient(str(error)):
+                if attempt == ATTEMPTS or not is_transient(str(error)) or str(error) == NO_ROOM[0]:
                     raise
         raise AssertionError
 
@@ -220,10 +249,9 @@ class StateMachine:
                 lost = self._world.faults.strike((Fault.RESULT_LOST,), weight=4)
                 scheduler.answer(call, result=result, error="Lambda.Unknown" if lost else "")
 
-        times = 2 if self._world.faults.strike((Fault.INVOKED_TWICE,), weight=4) else 1
-        for number in range(times):
-            task = scheduler.spawn(f"{me.name}/{name}{' twin' * number}", body)
-            task.call = call
+        scheduler.spawn(f"{me.name}/{name}", body).call = call
+        if self._world.faults.strike((Fault.INVOKED_TWICE,), weight=4, state=name):
+            scheduler.spawn(f"{me.name}/{name} twin", body, at=self._world.later()).call = call
         if not call.answered:
             scheduler.block()
         if call.error:
@@ -264,38 +292,65 @@ class StateMachine:
         table = self._world.table
         batch = records.Batch.read(table, batch_id)
         if batch.resolved is None:
-            routing = {
-                distribution: {"serves": serves} for distribution, serves in self._world.observed.distributions.items()
-            }
+            routing = {each: routing_of(each, begin) for each, begin in self._world.observed.distributions.items()}
             if self._world.faults.strike((Fault.LIST_CHANGES,), weight=4):
-                routing["E3"] = {"serves": ""}
+                routing["E3"] = routing_of("E3", "")
             targets = self._protocol.freeze_targets(table, batch, routing)
         else:
             targets = resolving.targets_of(table, batch)
         return [target.distribution_id for target in resolving.owed_targets(targets)]
 
-    def _invalidate(self, batch_id: str, distribution: str) -> TargetResult:
+    def _invalidate(self, batch_id: str, distribution: str, room_until: datetime) -> TargetResult:
         """One iteration of the Map: what fails in it is a result like any other."""
         try:
-            skipped = self._task(f"Create {distribution}", lambda: self._create(batch_id, distribution))
+            progress = self._sent(batch_id, distribution, room_until)
+            while progress.status is Status.IN_PROGRESS:
+                self._wait(progress.wait_seconds)
+                progress = self._task(f"Get {distribution}", partial(self._get, progress, distribution))
+            if progress.status is Status.COMPLETED and self._verifies:
+                self._task(f"Verify {distribution}", lambda: self._verify(batch_id, distribution))
         except HandlerFailed as error:
             return TargetResult(distribution, failure=Failure(str(error)))
-        return TargetResult(distribution, skipped=skipped)
+        return TargetResult(distribution, skipped=progress.status is not Status.COMPLETED)
 
-    def _create(self, batch_id: str, distribution: str) -> bool:
-        table = self._world.table
-        target = resolving.Target.read(table, batch_id, distribution)
-        changes = freezing.frozen_changes(table, records.Batch.read(table, batch_id))
-        events = tuple(
-            sorted(change.event_id for change in changes if change.key.startswith(target.document["serves"]))
-        )
-        record_plan(table, batch_id, distribution, PlanSummary(len(events), 0, 1))
-        if events:
-            reference = f"{batch_id}.{distribution}.{'.'.join(events)}"
-            created = self._world.cloudfront.create(distribution, reference, events)
-            record = InvalidationRecord(1, created, reference, len(events), 0, self._world.now())
-            resolving.record_invalidation(table, batch_id, distribution, record)
-        return not events
+    def _sent(self, batch_id: str, distribution: str, room_until: datetime) -> Progress:
+        """Create Invalidation, again and again where CloudFront has no room or takes a part."""
+        room = 15.0
+        for _ in range(MOST_CREATIONS):
+            try:
+                progress = self._task(
+                    f"Create {distribution}", lambda: self._create(batch_id, distribution, room_until)
+                )
+            except HandlerFailed as error:
+                if str(error) not in NO_ROOM:
+                    raise
+                self._wait(self._world.random.uniform(5, room))
+                room += 15
+                continue
+            if progress.status is not Status.SENDING:
+                return cast("Progress", progress)
+            room = 15.0
+            self._wait(self._world.random.uniform(1, 4))
+        self._world.observed.broken.append(f"{batch_id} is sent for ever to {distribution}")
+        raise HandlerFailed("States.Timeout")
+
+    def _wait(self, seconds: float) -> None:
+        self._world.scheduler.sleep(self._world.scheduler.clock + seconds)
+
+    def _create(self, batch_id: str, distribution: str, room_until: datetime) -> Progress:
+        """With time for a few requests, or for none: what is left of it is asked for before each."""
+        world = self._world
+        over = partial(world.faults.strike, (Fault.TIME_OVER,), weight=4)
+        return self._sender.send(batch_id, distribution, room_until, lambda: 0.0 if over() else 900.0)[0]
+
+    def _get(self, progress: Progress, distribution: str) -> Progress:
+        return progress.polled_by(self._cloudfront, self._world.now(), distribution)
+
+    def _verify(self, batch_id: str, distribution: str) -> None:
+        """The look at the edge itself is not simulated: this asks the observer, who knows."""
+        target = self._world.table.find(claiming.Target.key_of(batch_id, distribution))
+        if target is not None and self._world.not_fresh(target):
+            raise EdgeStillStale("what was invalidated is at the edge still")
 
     def _finish(
         self, execution: Execution, batch_id: str, results: Sequence[TargetResult], failure: Failure | None

@@ -113,8 +113,9 @@ class Scheduler:
     def turn(self, task: Task) -> None:
         self.steps += 1
         task.switch()
-        if task.dead:
-            self.kill(task)
+        if task.dead and task in self.tasks:
+            task.until = self.clock
+            self.tasks.remove(task)
 
     def close(self) -> None:
         """End what is left, and what was killed: who does not end keeps a frame, and all that it holds."""

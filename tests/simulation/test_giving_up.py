@@ -9,7 +9,7 @@ from invalidation.batches.table import BatchTable
 from tests.simulation.faults import Fault
 from tests.simulation.schedules import given_up
 
-SCHEDULES = 1_500
+SCHEDULES = 800
 FAULTS = (Fault.DENIED,)
 """What parks a batch: other faults only make that rarer."""
 

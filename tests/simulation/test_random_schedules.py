@@ -1,4 +1,4 @@
-"""10,000 random schedules: one in five without faults, the others with them. `make soak` runs 1,000,000."""
+"""10,000 random schedules: one in six without faults, one with faults in Join alone. `make soak` runs 1,000,000."""
 
 from collections import Counter
 
@@ -14,16 +14,14 @@ EACH = 1_000
 
 @pytest.mark.parametrize("first", range(0, 10_000, EACH))
 def test_no_change_is_lost_left_over_or_covered_twice(first: int) -> None:
-    for seed in range(first, first + EACH):
-        one(seed).check()
+    assert some(range(first, first + EACH)).broken == []
 
 
 def test_nothing_is_lost_of_lists_in_many_chunks_that_take_several_closes_to_delete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(snapshot, "RAW_CHUNK_BYTES", 60)  # one change a chunk
-    for seed in range(EACH):
-        one(seed).check()
+    assert some(range(EACH)).broken == []
 
 
 def test_every_fault_strikes_somewhere() -> None:

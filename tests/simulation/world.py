@@ -6,13 +6,17 @@ can tell what was lost, which nobody inside could.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
+from botocore.exceptions import ClientError
 from greenlet import getcurrent
 
 from invalidation.batches.head import HeadState
@@ -20,17 +24,19 @@ from invalidation.batches.model import BatchState, Outcome
 from invalidation.batches.snapshot import chunk_key, unpack
 from invalidation.batches.table import BATCH, Index, Item, Key, Page
 from invalidation.batches.targets import TARGETS
-from invalidation.errors import AccessDenied, BatchTableUnavailable, CloudFrontUnavailable
+from invalidation.errors import BatchTableUnavailable
 from invalidation.events import Change
 from tests.fakes.memory_table import MemoryTable
-from tests.simulation.faults import AT_A_REQUEST, AT_CLOUDFRONT, Fault, Faults
+from tests.simulation.cloudfront import Created, SimulatedCloudFront, matches, serves
+from tests.simulation.faults import AT_A_REQUEST, Fault, Faults
 from tests.simulation.scheduler import Scheduler, Task
 
 T = TypeVar("T")
 
-MOST_EXECUTIONS = 24
-"""That a batch may have had: those that fail, die or never begin, before and after a retry by hand."""
+MOST_EXECUTIONS = 8
+"""That a batch may have had: three tries, three more after a retry by hand, and two that were overtaken."""
 FINAL = {"COMPLETED", "SKIPPED"}
+REFUSALS = (Fault.REFUSED, Fault.DENIED, Fault.THROTTLED, Fault.NO_ROOM)
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 DISTRIBUTIONS = ({"E1": ""}, {"E1": ""}, {"E1": "", "E2": "a"})
@@ -48,10 +54,12 @@ class Observed:
     distributions: dict[str, str]
     accepted: dict[str, int] = field(default_factory=dict)
     """Event id -> the step in which the change was first written."""
+    accepted_at: dict[str, float] = field(default_factory=dict)
+    """The same in seconds of the clock."""
     keys: dict[str, str] = field(default_factory=dict)
     """Event id -> key."""
-    invalidated: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    """Distribution and event id -> the steps in which an invalidation for it was created."""
+    invalidated: dict[tuple[str, str], list[Created]] = field(default_factory=dict)
+    """Distribution and event id -> the invalidations that its batch has purged it with."""
 
     abandoned: set[str] = field(default_factory=set)
     """Batches that somebody has given up."""
@@ -70,11 +78,19 @@ class Observed:
             event
             for event, accepted in self.accepted.items()
             if any(
-                not any(created > accepted for created in self.invalidated.get((distribution, event), ()))
+                not any(each.step > accepted for each in self.invalidated.get((distribution, event), ()))
                 for distribution, beginning in self.distributions.items()
                 if self.keys[event].startswith(beginning)
             )
         ]
+
+    def waited(self) -> dict[str, float]:
+        """For how many seconds each change was accepted before the last distribution that serves it was invalidated."""
+        found: dict[str, float] = {}
+        for (_, event), created in self.invalidated.items():
+            first = min((each.at for each in created if each.step > self.accepted[event]), default=math.inf)
+            found[event] = max(found.get(event, 0), first - self.accepted_at[event])
+        return found
 
     def covered_twice(self) -> list[str]:
         return [event for (_, event), created in self.invalidated.items() if len(created) > 1]
@@ -94,6 +110,8 @@ class World:
         """Changes of batches of one's own, by execution: they are accepted with the batch record."""
         self.deadlines: dict[str, float] = {}
         """Batch -> the end of the window in which its Close is to end, in seconds of the clock."""
+        self.worked = 0.0
+        """Seconds that have passed while somebody could go on."""
         self.trace: list[str] | None = None
         self._skew: dict[str, timedelta] = {}
 
@@ -105,14 +123,43 @@ class World:
             self._skew[name] = timedelta(seconds=self.random.uniform(-300, 300) if wrong else 0)
         return START + timedelta(seconds=self.scheduler.clock) + self._skew.get(name, timedelta())
 
-    def listed(self, record: Item) -> set[str]:
-        """The events on the frozen list that a batch record names, looked up without a request."""
-        found: set[str] = set()
+    @staticmethod
+    def moment(seconds: float) -> datetime:
+        """On a clock that is right."""
+        return START + timedelta(seconds=seconds)
+
+    def listed(self, record: Item) -> dict[str, str]:
+        """Event id -> key, on the frozen list that a batch record names; looked up without a request."""
+        found: dict[str, str] = {}
         for number in range(1, record["chunks"] + 1):
             chunk = self.table.find(chunk_key(record["batchId"], record["attempt"], number))
             if chunk is not None:
-                found.update(row["eventId"] for row in unpack(chunk["rows"]))
+                found.update((row["eventId"], row["key"]) for row in unpack(chunk["rows"]))
         return found
+
+    def observe_invalidation(self, created: Created) -> None:
+        """It counts for the changes of its batch that it purges, and for no others."""
+        record = self.table.find(Key(f"{BATCH}{created.batch_id}", "META"))
+        if created.batch_id in self.observed.abandoned:
+            self.observed.in_vain.append(f"{created.batch_id} had been given up, and is invalidated")
+        if record is not None and created.purges:
+            for event, key in self.listed(record).items():
+                if any(matches(path, key) for path in created.paths):
+                    self.observed.invalidated.setdefault((created.distribution, event), []).append(created)
+
+    def not_fresh(self, target: Item) -> list[str]:
+        """The batch's changes that the distribution serves, and that the edge still has as they were before."""
+        document, record = json.loads(target["document"]), self.table.find(Key(target["pk"], "META"))
+        served = [event for event, key in self.listed(record or {}).items() if serves(document, key)]
+        return [event for event in served if not self._completed(target["distributionId"], event)]
+
+    def _completed(self, distribution: str, event: str) -> bool:
+        clock = self.scheduler.clock
+        return any(each.completes <= clock for each in self.observed.invalidated.get((distribution, event), ()))
+
+    def later(self) -> float:
+        """When something happens that is late; at once, as often as not."""
+        return self.scheduler.clock + self.random.choice([0, 0, 1, 20, 400])
 
     def note(self, what: str) -> None:
         if self.trace is not None:
@@ -120,7 +167,11 @@ class World:
             self.trace.append(f"{self.scheduler.steps:5} {self.scheduler.clock:8.2f}s  {name:40} {what}")
 
     def request(
-        self, what: tuple[str, ...], kinds: tuple[Fault, ...], failure: type[Exception], effect: Callable[[], T]
+        self,
+        what: tuple[str, ...],
+        kinds: tuple[Fault, ...],
+        failure: Callable[[Fault], Exception],
+        effect: Callable[[], T],
     ) -> T:
         """Somebody makes a request: others may go first, and anything may go wrong."""
         self.scheduler.pause()
@@ -129,14 +180,14 @@ class World:
             self.note(" ".join(what) + (f"  ** {fault}" if fault else ""))
         if fault is None:
             return effect()
-        if fault in (Fault.REFUSED, Fault.LATE, Fault.DENIED):
-            if fault is Fault.LATE:
-                later = self.scheduler.clock + self.random.choice([0, 0, 1, 20, 400])
-                self.scheduler.spawn(f"late {' '.join(what)}", effect, at=later)
-            raise AccessDenied("denied") if fault is Fault.DENIED else failure(fault.value)
+        if fault in REFUSALS:
+            raise failure(fault)
+        if fault is Fault.LATE:
+            self.scheduler.spawn(f"late {' '.join(what)}", partial(_unheard, effect), at=self.later())
+            raise failure(fault)
         if fault is Fault.ANSWER_LOST:
             effect()
-            raise failure(fault.value)
+            raise failure(fault)
         if fault is Fault.REPEATED:
             effect()
             return effect()
@@ -151,6 +202,7 @@ class World:
             self.scheduler.clock += self.random.choice([15, 150, 400])
         elif fault is Fault.ABANDONED and call is not None:
             self.scheduler.answer(call, error="States.Timeout")
+            self.scheduler.sleep(self.later())
         elif fault is Fault.STOPPED and call is not None:
             self.scheduler.kill(call.waiter)
         elif fault in (Fault.DIES_BEFORE, Fault.DIES_AFTER):
@@ -163,6 +215,16 @@ class World:
         return effect()
 
 
+def _unheard(effect: Callable[[], object]) -> None:
+    """Nobody hears that it is refused."""
+    with suppress(ClientError):
+        effect()
+
+
+def _unavailable(fault: Fault) -> BatchTableUnavailable:
+    return BatchTableUnavailable(fault.value)
+
+
 class SimulatedTable(MemoryTable):
     """The table in memory; every request is a step."""
 
@@ -172,7 +234,7 @@ class SimulatedTable(MemoryTable):
         self._stale: dict[str, Page] = {}
 
     def _request(self, operation: str, key: Key, effect: Callable[[], T]) -> T:
-        return self._world.request((operation, *key), AT_A_REQUEST, BatchTableUnavailable, effect)
+        return self._world.request((operation, *key), AT_A_REQUEST, _unavailable, effect)
 
     def ensure(self, key: Key) -> None:
         """A warm handler has done so before: half of them are warm."""
@@ -219,10 +281,20 @@ class SimulatedTable(MemoryTable):
                 yield f"{name} owed to {before['resolved']}, and now to {item.get('resolved')}"
             if len(item["executions"]) > MOST_EXECUTIONS:
                 yield f"{name} has had {len(item['executions'])} executions"
-        elif item["sk"].startswith(TARGETS) and before.get("state") in FINAL and item["state"] != before["state"]:
-            yield f"{name} was {before['state']} for good, and is {item['state']}"
+        elif item["sk"].startswith(TARGETS):
+            yield from self._broken_target(name, before, item)
         if item["pk"].startswith(BATCH) and item["sk"] != "META" and "expiresAt" in item and self._owes(item["pk"]):
             yield f"{name} is going to expire, and its batch still owes"
+
+    def _broken_target(self, name: str, before: Item, item: Item) -> Iterator[str]:
+        if before.get("state") in FINAL:
+            if item["state"] != before["state"]:
+                yield f"{name} was {before['state']} for good, and is {item['state']}"
+        elif item["state"] in FINAL:
+            stale = self._world.not_fresh(item)
+            yield from (f"{name} is {item['state']}, and the edge has not seen {event}" for event in stale)
+        if "frozen" in before and item.get("frozen") != before["frozen"]:
+            yield f"{name} had its paths frozen, and has others"
 
     def _owes(self, pk: str) -> bool:
         meta = self.find(Key(pk, "META"))
@@ -247,41 +319,20 @@ class SimulatedTable(MemoryTable):
             self._remove(key)
 
     def _observe(self, item: Item) -> None:
-        observed, step = self._world.observed, self._world.scheduler.steps
+        observed = self._world.observed
         if item["pk"].startswith("PENDING"):
-            observed.accepted.setdefault(item["eventId"], step)
-            observed.keys[item["eventId"]] = item["key"]
+            self._observe_accepted(item["eventId"], item["key"])
         elif item["sk"] == "META" and item.get("outcome") == Outcome.ABANDONED.value:
             observed.abandoned.add(item["batchId"])
         elif item["sk"] == "META" and not item.get("gathered"):
             for change in self._world.requested.get(item["executions"][0], ()):
-                observed.accepted.setdefault(change.event_id, step)
-                observed.keys[change.event_id] = change.key
+                self._observe_accepted(change.event_id, change.key)
         elif item["sk"] == "HEAD" and item.get("state") == HeadState.GATHERING:
             closes = (datetime.fromisoformat(item["closesAt"]) - START).total_seconds()
             self._world.deadlines[item["batchId"]] = closes + item["window"]
 
-
-class SimulatedCloudFront:
-    """Creates invalidations, once for each caller reference."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._created: dict[str, str] = {}
-
-    def create(self, distribution: str, reference: str, events: tuple[str, ...]) -> str:
-        """Returns the invalidation's id."""
-
-        def effect() -> str:
-            if reference not in self._created:
-                self._created[reference] = f"I{len(self._created)}"
-                batch_id = reference.partition(".")[0]
-                if batch_id in self._world.observed.abandoned:
-                    self._world.observed.in_vain.append(f"{batch_id} had been given up, and is invalidated")
-                for event in events:
-                    steps = self._world.observed.invalidated.setdefault((distribution, event), [])
-                    steps.append(self._world.scheduler.steps)
-            return self._created[reference]
-
-        what = ("create invalidation", distribution, *events)
-        return self._world.request(what, AT_CLOUDFRONT, CloudFrontUnavailable, effect)
+    def _observe_accepted(self, event: str, key: str) -> None:
+        observed, scheduler = self._world.observed, self._world.scheduler
+        if event not in observed.accepted:
+            observed.accepted[event], observed.accepted_at[event] = scheduler.steps, scheduler.clock
+            observed.keys[event] = key

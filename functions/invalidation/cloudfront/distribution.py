@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote
 
@@ -186,6 +187,7 @@ def _values(of: type[Distribution | Origin | Behavior], document: dict[str, Any]
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
+@cache
 def _camel(name: str) -> str:
     return re.sub("_(.)", lambda found: found[1].upper(), name)
 
