@@ -51,7 +51,7 @@ def test_the_report_counts_schedules_faults_and_lost_keys() -> None:
 
 
 def test_a_replay_shows_the_schedule(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--replay", "1"]) == 0
+    assert main(["--replay", "2"]) == 0
     shown = capsys.readouterr().out
     assert "put PENDING#" in shown
     assert shown.endswith("nothing is broken\n")
