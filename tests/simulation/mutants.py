@@ -227,9 +227,9 @@ def freeze_nothing_as_well(table: BatchTable, drafted: Batch, changes: Iterable[
 # --- Create Invalidation, Get Invalidation ---
 
 
-def a_reference_by_number(batch_id: str, target: str, number: int, paths: Sequence[str], resends: int = 0) -> str:
-    del paths
-    return f"{batch_id}.{target}.{number}.{resends}"
+def one_reference_for_all(batch_id: str, target: str, number: int, paths: Sequence[str], resends: int = 0) -> str:
+    del number, paths
+    return f"{batch_id}.{target}.{resends}"
 
 
 REFERENCES = count()
@@ -427,9 +427,9 @@ MUTANTS = (
     Mutant(
         "a caller reference does not tell what is sent",
         (sending, "caller_reference"),
-        a_reference_by_number,
+        one_reference_for_all,
         "and is sent for",
-        among=(Fault.INVOKED_TWICE, Fault.DIES_BEFORE, Fault.ABANDONED),
+        calm,
     ),
     Mutant(
         "each attempt has a caller reference of its own",
@@ -481,7 +481,13 @@ MUTANTS = (
     Mutant("a failure counts as skipped", (settling, "_fail"), give_up_in_silence, "belonged to nobody"),
     Mutant("what failed is never due", (settling.RetryPolicy, "wait_after"), never_try_again, "has not ended"),
     Mutant("the sweep trusts every closed head", (sweeping, "_leaderless"), trust_every_closed_head, UNCOVERED),
-    Mutant("the sweep trusts every gathering head", (sweeping, "_leaderless"), trust_every_gathering_head, UNCOVERED),
+    Mutant(
+        "the sweep trusts every gathering head",
+        (sweeping, "_leaderless"),
+        trust_every_gathering_head,
+        UNCOVERED,
+        among=(Fault.STOPPED, Fault.CLOCK_JUMPS, Fault.DIES_AFTER),
+    ),
     Mutant(
         "the sweep does not ask who is still running",
         (sweeping._Visit, "_due"),
