@@ -98,13 +98,12 @@ REPEATING = (
     Fault.REFUSED,
     Fault.ANSWER_LOST,
     Fault.REPEATED,
-    Fault.LATE,
     Fault.RESULT_LOST,
     Fault.EMPTY_PAGE,
 )
 """After these a state's handler is invoked again."""
-BESIDE = (Fault.ABANDONED, Fault.INVOKED_TWICE)
-"""With these an old attempt goes on beside a newer one, or after it."""
+BESIDE = (Fault.LATE, Fault.ABANDONED, Fault.INVOKED_TWICE)
+"""With these an old attempt, or its last request, goes on beside a newer one, or after it."""
 
 
 class FaultsInJoin(Faults):

@@ -152,6 +152,19 @@ def test_an_old_attempt_of_a_join_opens_no_second_batch_in_the_name_of_an_execut
     assert steps.join("next", change("c")).role is Role.LEADER, "who follows nobody that would not close"
 
 
+def test_a_repeated_join_goes_on_with_the_batch_that_it_has_closed_whoever_gathers_or_pauses_meanwhile(
+    table: MemoryTable, clock: Clock
+) -> None:
+    run = partial(join_each, table, window=WINDOW, now=clock)
+    first = run({BUCKET: [change("a")]}, execution("first"), attempt="1").joined
+    assert first.closed is not None
+    assert run({BUCKET: [change("b")]}, execution("second"), attempt="1").joined.role is Role.LEADER
+    for _ in range(2):
+        again = run({BUCKET: [change("a")]}, execution("first"), attempt="2").joined
+        assert (again.role, again.batch_id, again.closed) == (Role.LEADER, first.batch_id, first.closed)
+        pause(table, BUCKET)
+
+
 def test_an_old_attempt_of_a_join_of_several_buckets_leads_none_beside_the_one_that_it_led(
     steps: BatchSteps, table: MemoryTable, clock: Clock
 ) -> None:

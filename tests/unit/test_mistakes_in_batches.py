@@ -123,7 +123,7 @@ MISTAKES = (
     Mistake(
         "a leader freezes what an earlier batch owns",
         close,
-        "_without",
+        "_unowned",
         "not in owned",
         "is not None",
         test_close.test_a_later_leader_does_not_freeze_what_an_earlier_batch_owns,
@@ -175,6 +175,14 @@ MISTAKES = (
         "if each == batch_id(execution, follows)",
         "if False",
         test_join.test_an_old_attempt_of_a_join_opens_no_second_batch_in_the_name_of_an_execution_that_has_gone_on,
+    ),
+    Mistake(
+        "a repeated Join follows whoever gathers, and leaves the batch that it has closed",
+        join,
+        "lead_or_follow",
+        "if led := head.led_by(execution):",
+        "if (led := head.led_by(execution)) and not head.paused and not head.gathers(window, now()):",
+        test_join.test_a_repeated_join_goes_on_with_the_batch_that_it_has_closed_whoever_gathers_or_pauses_meanwhile,
     ),
     Mistake(
         "opening a batch resumes its bucket",

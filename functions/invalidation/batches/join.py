@@ -218,14 +218,14 @@ def lead_or_follow(table: BatchTable, bucket: str, execution: Execution, window:
             # An earlier attempt of this Join opened it, and its answer was lost. Even a paused bucket's leader goes
             # on: only its Close makes the head CLOSED, which is what a resumed bucket's next leader needs.
             return head.joined(Role.LEADER)
+        if led := head.led_by(execution):
+            # An earlier attempt has closed that batch, whoever gathers now: nobody else would send it. Or the execution
+            # has gone on, and this is an old attempt of Join: it would not close another batch.
+            return Joined(Role.LEADER, bucket, led, execution.arn, now())
         if head.paused:
             return head.joined(Role.PAUSED)
         if head.gathers(window, now()):
             return head.joined(Role.FOLLOWER)
-        led = head.led_by(execution)
-        if led:
-            # This is an old attempt of a Join whose execution has gone on: it would not close another batch.
-            return Joined(Role.LEADER, bucket, led, execution.arn, now())
         opened = head.successor(execution, window, now())
         if opened.open(table, before=head):
             return opened.joined(Role.LEADER)
