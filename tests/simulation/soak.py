@@ -146,9 +146,13 @@ def main(arguments: list[str] | None = None) -> int:
     totals = Totals(broken=explore() if options.casts else [])
     for part in many(options.schedules, options.first, options.processes):
         totals.add(part)
+        for broken in part.broken:
+            sys.stderr.write(f"{broken}\n")
         if sys.stderr.isatty() or totals.schedules % OFTEN == 0:
             end = "\r" if sys.stderr.isatty() else "\n"
-            sys.stderr.write(f"{totals.schedules:,} of {options.schedules:,} schedules, {totals.lost} keys lost{end}")
+            sys.stderr.write(
+                f"{totals.schedules:,} of {options.schedules:,} schedules, {len(totals.broken)} broken{end}"
+            )
     say(report(totals, time.monotonic() - began))
     return 1 if totals.broken else 0
 
