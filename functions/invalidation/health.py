@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from invalidation.batches.head import Head
 from invalidation.batches.join import paths_of_day
 from invalidation.batches.queries import parked_batches
+from invalidation.batches.sweep import VISIT
 from invalidation.batches.table import BUCKETS, Key
 from invalidation.bucket_events import sends_events
 from invalidation.cloudfront.client import CloudFront
@@ -33,7 +34,6 @@ from invalidation.event_pattern import S3_KINDS, excluded_keys, lets_through, s3
 if TYPE_CHECKING:
     from invalidation.batches.table import BatchTable
 
-SWEEP_VISIT: Final = Key("SWEEP", "VISIT")
 SWEEP_OVERDUE: Final = timedelta(minutes=15)
 EVENTS_TAKE: Final = timedelta(minutes=5)
 """How long S3 may take to act on a notification configuration (S3 User Guide, "Enabling Amazon EventBridge")."""
@@ -385,7 +385,7 @@ class ChainHealth:
             yield CheckVerdict.CUT, what, "name those that serve it in the parameter DistributionIds"
 
     def _sweep(self) -> Iterator[_Answer]:
-        visited = (self.table.get(SWEEP_VISIT) or {}).get("at", "")
+        visited = (self.table.get(VISIT) or {}).get("at", "")
         created = self._definition().get("creationDate")
         last = datetime.fromisoformat(visited) if visited else created
         if last and self.now() - last > SWEEP_OVERDUE:

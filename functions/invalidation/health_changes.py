@@ -17,15 +17,10 @@ from invalidation.batches.model import to_text
 from invalidation.batches.table import Key
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.config import Settings
-from invalidation.health import SWEEP_VISIT, Chain, ChainHealth, Check, cut
+from invalidation.health import Chain, ChainHealth, Check, cut
 
 if TYPE_CHECKING:
     from invalidation.batches.table import BatchTable
-
-
-def note_visit(table: BatchTable, now: datetime) -> None:
-    """Note that the sweep has run."""
-    table.update(SWEEP_VISIT, {"at": to_text(now)}, {})
 
 
 def change_of_health(table: BatchTable, bucket: str, broken: Sequence[Check], now: datetime) -> dict[str, Any] | None:

@@ -1,8 +1,7 @@
 """Sweep: nothing that was accepted waits for the next change to be noticed. Runs on a schedule.
 
-It starts a leader where changes wait and none will read them, a retry for batches that are due, and a replay of
-executions that failed before their change was accepted. Once an hour it tells whether changes get through at all.
-Input: the schedule's event. Output: ``{"started": [{"name", "why"}], "unfinished", "parked", "complete"}``.
+It starts leaders where changes wait, retries of what is due, and replays of what was never accepted; hourly it tells
+whether they get through. Output: ``{"started": [{"name", "why"}], "unfinished", "parked", "complete"}``.
 """
 
 from __future__ import annotations
@@ -17,17 +16,16 @@ from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.finish import RetryPolicy
 from invalidation.batches.head import Window
 from invalidation.batches.join import paths_of_day
-from invalidation.batches.sweep import SCHEDULE, sweep
+from invalidation.batches.sweep import SCHEDULE, note_visit, sweep
 from invalidation.batches.targets import paths_of_month
 from invalidation.config import Settings
 from invalidation.executions import executions_of
-from invalidation.health_changes import health_of, note_visit, notify_of_changes
 from invalidation.observability import HAS_DASHBOARD, Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
 EXECUTIONS = executions_of(SETTINGS.state_machine_arn)
-WINDOW = Window(SETTINGS.batch_window_seconds, max(SETTINGS.max_batch_window_seconds, SETTINGS.batch_window_seconds))
+WINDOW = Window(SETTINGS.batch_window_seconds, SETTINGS.max_batch_window_seconds)
 
 
 def now() -> datetime:
@@ -44,6 +42,8 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
         paths = paths_of_month(TABLE, now())
         if paths > SETTINGS.monthly_path_budget or (paths and HAS_DASHBOARD):
             emit_metric("PathsThisMonth", paths)
+        from invalidation.health_changes import health_of, notify_of_changes  # noqa: PLC0415 -- much, and once an hour
+
         if broken := notify_of_changes(health_of(SETTINGS, boto3.client, TABLE, now), SETTINGS):
             emit_metric("ChainCut", broken)
     if (today := paths_of_day(TABLE, now())) >= SETTINGS.max_paths_a_day > 0:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from invalidation.batches.head import pause
-from invalidation.health_changes import note_visit
+from invalidation.batches.sweep import note_visit
 from invalidations_cli.commands.doctor import doctor
 from invalidations_cli.commands.wait import wait
 from tests.fakes.chain import FakeChain

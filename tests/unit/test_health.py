@@ -9,11 +9,11 @@ import pytest
 
 from invalidation.batches.finish import Failure
 from invalidation.batches.head import pause
+from invalidation.batches.sweep import note_visit
 from invalidation.batches.table import BUCKETS, Key
 from invalidation.batches.targets import count_paths
 from invalidation.cloudfront.client import CloudFront
 from invalidation.health import Chain, ChainHealth, Check, CheckVerdict, cut
-from invalidation.health_changes import note_visit
 from tests.fakes.chain import MACHINE, QUEUE, FakeChain
 from tests.fakes.memory_table import MemoryTable
 from tests.fakes.stack import World

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from invalidation.batches.sweep import note_visit
 from invalidation.cloudfront.client import CloudFront
 from invalidation.config import Settings
 from invalidation.health import Chain, ChainHealth, cut
-from invalidation.health_changes import change_of_health, note_visit, notify_of_changes
+from invalidation.health_changes import change_of_health, notify_of_changes
 from tests.fakes.chain import MACHINE, FakeChain, error
 from tests.fakes.memory_table import MemoryTable
 from tests.outcome_schemas import faults

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from invalidation.batches.finish import Failure, RetryPolicy
 from invalidation.batches.head import (
@@ -65,6 +65,8 @@ ENDED_UNFINISHED = Failure("EndedUnfinished", "the execution that worked on it e
 NEVER_CLAIMED = Failure("NeverClaimed", "the executions that were to try it again ended before they had begun")
 
 _NOTES = Key("SWEEP", "NOTES")
+VISIT: Final = Key("SWEEP", "VISIT")
+"""Where it is noted when the sweep has run: what looks after it reads that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,11 @@ class Swept:
         """Raises SweepIncomplete: a call has failed."""
         if self.failed:
             raise SweepIncomplete(f"{len(self.failed)} calls failed, and all else is seen to; first: {self.failed[0]}")
+
+
+def note_visit(table: BatchTable, now: datetime) -> None:
+    """Note that the sweep has run."""
+    table.update(VISIT, {"at": to_text(now)}, {})
 
 
 def sweep(  # noqa: PLR0917 -- collaborators are arguments
