@@ -116,6 +116,19 @@ def test_a_leader_that_was_taken_for_dead_leaves_everything_to_its_successor(
     assert Batch.find(table, late.batch_id) is None
 
 
+def test_a_late_close_does_not_close_the_head_of_another_batch(
+    steps: BatchSteps, table: MemoryTable, clock: Clock
+) -> None:
+    late = steps.join("late", change("a"))
+    clock.seconds = 200
+    taken_over = steps.join("next", change("b"))
+    assert steps.close(late) == ("SUPERSEDED", 0)
+    head = Head.read(table, BUCKET)
+    assert (head.batch_id, head.state) == (taken_over.batch_id, HeadState.GATHERING)
+    assert steps.join("third", change("c")).batch_id == taken_over.batch_id, "which gathers still"
+    assert steps.close(taken_over) == ("FROZEN", 3)
+
+
 def test_a_batch_that_was_frozen_before_its_leader_was_superseded_is_finished_all_the_same(
     steps: BatchSteps, clock: Clock
 ) -> None:

@@ -34,7 +34,7 @@ class Mistake:
     def make(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put the mistaken function wherever the right one is."""
         original: Any = inspect.getattr_static(self.owner, self.name)
-        function: Any = original.fget if isinstance(original, property) else original
+        function: Any = original.fget if isinstance(original, property) else getattr(original, "__func__", original)
         source = textwrap.dedent(inspect.getsource(function))
         assert source.count(self.code) == 1, f"{self.name} has no {self.code!r}, or has it more than once"
         found: dict[str, Any] = {}
@@ -183,6 +183,14 @@ MISTAKES = (
         "if led := head.led_by(execution):",
         "if (led := head.led_by(execution)) and not head.paused and not head.gathers(window, now()):",
         test_join.test_a_repeated_join_goes_on_with_the_batch_that_it_has_closed_whoever_gathers_or_pauses_meanwhile,
+    ),
+    Mistake(
+        "a late Close closes the head of another batch",
+        head.Head,
+        "close",
+        'expect = {"batchId": batch_id, "state"',
+        'expect = {"state"',
+        test_close.test_a_late_close_does_not_close_the_head_of_another_batch,
     ),
     Mistake(
         "opening a batch resumes its bucket",
