@@ -102,7 +102,7 @@ class BacklogReader:
         """All facts, upstream first."""
         dead_letters = messages_in(self._stack, self._stack.dead_letter_queue_url)
         queued = messages_in(self._stack, self._stack.intake_queue_url)
-        running = list(running_executions(self._stack))
+        running = sorted(self._executions.running())
         pending = self._pending()
         head = Head.read(self._table, self.bucket)
         unfinished, parked = self._batches(head)
@@ -302,7 +302,7 @@ def stack_status(stack: Stack, at: datetime) -> StackStatus:
         unfinished=tuple(islice(unfinished_batches(table), LISTED)),
         parked=tuple(islice(parked_batches(table), LISTED)),
         unrecorded=tuple(islice(lost_executions(stack, at - LOOK_BACK), LISTED)),
-        running=sum(1 for _ in running_executions(stack)),
+        running=len(stack.executions().running()),
         dead_letters=messages_in(stack, stack.dead_letter_queue_url),
         intake=messages_in(stack, stack.intake_queue_url),
         paths_today=paths_of_day(table, at),
@@ -336,13 +336,6 @@ def _waiting(table: BatchTable, bucket: str) -> Iterator[datetime | None]:
                 yield None
             else:
                 yield moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def running_executions(stack: Stack) -> Iterator[str]:
-    """ARNs of the executions that run."""
-    pages = stack.client("stepfunctions").get_paginator("list_executions")
-    for page in pages.paginate(stateMachineArn=stack.state_machine_arn, statusFilter="RUNNING"):
-        yield from (execution["executionArn"] for execution in page["executions"])
 
 
 def lost_executions(stack: Stack, since: datetime) -> Iterator[Ended]:

@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Self
 
+from invalidation.batches.table import slices
 from invalidation.errors import InvalidRequest
 from invalidation.event_pattern import lets_through, without_keys
 from invalidation.events import Changes, parse
@@ -205,7 +205,7 @@ class DeadLetterQueue:
 
     def release(self) -> None:
         """Let others see again what was received and not deleted."""
-        for some in _tens(self.held.values()):
+        for some in slices(self.held.values(), AT_ONCE):
             entries = [_entry(number, each, VisibilityTimeout=0) for number, each in enumerate(some)]
             self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         self.held.clear()
@@ -213,7 +213,7 @@ class DeadLetterQueue:
     def delete(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
         """Those that could not be deleted."""
         left: list[DeadLetter] = []
-        for some in _tens(letters):
+        for some in slices(letters, AT_ONCE):
             entries = [_entry(number, each) for number, each in enumerate(some)]
             answer = self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
             for deleted in answer.get("Successful", []):
@@ -224,9 +224,3 @@ class DeadLetterQueue:
 
 def _entry(number: int, letter: DeadLetter, **more: Any) -> dict[str, Any]:
     return {"Id": str(number), "ReceiptHandle": letter.receipt, **more}
-
-
-def _tens(letters: Iterable[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    remaining = iter(letters)
-    while some := list(islice(remaining, AT_ONCE)):
-        yield some

@@ -80,14 +80,14 @@ def table(*headings: str, right: Iterable[str] = (), whole: Iterable[str] = (), 
     return made
 
 
-def facts(pairs: Iterable[tuple[str, object]], *, indent: int = 2) -> Table:
+def facts(pairs: Iterable[tuple[str, object]]) -> Table:
     """Names and values below each other, those without a value left out."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in pairs:
         if value not in (None, ""):
-            grid.add_row(" " * indent + name, value if isinstance(value, Text) else text(value))
+            grid.add_row(f"  {name}", value if isinstance(value, Text) else text(value))
     return grid
 
 
@@ -261,6 +261,18 @@ def took(seconds: float | None) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {unit} {rest} {name}" if rest else f"{whole // size} {unit}"
     return f"{whole} s"
+
+
+def confirmed(question: str, otherwise: str) -> bool:
+    """Ask on standard error. No answer is a no, and after a no it says what came of that."""
+    try:
+        sure = click.confirm(question, err=True)
+    except click.Abort:
+        sure = False
+        click.echo(err=True)
+    if not sure:
+        click.echo(f"{otherwise}; add --yes where nobody can be asked.", err=True)
+    return sure
 
 
 LONGEST_TEXT = 400

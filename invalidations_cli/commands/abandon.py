@@ -15,7 +15,7 @@ from invalidation.outcome import BatchReport
 from invalidations_cli import output
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.identify import batch_of, identify
-from invalidations_cli.output import Form, count, escape, now, stamp, with_forms
+from invalidations_cli.output import Form, confirmed, count, escape, now, stamp, with_forms
 
 LONGEST_REASON = MAX_MESSAGE // 2
 EXAMPLES = """\b
@@ -80,7 +80,7 @@ def checked(reason: str) -> str:
 
 
 def confirm(batch: Batch) -> None:
-    """Say what is given up, and ask. No answer is a no."""
+    """Say what is given up, and ask; a no ends the command."""
     click.echo(f"{about(batch)} is parked: {escape(batch.error)}", err=True)
     for name in batch.sample:
         click.echo(f"  {escape(name)}", err=True)
@@ -88,13 +88,7 @@ def confirm(batch: Batch) -> None:
     if more > 0:
         click.echo(f"  and {more:,} more", err=True)
     click.secho("Viewers may go on seeing what the edge holds of these.", fg="yellow", err=True)
-    try:
-        sure = click.confirm("Give it up for good?", err=True)
-    except click.Abort:
-        sure = False
-        click.echo(err=True)
-    if not sure:
-        click.echo("Nothing was changed; add --yes where nobody can be asked.", err=True)
+    if not confirmed("Give it up for good?", "Nothing was changed"):
         sys.exit(ExitCode.USAGE)
 
 

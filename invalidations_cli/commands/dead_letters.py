@@ -19,7 +19,7 @@ from invalidations_cli import output
 from invalidations_cli.aws import ExitCode, Stack, with_stack
 from invalidations_cli.commands.doctor import health_of
 from invalidations_cli.dead_letter_queue import DeadLetter, DeadLetterQueue, Left, ReplayGuard
-from invalidations_cli.output import Form, count, stamp, with_forms
+from invalidations_cli.output import Form, confirmed, count, stamp, with_forms
 
 LISTED = 100
 AT_MOST = 10_000
@@ -160,8 +160,8 @@ def replay_all(
     started = list(groups(letter for letter in letters if letter.message_id not in left))
     if form is Form.PEOPLE or not yes:
         show_plan(letters, left, len(started), stderr=form is Form.JSON)
-    if started and not yes:
-        confirm()
+    if started and not yes and not confirmed("Start them?", "Nothing was started"):
+        sys.exit(ExitCode.USAGE)
     for group in started:
         name = execution_name(group)
         stack.executions().start(name, input_of(group))
@@ -184,18 +184,6 @@ def show_plan(letters: Sequence[DeadLetter], left: Mapping[str, Left], execution
         out.print(f"Starts {count(executions, 'execution')} with {count(len(starting), 'event')}:", style="bold")
         out.print(rows(starting))
     show_left(letters, left, stderr=stderr)
-
-
-def confirm() -> None:
-    """No answer is a no, which ends the command."""
-    try:
-        sure = click.confirm("Start them?", err=True)
-    except click.Abort:
-        sure = False
-        click.echo(err=True)
-    if not sure:
-        click.echo("Nothing was started; add --yes where nobody can be asked.", err=True)
-        sys.exit(ExitCode.USAGE)
 
 
 def tell(stack: Stack, name: str, group: Sequence[DeadLetter], undeleted: Sequence[DeadLetter], form: Form) -> None:

@@ -44,6 +44,14 @@ Exit codes:
 
 Request = dict[str, Any]
 
+timeout_option = click.option(
+    "--timeout",
+    type=Duration(),
+    default="30m",
+    show_default=True,
+    help="How long --wait follows it: 90, 15m, 2h; a number alone is in seconds.",
+)
+
 
 def validated(command: Callable[..., Any]) -> Callable[..., Any]:
     """Turn what was typed into requests, before AWS is asked for anything: raises click.UsageError, exit code 2."""
@@ -103,13 +111,7 @@ def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_IN
 )
 @click.option("--unwatched", is_flag=True, help="The bucket may be one that the stack does not watch.")
 @click.option("--wait", "follow", is_flag=True, help="Follow it state by state, until the edge is fresh.")
-@click.option(
-    "--timeout",
-    type=Duration(),
-    default="30m",
-    show_default=True,
-    help="How long --wait follows it: 90, 15m, 2h; a number alone is in seconds.",
-)
+@timeout_option
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON at the end.")
 @validated
 @with_stack

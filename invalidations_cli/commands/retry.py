@@ -17,10 +17,10 @@ from invalidation.batches.model import Batch, Outcome, compact
 from invalidation.batches.queries import parked_batches
 from invalidation.batches.replay import Ended
 from invalidations_cli.aws import ExitCode, Stack, window_of, with_stack
-from invalidations_cli.commands.request import document_of, follow_steps, lines_of, tell_of_running
+from invalidations_cli.commands.request import document_of, follow_steps, lines_of, tell_of_running, timeout_option
 from invalidations_cli.follow import FollowedExecution, Follower
 from invalidations_cli.identify import answer_of_join, identify, recording_of, unknown
-from invalidations_cli.output import Duration, Form, count, escape, json_line, now, stamp, with_forms
+from invalidations_cli.output import Form, count, escape, json_line, now, stamp, with_forms
 
 MAX_REPLAYS_LOOKED_AT = 100
 GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
@@ -62,13 +62,7 @@ class RetryResult:
 @click.argument("what", nargs=-1, metavar="[NAME]...")
 @click.option("--parked", is_flag=True, help="All batches that are parked.")
 @click.option("--wait", "follow", is_flag=True, help="Follow it state by state to its end.")
-@click.option(
-    "--timeout",
-    type=Duration(),
-    default="30m",
-    show_default=True,
-    help="How long --wait follows it: 90, 15m, 2h; a number alone is in seconds.",
-)
+@timeout_option
 @with_forms(csv_too=False)
 @with_stack
 def retry(stack: Stack, *, form: Form, what: tuple[str, ...], parked: bool, follow: bool, timeout: float) -> None:

@@ -44,28 +44,14 @@ class FakeAws:
     def client(self, _service: str) -> FakeAws:
         return self
 
-    def executions(self) -> FakeAws:
-        return self
+    def executions(self) -> FakeExecutions:
+        return FakeExecutions(self)
 
     def execution_arn(self, name: str) -> str:
         return PREFIX + name
 
-    def input_of(self, arn: str) -> Any:
-        self.described.append(arn)
-        return self.inputs[arn]
-
-    def unrecorded(self, since: datetime) -> Iterator[Ended]:
-        return (each for each in self.failed if each.stopped >= since)
-
     def get_queue_attributes(self, *, QueueUrl: str, **_options: Any) -> Any:  # noqa: N803 # boto3's name
         return {"Attributes": self.messages.get(QueueUrl, {})}
-
-    def get_paginator(self, _name: str) -> FakeAws:
-        return self
-
-    def paginate(self, **options: Any) -> Iterator[Any]:
-        assert options["statusFilter"] == "RUNNING"
-        yield {"executions": [{"executionArn": arn} for arn in self.running]}
 
     class exceptions:  # noqa: N801 # boto3's name
         class ExecutionDoesNotExist(ClientError):
@@ -74,6 +60,23 @@ class FakeAws:
     def describe_execution(self, *, executionArn: str) -> None:  # noqa: N803 # boto3's name
         if executionArn not in self.replayed:
             raise self.exceptions.ExecutionDoesNotExist({}, "DescribeExecution")
+
+
+@dataclass(frozen=True, slots=True)
+class FakeExecutions:
+    """Its state machine's executions."""
+
+    aws: FakeAws
+
+    def running(self) -> frozenset[str]:
+        return frozenset(self.aws.running)
+
+    def input_of(self, arn: str) -> Any:
+        self.aws.described.append(arn)
+        return self.aws.inputs[arn]
+
+    def unrecorded(self, since: datetime) -> Iterator[Ended]:
+        return (each for each in self.aws.failed if each.stopped >= since)
 
 
 def event(bucket: str) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 from invalidation.batches.model import PARKED, UNFINISHED, Batch, BatchState, compact
 from invalidation.batches.table import BATCH, BatchTable, Index, Key, indexed
 from invalidation.batches.targets import InvalidationRecord, Target
-from invalidation.errors import RecordsOfLaterRelease
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,30 +20,23 @@ class BatchPage:
     after: Key | None
 
 
-def batches_of_bucket(
-    table: BatchTable,
-    bucket: str,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int = 50,
-    after: Key | None = None,
-) -> BatchPage:
-    """Batches of a bucket by when their executions started, both ends included."""
-    return _page(table, Batch.audit_of(bucket), _span(since, until), limit, after)
+class Span(TypedDict, total=False):
+    """Which batches: by when their executions started, both ends included; ``after`` is where a page before ended."""
+
+    since: datetime | None
+    until: datetime | None
+    limit: int
+    after: Key | None
 
 
-def batches_of_distribution(
-    table: BatchTable,
-    distribution_id: str,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int = 50,
-    after: Key | None = None,
-) -> BatchPage:
+def batches_of_bucket(table: BatchTable, bucket: str, **span: Unpack[Span]) -> BatchPage:
+    """Batches of a bucket; of none: those of paths that somebody asked for."""
+    return _page(table, Batch.audit_of(bucket), **span)
+
+
+def batches_of_distribution(table: BatchTable, distribution_id: str, **span: Unpack[Span]) -> BatchPage:
     """Batches that owe, or owed, an invalidation to a distribution."""
-    return _page(table, Target.audit_of(distribution_id), _span(since, until), limit, after)
+    return _page(table, Target.audit_of(distribution_id), **span)
 
 
 def batch_of_invalidation(table: BatchTable, invalidation_id: str) -> Batch | None:
@@ -52,40 +45,35 @@ def batch_of_invalidation(table: BatchTable, invalidation_id: str) -> Batch | No
     return None
 
 
-Leave = Callable[[RecordsOfLaterRelease], object]
-"""Is told of a record that this release cannot read. Where there is none, such a record raises its error."""
+def unfinished_batches(table: BatchTable) -> Iterator[Batch]:
+    return _in_state(table, UNFINISHED, BatchState.FROZEN)
 
 
-def unfinished_batches(table: BatchTable, leave: Leave | None = None) -> Iterator[Batch]:
-    return _in_state(table, UNFINISHED, BatchState.FROZEN, leave)
-
-
-def parked_batches(table: BatchTable, leave: Leave | None = None) -> Iterator[Batch]:
+def parked_batches(table: BatchTable) -> Iterator[Batch]:
     """Batches of which nothing is tried again before somebody has fixed the cause."""
-    return _in_state(table, PARKED, BatchState.PARKED, leave)
+    return _in_state(table, PARKED, BatchState.PARKED)
 
 
-def _in_state(table: BatchTable, value: str, state: BatchState, leave: Leave | None) -> Iterator[Batch]:
+def _in_state(table: BatchTable, value: str, state: BatchState) -> Iterator[Batch]:
     """The index only says where to look, and lags behind; what counts is the record."""
     for key in indexed(table, Index.UNFINISHED, value):
-        try:
-            batch = Batch.find(table, Batch.id_of(key.pk))
-        except RecordsOfLaterRelease as error:
-            if leave is None:
-                raise
-            leave(error)
-            continue
+        batch = Batch.find(table, Batch.id_of(key.pk))
         if batch is not None and batch.state is state:
             yield batch
 
 
-def _page(table: BatchTable, audit: str, span: tuple[str, str], limit: int, after: Key | None) -> BatchPage:
-    low, high = span
+def _page(
+    table: BatchTable,
+    audit: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = 50,
+    after: Key | None = None,
+) -> BatchPage:
+    # Batch ids begin with their time, and ``~`` sorts after every hex digit that follows it.
+    low = f"{BATCH}{compact(since)}" if since else ""
+    high = f"{BATCH}{compact(until)}~" if until else ""
     page = table.index_page(Index.AUDIT, audit, since=low, until=high, after=after, limit=limit)
     found = [Batch.find(table, Batch.id_of(item["pk"])) for item in page.items]
     return BatchPage(tuple(batch for batch in found if batch is not None), page.after)
-
-
-def _span(since: datetime | None, until: datetime | None) -> tuple[str, str]:
-    """Bounds of ``pk``. Batch ids begin with their time, and ``~`` sorts after every hex digit that follows it."""
-    return (f"{BATCH}{compact(since)}" if since else "", f"{BATCH}{compact(until)}~" if until else "")
