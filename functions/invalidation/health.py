@@ -93,6 +93,8 @@ class Chain:
     dead_letter_queue_url: str = ""
     pipe: str = ""
     """Name of the pipe; "" where changes start executions directly."""
+    schedule: str = ""
+    """Name of the sweep's rule; "": not looked at, as by the sweep, which runs."""
     dry_run: bool = False
     enables_events: bool = True
     include_keys: tuple[str, ...] = ("*",)
@@ -175,6 +177,7 @@ class ChainHealth:
                 "cloudfront:ListDistributions",
                 lambda: self._served(bucket),
             ),
+            _Question("Schedule is enabled", "recovery", "events:DescribeRule", self._schedule),
             _Question("Sweep runs", "recovery", table, self._sweep),
             _Question(
                 "Dead-letter queue is empty", "recovery", "sqs:GetQueueAttributes", self._dead_letters, may_cut=False
@@ -383,6 +386,14 @@ class ChainHealth:
         else:
             what = f"no distribution has {bucket} as its origin"
             yield CheckVerdict.CUT, what, "name those that serve it in the parameter DistributionIds"
+
+    def _schedule(self) -> Iterator[_Answer]:
+        if name := self.chain.schedule:
+            state = self.clients("events").describe_rule(Name=name).get("State", "")
+            if state.startswith("ENABLED"):
+                yield CheckVerdict.OK, f"the sweep's schedule {name} is enabled", ""
+            else:
+                yield CheckVerdict.CUT, f"the sweep's schedule {name} is {state}", self._aws("events enable-rule", name)
 
     def _sweep(self) -> Iterator[_Answer]:
         visited = (self.table.get(VISIT) or {}).get("at", "")

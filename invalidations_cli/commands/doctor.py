@@ -115,16 +115,18 @@ def health_of(stack: Stack) -> ChainHealth:
     parameters, cloudfront = stack.parameters, stack.client("cloudfront")
     settings = stack.settings
     buckets = BucketReader(lambda service, **_region: stack.client(service))
-    rules, pipe = _resources(stack)
+    physical = _resources(stack)
+    rules = [name for logical, name in physical.items() if logical.startswith("ChangeRule")]
     chain = Chain(
         region=stack.state_machine_arn.split(":")[3],
         state_machine_arn=stack.state_machine_arn,
-        rules=rules,
+        rules=tuple(each.rpartition("/")[2] for each in rules),
+        schedule=physical.get("SweepFunctionEveryFiveMinutes", "").rpartition("/")[2],
         bucket_names=stack.bucket_names,
         distribution_ids=settings.distribution_ids,
         intake_queue_url=stack.intake_queue_url,
         dead_letter_queue_url=stack.dead_letter_queue_url,
-        pipe=pipe if parameters.get("Intake") == "Buffered" else "",
+        pipe=physical.get("IntakePipe", "") if parameters.get("Intake") == "Buffered" else "",
         dry_run=settings.dry_run,
         enables_events=parameters.get("EnableBucketEvents") != "false",
         include_keys=settings.include_keys,
@@ -134,16 +136,11 @@ def health_of(stack: Stack) -> ChainHealth:
     return ChainHealth(chain, stack.client, stack.table(), client, lambda: datetime.now(UTC))
 
 
-def _resources(stack: Stack) -> tuple[tuple[str, ...], str]:
-    """Names of the rules that changes come through, and of the pipe."""
+def _resources(stack: Stack) -> dict[str, str]:
+    """The stack's rules and pipe: logical id → name, or ARN."""
     found = stack.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
-    rules = [
-        each["PhysicalResourceId"].rpartition("/")[2]
-        for each in found
-        if each["ResourceType"] == "AWS::Events::Rule" and each["LogicalResourceId"].startswith("ChangeRule")
-    ]
-    pipes = [each["PhysicalResourceId"] for each in found if each["ResourceType"] == "AWS::Pipes::Pipe"]
-    return tuple(rules), pipes[0] if pipes else ""
+    kinds = {"AWS::Events::Rule", "AWS::Pipes::Pipe"}
+    return {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found if each["ResourceType"] in kinds}
 
 
 def document(stack: Stack, found: dict[str, list[Check]], *, whole: bool) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class FakeChain:
     sends_events: bool = True
     rule_state: str = "ENABLED"
     rule_gone: bool = False
+    schedule_state: str = "ENABLED"
     pattern: dict[str, Any] = field(default_factory=lambda: {"detail": {"bucket": {"name": ["site"]}}})
     targets: tuple[str, ...] = (MACHINE,)
     pipe_state: str = "RUNNING"
@@ -71,6 +72,8 @@ class FakeChain:
         self._ask("DescribeRule")
         if self.rule_gone:
             raise error("ResourceNotFoundException", "DescribeRule")
+        if Name == "site-schedule":
+            return {"Name": Name, "State": self.schedule_state, "ScheduleExpression": "rate(5 minutes)"}
         return {"Name": Name, "State": self.rule_state, "EventPattern": json.dumps(self.pattern)}
 
     def list_targets_by_rule(self, Rule: str) -> Any:  # noqa: N803 -- boto3's own name
@@ -103,7 +106,8 @@ class FakeChain:
             "PhysicalResourceId": "site-rule",
             "ResourceType": "AWS::Events::Rule",
         }
-        return {"StackResources": [rule]}
+        schedule = {**rule, "LogicalResourceId": "SweepFunctionEveryFiveMinutes", "PhysicalResourceId": "site-schedule"}
+        return {"StackResources": [rule, schedule]}
 
     def get_paginator(self, _operation: str) -> Any:
         return self

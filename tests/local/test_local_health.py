@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from invalidations_cli.local import site
 from invalidations_cli.local.aws import LocalAws
@@ -88,15 +88,14 @@ def switch(aws: LocalAws, distribution_id: str, *, on: bool) -> None:
 
 
 @contextmanager
-def sweep_silent(there: LocalEnvironment) -> Iterator[None]:
-    """As after its schedule was disabled: its last visit is twenty minutes ago."""
-    table, key = there.outputs["BatchTableName"], {"pk": {"S": "SWEEP"}, "sk": {"S": "VISIT"}}
-    dynamodb, ago = there.aws.client("dynamodb"), datetime.now(UTC) - timedelta(minutes=20)
-    dynamodb.put_item(TableName=table, Item=key | {"at": {"S": ago.isoformat()}})
+def schedule_disabled(there: LocalEnvironment) -> Iterator[None]:
+    events = there.aws.client("events")
+    name = next(each["Name"] for each in events.list_rules()["Rules"] if f"{STACK}-Sweep" in each["Name"])
+    events.disable_rule(Name=name)
     try:
         yield
     finally:
-        dynamodb.delete_item(TableName=table, Key=key)
+        events.enable_rule(Name=name)
 
 
 CUTS = {
@@ -105,7 +104,7 @@ CUTS = {
     "Rule matches": another_pattern,
     "Rule has its target": no_target,
     "A distribution serves the bucket": distribution_disabled,
-    "Sweep runs": sweep_silent,
+    "Schedule is enabled": schedule_disabled,
 }
 
 
@@ -118,9 +117,7 @@ def test_doctor_names_what_is_cut_wait_ends_with_3_and_status_needs_a_person(
         looked = invalidations(local, "doctor", *bucket, "--json")
         waited = invalidations(local, "wait", *bucket, "--timeout", "60", "--json")
         status = invalidations(local, "status", "--json")
-    (chain,) = json.loads(looked.stdout)["buckets"]
-    assert [each["check"] for each in chain["checks"] if each["verdict"] == "cut"] == [name]
-    assert looked.exit_code == 1
+    assert (looked.exit_code, cut_checks(looked)) == (1, [name])
     told = json.loads(waited.stdout)
     assert (waited.exit_code, told["result"], [each["check"] for each in told["cut"]]) == (3, "cut", [name])
     assert status.exit_code == 1
@@ -155,19 +152,36 @@ def test_a_paused_bucket_is_shown_and_is_no_cut(local: LocalEnvironment) -> None
     assert f"invalidations resume {local.bucket}" in looked.output
 
 
-def test_a_pipe_that_was_stopped_cuts_a_buffered_intake(local: LocalEnvironment) -> None:
-    name, bucket = tools.new_name(), tools.new_name()
+def test_a_stopped_pipe_cuts_a_buffered_intake_and_another_region_cuts_a_bucket(local: LocalEnvironment) -> None:
+    name, bucket, abroad = tools.new_name(), tools.new_name(), tools.new_name()
     site.create_bucket(local.aws, bucket)
-    stacks.create(local.aws, name, {"BucketNames": bucket, "Intake": "Buffered"})
-    site.create_distribution(local.aws, bucket)
+    elsewhere = local.aws.session.client("s3", "us-east-2", endpoint_url=local.endpoint)
+    elsewhere.create_bucket(Bucket=abroad, CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
+    for where, each in ((local.aws.client("s3"), bucket), (elsewhere, abroad)):
+        on: Any = {"EventBridgeConfiguration": {}}
+        where.put_bucket_notification_configuration(Bucket=each, NotificationConfiguration=on)
+    parameters = {"BucketNames": f"{bucket},{abroad}", "EnableBucketEvents": "false", "Intake": "Buffered"}
+    stacks.create(local.aws, name, parameters)
+    for each in (bucket, abroad):
+        site.create_distribution(local.aws, each)
     (pipe,) = (each["Name"] for each in local.aws.client("pipes").list_pipes()["Pipes"] if name in each["Name"])
-    before = invalidations(local, "doctor", "--stack", name)
+    at_home, far = (("--bucket", each, "--stack", name) for each in (bucket, abroad))
+    before = invalidations(local, "doctor", *at_home)
+    found = {"Bucket exists": cut_checks(invalidations(local, "doctor", *far, "--json"))}
+    waited = [invalidations(local, "wait", *far, "--timeout", "60")]
     local.aws.client("pipes").stop_pipe(Name=pipe)
-    after = invalidations(local, "doctor", "--stack", name, "--json")
+    found["Pipe runs"] = cut_checks(invalidations(local, "doctor", *at_home, "--json"))
+    waited.append(invalidations(local, "wait", *at_home, "--timeout", "60"))
     stacks.delete(local.aws, name)
     assert before.exit_code == 0, before.output
-    (chain,) = json.loads(after.stdout)["buckets"]
-    assert [each["check"] for each in chain["checks"] if each["verdict"] == "cut"] == ["Pipe runs"]
+    assert found == {each: [each] for each in found}
+    assert f"{abroad} is in us-east-2, the stack in" in waited[0].output
+    assert [each.exit_code for each in waited] == [3, 3]
+
+
+def cut_checks(looked: Result) -> list[str]:
+    (chain,) = json.loads(looked.stdout)["buckets"]
+    return [each["check"] for each in chain["checks"] if each["verdict"] == "cut"]
 
 
 def test_the_sweep_tells_what_is_cut_once_and_when_it_is_whole_again(local: LocalEnvironment) -> None:

@@ -176,6 +176,15 @@ def test_a_sweep_that_has_not_run_for_a_quarter_of_an_hour_is_told(minutes: int 
     assert looked_at(FakeChain(), "", table)["Sweep runs"].verdict is verdict
 
 
+def test_a_schedule_that_somebody_disabled_is_named_before_the_sweep_is_overdue() -> None:
+    chain = FakeChain(schedule_state="DISABLED")
+    found = looked_at(chain, schedule="site-schedule")
+    assert verdicts(found) == {"Schedule is enabled": CheckVerdict.CUT}
+    assert found["Schedule is enabled"].remedy == "aws events enable-rule --name site-schedule --region eu-west-1"
+    assert verdicts(looked_at(FakeChain(), schedule="site-schedule")) == {}
+    assert verdicts(looked_at(chain)) == {}, "the sweep does not look at its own schedule"
+
+
 def test_a_bucket_of_another_region_is_fine_where_its_events_are_forwarded_and_have_arrived() -> None:
     table = MemoryTable()
     note_visit(table, NOW)
