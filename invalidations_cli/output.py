@@ -28,6 +28,8 @@ from rich.text import Text
 
 LONGEST = 32_767
 """Characters in one cell (Excel, "Specifications and limits")."""
+ROOMY = 120
+"""Columns of a terminal from which on a table has room for ids and keys that are not folded."""
 WIDTH_OF_A_FILE = 160
 """Columns where the output is no terminal, and COLUMNS does not say."""
 FORMULA = re.compile("(^|[;,|])(?=[ \\n]*[=+@\t\r＝＋－＠-])")  # noqa: RUF001 - the wide forms are meant

@@ -277,7 +277,7 @@ def judge(facts: PageFacts, stack: Stack, blockers: Sequence[str], owed: Callabl
     match facts.looked.verdict:
         case EdgeVerdict.FRESH:
             facts.verdict = PageVerdict.FRESH
-            facts.why = "the edge gives what the bucket holds: what you see is older, your browser or a proxy kept it"
+            facts.why = "the edge gives what the bucket holds. If you see an old page, your browser or a proxy kept it"
         case EdgeVerdict.UNKNOWN:
             facts.why = f"the edge's answer ({facts.looked.served}) cannot be compared with the object"
             facts.command = stack.command("explain", "--bucket", bucket, "--key", facts.key)

@@ -28,8 +28,6 @@ from invalidations_cli.output import MOST, Form, Moment, count, stamp, took, wit
 
 SHOWN = 3
 """Keys, requesters, distributions and widened paths that a cell of the table shows of each."""
-ROOMY = 120
-"""Columns of a terminal from which on a table has room for ids that are not folded."""
 LONGEST = 60
 """Characters of a key that the table shows; JSON has all of them."""
 CHUNK = 50
@@ -179,7 +177,7 @@ def show(chunks: Iterator[list[BatchReport]], limit: int) -> None:
     batches = paths = 0
     last: BatchReport | None = None
     for chunk in chunks:
-        if out.width >= ROOMY:
+        if out.width >= output.ROOMY:
             made = output.table(*HEADINGS, whole=(HEADINGS[0], HEADINGS[3]), leading=1)
             for entry in chunk:
                 made.add_row(*row(entry))

@@ -174,7 +174,11 @@ def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> Non
     out.print(Text("\nWhat changed", "bold"))
     made = output.table("key", "change", "when (UTC)", "account", "address", "reason")
     plain = output.table("path" if entry.batch.distribution_id else "key")
+    narrow = out.width < output.ROOMY
     for each in details.changes:
+        if narrow:
+            out.print(change_in_lines(each, by_hand=entry.batch.by_hand), soft_wrap=True)
+            continue
         if isinstance(each, Change) and not entry.batch.by_hand:
             change = "deleted" if each.deleted else "put"
             values = (each.key, change, each.time[:19].replace("T", " "), each.requester, each.source_ip, each.reason)
@@ -187,6 +191,15 @@ def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> Non
     more = entry.batch.changes - len(details.changes)
     if more > 0:
         out.print(f"  and {more:,} more: --changes 0 lists all", style="dim")
+
+
+def change_in_lines(change: Change | str, *, by_hand: bool) -> Text:
+    """A change, or a path that was asked for, whose name is whole however narrow the terminal is."""
+    if not isinstance(change, Change) or by_hand:
+        return output.text(f"  {change.key if isinstance(change, Change) else change}")
+    what = f"{'deleted' if change.deleted else 'put'} {change.time[:19].replace('T', ' ')} UTC"
+    who = " ".join(each for each in (change.requester, change.source_ip, change.reason) if each)
+    return output.lines(output.text(f"  {change.key}"), output.text(f"    {what}, {who}", "dim"))
 
 
 STATES = {TargetState.OWED: "not invalidated yet"}
@@ -298,7 +311,9 @@ def hints(stack: Stack, details: BatchDetails) -> Iterator[tuple[str, str]]:
     if history and not details.joined and history.status not in ("RUNNING", "SUCCEEDED"):
         yield "Its change was not accepted. Replay it", stack.command("retry", history.name)
     if history:
-        yield "As a picture", stack.command("graph", history.name)
+        follows = details.entry and details.joined.get("role") == "follower"
+        drawn = details.entry.batch.batch_id if details.entry and follows else history.name
+        yield "As a picture", stack.command("graph", drawn)
 
 
 def in_words(error: str, cause: str) -> str:

@@ -35,6 +35,12 @@ FOLLOWER_STATE = "Joined Open Batch"
 UNDECIDED = ("Join Batch", "Leads The Batch?")
 """States in which an execution does not know yet whether it leads."""
 TIMEOUT_SECONDS = 60.0
+NEXT = """
+What next?
+  To change the site yourself, keep the local AWS running:
+      .venv/bin/invalidations local up
+  To use it on AWS, deploy the same template: README.md, "Deploy it".
+"""
 
 
 @dataclass(slots=True)
@@ -216,6 +222,8 @@ def close(demonstration: Demonstration, seconds: float) -> int:
     for what in missing:
         out.print(f"[red]Did not happen:[/] {escape_markup(what)}")
     out.print(f"\n{'Not all of it happened' if missing else 'All of it happened'}, in {seconds:.0f} s.")
+    if not missing:
+        out.print(NEXT)
     return 1 if missing else 0
 
 

@@ -83,6 +83,9 @@ In another terminal:
   {exports}
 
   echo hello | aws s3 cp - s3://{there.bucket}/index.html
+  .venv/bin/invalidations wait --bucket {there.bucket}
+  .venv/bin/invalidations show latest
+  .venv/bin/invalidations graph latest --open
   aws stepfunctions list-executions --state-machine-arn {there.state_machine_arn}
   aws cloudfront list-invalidations --distribution-id {there.distribution_id}
   aws sqs receive-message --endpoint-url {there.endpoint} --wait-time-seconds 20 --queue-url {there.queue_url}

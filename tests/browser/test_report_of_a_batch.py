@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,6 +126,22 @@ def test_nothing_overflows(opened: Callable[..., Report], width: int, scheme: st
             .filter((each) => each.getBoundingClientRect().right > innerWidth + 1 && !each.closest("pre, .unseen"))
             .map((each) => each.outerHTML.slice(0, 80))"""
         assert report.page.evaluate(beyond) == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1_100, 1_440])
+def test_a_long_name_takes_no_more_than_a_few_lines(opened: Callable[..., Report], width: int) -> None:
+    recording = recording_of_a_batch()
+    name = "2bbd1efd-c639-4937-82ef-49d3c0a151e5_b86c60cd-acd0-41bb-87b3-526b07fc09ec"
+    report = opened(
+        replace(recording, execution={**recording.execution, "name": name}), viewport={"width": width, "height": 844}
+    )
+    assert report.page.locator("h1").inner_text() == name
+    assert report.page.locator("h1").evaluate("(each) => each.getClientRects()[0].height / 21") < 5
+    legend = report.page.locator(".speed").bounding_box()
+    first = report.page.locator(".tick").first.bounding_box()
+    assert legend
+    assert first
+    assert legend["x"] + legend["width"] <= first["x"]
 
 
 def test_on_a_phone_outcome_and_error_come_before_the_graph(opened: Callable[..., Report]) -> None:

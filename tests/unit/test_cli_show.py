@@ -163,6 +163,7 @@ def test_a_follower_says_who_leads(world: World, batch: str) -> None:
     assert "its change is in a batch that another execution leads" in output
     assert "led by" in output
     assert f"Batch {batch}" in output
+    assert f"invalidations graph {batch}" in output
 
 
 def test_an_execution_whose_batch_is_not_frozen_yet_is_told_alone(world: World) -> None:
@@ -220,3 +221,11 @@ def test_names_of_executions_are_whole_on_a_narrow_terminal(world: World, monkey
     identity = world.batch()
     assert "  execution  run-1\n" in world.run(show, identity).output
     assert identity in world.run(show, identity).output
+
+
+def test_keys_are_whole_on_a_narrow_terminal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    key = "a/key/that/is/longer/than/eighty/columns/" + "x" * 60 + ".html"
+    lines = world.run(show, world.batch([key])).output.splitlines()
+    (place,) = [number for number, each in enumerate(lines) if each == f"  {key}"]
+    assert lines[place + 1].startswith("    put 2026-11-23 ")

@@ -9,7 +9,11 @@ function drawTimeline() {
   const axis = el(
     "div",
     { class: "axis", "aria-hidden": "true" },
-    el("span", { class: "speed" }, el("i", { class: "working" }), "working", el("i", { class: "waiting" }), "waiting"),
+    el(
+      "span",
+      { class: "speed" },
+      ["working", "waiting"].map((speed) => el("span", {}, el("i", { class: speed }), speed)),
+    ),
     el(
       "div",
       { class: "track" },
