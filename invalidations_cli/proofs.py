@@ -118,7 +118,8 @@ class NotificationListener:
             for each in received.get("Messages", []):
                 self.stack.client("sqs").delete_message(QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"])
             if any(of in each for each in self.heard):
-                return Tried(name, Answer.WORKS, f"{of} was told within {time.monotonic() - began:.1f} s")
+                told = f"{of.rpartition(':')[2]} was told within {time.monotonic() - began:.1f} s"
+                return Tried(name, Answer.WORKS, told)
             if time.monotonic() - began >= seconds:
                 what = f"nothing about {of} came within {seconds:g} s"
                 return Tried(name, Answer.FAILS, what, "see the topic's policy and its key's")
