@@ -310,6 +310,18 @@ def test_the_page_on_messages_shows_what_is_sent() -> None:
     assert blocks[:2] == [email, chat]
 
 
+def test_the_readme_shows_parts_of_what_is_sent() -> None:
+    page = (ROOT / "README.md").read_text()
+    (email,) = re.findall(r"^```text\n(CloudFront .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    chat = re.findall(r"^> (.+?)(?:<br>)?$", page, re.MULTILINE)
+    runbook = "https://github.com/example/cloudfront-auto-invalidation/blob/main/docs/runbook.md"
+    sent = [line for line in email_text(outcome(PARTLY), runbook).splitlines() if line]
+    assert email.splitlines() == sent[: len(email.splitlines())]
+    shown = chat_message(outcome(PARTLY), runbook)["content"]
+    assert chat == [f"**{shown['title']}**", *shown["description"].splitlines()[: len(chat) - 1]]
+    assert len(chat) > 3
+
+
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_no_message_has_mark_up_that_slack_and_teams_read_differently(message: dict[str, Any]) -> None:
     content = message["content"]
