@@ -23,6 +23,7 @@ from invalidation.batches.sweep import SCHEDULE
 from invalidations_cli.aws import Stack
 from invalidations_cli.canaries import EdgeViewer
 from invalidations_cli.dead_letter_queue import DeadLetterQueue
+from invalidations_cli.local.site import policy_for_topic
 from invalidations_cli.trace import POLL_SECONDS
 
 ALARM = "ExecutionFailedAlarm"
@@ -123,18 +124,6 @@ class NotificationListener:
             if time.monotonic() - began >= seconds:
                 what = f"nothing about {of} came within {seconds:g} s"
                 return Tried(name, Answer.FAILS, what, "see the topic's policy and its key's")
-
-
-def policy_for_topic(queue_arn: str, topic_arn: str) -> str:
-    """The policy of a queue to which one topic may send, as JSON."""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @contextlib.contextmanager

@@ -29,9 +29,9 @@ from invalidation.cloudfront.patterns import PathPattern, matched_forms
 from invalidation.cloudfront.routing import WEBSITE_INDEX
 from invalidation.config import Settings
 from invalidation.outcome import BatchReport
+from invalidations_cli.audit_query import AuditQuery, ask
 from invalidations_cli.aws import Stack, is_local
 from invalidations_cli.backlog import BacklogReader
-from invalidations_cli.commands.audit import AuditQuery, ask
 from invalidations_cli.output import escape, now, took
 
 BATCHES = 200

@@ -18,8 +18,9 @@ from invalidation.batches.table import BUCKETS, Key, Page
 from invalidation.batches.targets import freeze_targets
 from invalidation.cloudfront.rules import Widening
 from invalidation.events import Change
+from invalidations_cli.audit_query import AuditQuery, ask
 from invalidations_cli.backlog import known_buckets
-from invalidations_cli.commands.audit import COLUMNS, AuditQuery, ask, audit
+from invalidations_cli.commands.audit import COLUMNS, audit
 from tests.fakes.memory_table import MemoryTable
 from tests.fakes.stack import EXECUTION, HOSTILE, SHOWN_HOSTILE, START, World
 from tests.outcome_schemas import faults
