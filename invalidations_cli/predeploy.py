@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from invalidation.bucket_events import sends_events
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
-from invalidation.errors import InvalidationError, code_of
-from invalidation.health import Check, CheckVerdict
+from invalidation.errors import code_of
+from invalidation.health import Check, CheckQuestion, CheckVerdict, Found
 from invalidations_cli.aws import Clients
 
-Found = tuple[CheckVerdict, str, str]
+SERVES = "A distribution serves the bucket"
 ASKED: tuple[tuple[str, str, str], ...] = (
     ("cloudformation", "list_stacks", "cloudformation:ListStacks"),
     ("iam", "list_roles", "iam:ListRoles"),
@@ -35,22 +36,17 @@ class PreDeployChecks:
 
     def checks(self, bucket: str) -> list[Check]:
         """All checks for a bucket; what may not be asked is unknown, and names the permission."""
-        asked: list[tuple[str, str, str, Callable[[], Iterator[Found]]]] = [
-            ("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
-            ("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),
-            (
-                "A distribution serves the bucket",
-                "cloudfront",
-                "cloudfront:ListDistributions",
-                lambda: self._served(bucket),
-            ),
+        questions = [
+            CheckQuestion("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
+            CheckQuestion("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),
+            CheckQuestion(SERVES, "cloudfront", "cloudfront:ListDistributions", lambda: self._served(bucket)),
             *(
-                (f"{service} answers", "account", permission, lambda of=(service, call): self._answers(*of))
+                CheckQuestion(f"{service} answers", "account", permission, partial(self._answers, service, call))
                 for service, call, permission in ASKED
             ),
-            ("Pipes for Buffered", "account", "pipes:ListPipes", self._pipes),
+            CheckQuestion("Pipes for Buffered", "account", "pipes:ListPipes", self._pipes),
         ]
-        return [Check(name, group, *each) for name, group, needs, ask in asked for each in answered(ask, needs)]
+        return [found for each in questions for found in each.answers()]
 
     def _bucket(self, bucket: str) -> Iterator[Found]:
         s3 = self._clients("s3")
@@ -100,14 +96,3 @@ class PreDeployChecks:
             yield CheckVerdict.UNKNOWN, "EventBridge Pipes do not answer in this region", "deploy with Intake=Direct"
             return
         yield CheckVerdict.OK, "Intake=Buffered is possible here", ""
-
-
-def answered(ask: Callable[[], Iterator[Found]], permission: str) -> list[Found]:
-    """What was found; unknown where it could not be asked."""
-    try:
-        return list(ask())
-    except ClientError as error:
-        code = code_of(error)
-        return [(CheckVerdict.UNKNOWN, f"needs {permission} ({code})", "")]
-    except (BotoCoreError, InvalidationError) as error:
-        return [(CheckVerdict.UNKNOWN, f"needs {permission} ({type(error).__name__})", "")]

@@ -102,25 +102,25 @@ class Chain:
     """0: no maximum."""
 
 
-_Answer = tuple[CheckVerdict, str, str]
+Found = tuple[CheckVerdict, str, str]
 """Verdict, evidence, remedy."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class CheckQuestion:
     """A check to be made: with which permission, how, and whether its answer may be that the chain is cut."""
 
     name: str
     group: str
     permission: str
-    look: Callable[[], Iterator[_Answer]]
+    look: Callable[[], Iterator[Found]]
     may_cut: bool = True
 
     def answers(self) -> list[Check]:
         """What was found; where it could not be asked, that and the permission."""
         return [Check(self.name, self.group, *found) for found in self._found()]
 
-    def _found(self) -> list[_Answer]:
+    def _found(self) -> list[Found]:
         try:
             return list(self.look())
         except ClientError as error:
@@ -155,37 +155,37 @@ class ChainHealth:
         asked = (each for each in self._questions(bucket, key) if each.may_cut or not cuts_only)
         return [found for each in asked for found in each.answers()]
 
-    def _questions(self, bucket: str, key: str) -> list[_Question]:
+    def _questions(self, bucket: str, key: str) -> list[CheckQuestion]:
         table = "dynamodb:GetItem"
         return [
-            _Question("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
-            _Question("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),
-            _Question("Rule is enabled", "rule", "events:DescribeRule", self._rule_enabled),
-            _Question("Rule matches", "rule", "events:DescribeRule", lambda: self._rule_matches(bucket, key)),
-            _Question("Rule has its target", "rule", "events:ListTargetsByRule", self._targets),
-            _Question("Pipe runs", "intake", "pipes:DescribePipe", self._pipe),
-            _Question("Intake queue is read", "intake", "cloudwatch:GetMetricData", self._oldest_message, False),
-            _Question("State machine is active", "execution", "states:DescribeStateMachine", self._state_machine),
-            _Question("Functions may run", "execution", "lambda:GetFunctionConcurrency", self._functions),
-            _Question("Key is included", "execution", "", lambda: self._included(key)),
-            _Question("Bucket is not paused", "execution", table, lambda: self._paused(bucket), False),
-            _Question("No dry run", "execution", "", self._dry_run, False),
-            _Question("Day has paths left", "execution", table, self._paths_of_day, False),
-            _Question(
+            CheckQuestion("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
+            CheckQuestion("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),
+            CheckQuestion("Rule is enabled", "rule", "events:DescribeRule", self._rule_enabled),
+            CheckQuestion("Rule matches", "rule", "events:DescribeRule", lambda: self._rule_matches(bucket, key)),
+            CheckQuestion("Rule has its target", "rule", "events:ListTargetsByRule", self._targets),
+            CheckQuestion("Pipe runs", "intake", "pipes:DescribePipe", self._pipe),
+            CheckQuestion("Intake queue is read", "intake", "cloudwatch:GetMetricData", self._oldest_message, False),
+            CheckQuestion("State machine is active", "execution", "states:DescribeStateMachine", self._state_machine),
+            CheckQuestion("Functions may run", "execution", "lambda:GetFunctionConcurrency", self._functions),
+            CheckQuestion("Key is included", "execution", "", lambda: self._included(key)),
+            CheckQuestion("Bucket is not paused", "execution", table, lambda: self._paused(bucket), False),
+            CheckQuestion("No dry run", "execution", "", self._dry_run, False),
+            CheckQuestion("Day has paths left", "execution", table, self._paths_of_day, False),
+            CheckQuestion(
                 "A distribution serves the bucket",
                 "cloudfront",
                 "cloudfront:ListDistributions",
                 lambda: self._served(bucket),
             ),
-            _Question("Schedule is enabled", "recovery", "events:DescribeRule", self._schedule),
-            _Question("Sweep runs", "recovery", table, self._sweep),
-            _Question(
+            CheckQuestion("Schedule is enabled", "recovery", "events:DescribeRule", self._schedule),
+            CheckQuestion("Sweep runs", "recovery", table, self._sweep),
+            CheckQuestion(
                 "Dead-letter queue is empty", "recovery", "sqs:GetQueueAttributes", self._dead_letters, may_cut=False
             ),
-            _Question("No batch is parked", "recovery", "dynamodb:Query", lambda: self._parked(bucket), False),
+            CheckQuestion("No batch is parked", "recovery", "dynamodb:Query", lambda: self._parked(bucket), False),
         ]
 
-    def _bucket(self, bucket: str) -> Iterator[_Answer]:
+    def _bucket(self, bucket: str) -> Iterator[Found]:
         if self.chain.bucket_names and bucket not in self.chain.bucket_names:
             yield CheckVerdict.CUT, f"the stack does not watch {bucket}", "add it to the parameter BucketNames"
             return
@@ -207,7 +207,7 @@ class ChainHealth:
             what = f"{bucket} is in {region}, the stack in {self.chain.region}: its events never arrive here"
             yield CheckVerdict.CUT, what, f"deploy a stack in {region}, or forward its events (docs/deploy.md)"
 
-    def _events(self, bucket: str) -> Iterator[_Answer]:
+    def _events(self, bucket: str) -> Iterator[Found]:
         try:
             found = self.clients("s3").get_bucket_notification_configuration(Bucket=bucket)
         except ClientError as error:
@@ -246,7 +246,7 @@ class ChainHealth:
         """
         return [json.loads(rule.get("EventPattern") or "{}") for rule in self._rules() if rule]
 
-    def _rule_enabled(self) -> Iterator[_Answer]:
+    def _rule_enabled(self) -> Iterator[Found]:
         for name, rule in zip(self.chain.rules, self._rules(), strict=True):
             if not rule:
                 yield CheckVerdict.CUT, f"the rule {name} is gone", "deploy the stack again"
@@ -255,7 +255,7 @@ class ChainHealth:
             else:
                 yield CheckVerdict.OK, f"the rule {name} is enabled", ""
 
-    def _rule_matches(self, bucket: str, key: str) -> Iterator[_Answer]:
+    def _rule_matches(self, bucket: str, key: str) -> Iterator[Found]:
         of_bucket = [each for each in self.patterns() if self._lets_through(without_keys(each), bucket) is not False]
         narrowed = [each for each in of_bucket if excluded_keys(each) is None]
         passes = [self._lets_through(each, bucket, key) for each in of_bucket] if key else []
@@ -281,7 +281,7 @@ class ChainHealth:
         both = [lets_through(pattern, s3_event(account, bucket, key, kind)) for kind in S3_KINDS]
         return min(both, key=(False, None, True).index)
 
-    def _targets(self) -> Iterator[_Answer]:
+    def _targets(self) -> Iterator[Found]:
         wanted = _queue_arn(self.chain) if self.chain.pipe else self.chain.state_machine_arn
         for name in self.chain.rules:
             targets = [each["Arn"] for each in self.clients("events").list_targets_by_rule(Rule=name)["Targets"]]
@@ -290,7 +290,7 @@ class ChainHealth:
             else:
                 yield CheckVerdict.CUT, f"the rule {name} does not have the target {wanted}", "deploy the stack again"
 
-    def _pipe(self) -> Iterator[_Answer]:
+    def _pipe(self) -> Iterator[Found]:
         if self.chain.pipe:
             found = self.clients("pipes").describe_pipe(Name=self.chain.pipe)
             state = found.get("CurrentState", "")
@@ -301,7 +301,7 @@ class ChainHealth:
                 what = f"the pipe {self.chain.pipe} is {state}{why}"
                 yield CheckVerdict.CUT, what, self._aws("pipes start-pipe", self.chain.pipe)
 
-    def _oldest_message(self) -> Iterator[_Answer]:
+    def _oldest_message(self) -> Iterator[Found]:
         if not self.chain.pipe:
             return
         seconds = self._age_of_oldest_message()
@@ -331,12 +331,12 @@ class ChainHealth:
             self._memory["machine"] = client.describe_state_machine(stateMachineArn=self.chain.state_machine_arn)
         return dict(self._memory["machine"])
 
-    def _state_machine(self) -> Iterator[_Answer]:
+    def _state_machine(self) -> Iterator[Found]:
         name, status = self.chain.state_machine_arn.rpartition(":")[2], self._definition().get("status", "ACTIVE")
         verdict = CheckVerdict.OK if status == "ACTIVE" else CheckVerdict.CUT
         yield verdict, f"the state machine {name} is {status}", "" if status == "ACTIVE" else "deploy the stack again"
 
-    def _functions(self) -> Iterator[_Answer]:
+    def _functions(self) -> Iterator[Found]:
         functions = sorted(set(_FUNCTION.findall(self._definition().get("definition", ""))))
         stopped = []
         for arn in functions:
@@ -349,25 +349,25 @@ class ChainHealth:
         else:
             yield CheckVerdict.OK, f"none of {len(functions)} functions is throttled to zero", ""
 
-    def _paused(self, bucket: str) -> Iterator[_Answer]:
+    def _paused(self, bucket: str) -> Iterator[Found]:
         if Head.read(self.table, bucket).paused:
             yield CheckVerdict.OWED, f"somebody paused {bucket}: its changes wait", f"invalidations resume {bucket}"
         else:
             yield CheckVerdict.OK, f"{bucket} is not paused", ""
 
-    def _included(self, key: str) -> Iterator[_Answer]:
+    def _included(self, key: str) -> Iterator[Found]:
         if key and not key_filter(self.chain.include_keys)(key):
             yield CheckVerdict.CUT, f"IncludeKeys leaves {key} out", "change the parameter IncludeKeys"
         elif key:
             yield CheckVerdict.OK, f"IncludeKeys has {key}", ""
 
-    def _dry_run(self) -> Iterator[_Answer]:
+    def _dry_run(self) -> Iterator[Found]:
         if self.chain.dry_run:
             yield CheckVerdict.OWED, "the parameter DryRun is true: nothing is sent", "deploy it with DryRun=false"
         else:
             yield CheckVerdict.OK, "invalidations are sent", ""
 
-    def _paths_of_day(self) -> Iterator[_Answer]:
+    def _paths_of_day(self) -> Iterator[Found]:
         had, most = paths_of_day(self.table, self.now()), self.chain.max_paths_a_day
         if 0 < most <= had:
             what = f"the day's {most:,} paths are used up: each bucket has one batch an hour until midnight UTC"
@@ -375,7 +375,7 @@ class ChainHealth:
         else:
             yield CheckVerdict.OK, f"{had:,} paths today{f' of {most:,}' if most else ''}", ""
 
-    def _served(self, bucket: str) -> Iterator[_Answer]:
+    def _served(self, bucket: str) -> Iterator[Found]:
         found = self.cloudfront.distributions_serving(bucket, fresh=True, named=self.chain.distribution_ids)
         enabled = [each.id for each in found if each.enabled]
         if enabled:
@@ -387,7 +387,7 @@ class ChainHealth:
             what = f"no distribution has {bucket} as its origin"
             yield CheckVerdict.CUT, what, "name those that serve it in the parameter DistributionIds"
 
-    def _schedule(self) -> Iterator[_Answer]:
+    def _schedule(self) -> Iterator[Found]:
         if name := self.chain.schedule:
             state = self.clients("events").describe_rule(Name=name).get("State", "")
             if state.startswith("ENABLED"):
@@ -395,7 +395,7 @@ class ChainHealth:
             else:
                 yield CheckVerdict.CUT, f"the sweep's schedule {name} is {state}", self._aws("events enable-rule", name)
 
-    def _sweep(self) -> Iterator[_Answer]:
+    def _sweep(self) -> Iterator[Found]:
         visited = (self.table.get(VISIT) or {}).get("at", "")
         created = self._definition().get("creationDate")
         last = datetime.fromisoformat(visited) if visited else created
@@ -407,7 +407,7 @@ class ChainHealth:
         else:
             yield CheckVerdict.UNKNOWN, "the stack is new, and the sweep comes every five minutes", ""
 
-    def _dead_letters(self) -> Iterator[_Answer]:
+    def _dead_letters(self) -> Iterator[Found]:
         count = self._messages(self.chain.dead_letter_queue_url)
         if count:
             what = f"events that never started an execution: {count}"
@@ -420,7 +420,7 @@ class ChainHealth:
         asked = self.clients("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
         return int(asked.get("Attributes", {}).get(name, 0))
 
-    def _parked(self, bucket: str) -> Iterator[_Answer]:
+    def _parked(self, bucket: str) -> Iterator[Found]:
         if "parked" not in self._memory:
             found: dict[str, list[str]] = {}
             for each in parked_batches(self.table):
