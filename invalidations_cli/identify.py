@@ -24,7 +24,10 @@ from invalidations_cli.output import escape
 from invalidations_cli.recording import Recording, collect
 
 LATEST = "latest"
-ACCEPTED = "an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these, or `latest`"
+ACCEPTED = (
+    "an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these (4 characters; of a "
+    "batch id its day, such as 20261123), or `latest`"
+)
 EXECUTION_ARN = re.compile(r"arn:[^:]+:states:(?P<region>[^:]+):[0-9]+:execution:[^:]+:[^:]+")
 BATCH_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{10}")
 INVALIDATION_ID = re.compile(r"I[A-Z0-9]{5,63}")

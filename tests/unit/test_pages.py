@@ -79,6 +79,13 @@ def test_a_broken_link_and_an_unknown_command_are_found() -> None:
     ]
 
 
+def test_the_issue_form_asks_for_what_the_commands_say() -> None:
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text("utf-8")
+    asked = re.findall(r"label: (invalidations \w+.*--json)$", form, re.MULTILINE)
+    assert [each.split()[1] for each in asked] == ["doctor", "selftest", "explain"]
+    assert unknown_commands("\n".join(asked)) == []
+
+
 def test_the_readme_counts_what_is_deployed() -> None:
     text = README.read_text("utf-8")
     assert f"{len(resources('AWS::Serverless::Function'))} functions with a role each" in text
