@@ -121,8 +121,6 @@ def forget(module: ModuleType, services: Services) -> None:
     if "LISTER" in kept:
         kept["s3"] = cache(lambda: LOADED().switch.client("s3"))
         kept["LISTER"] = BucketLister(kept["s3"], print)
-    if "step_functions" in kept:
-        kept["step_functions"] = cache(lambda: LOADED().switch.client("stepfunctions"))
     if "datetime" in kept:
         kept["datetime"] = services.clock.datetime  # what the handlers ask for the time
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 import os
 import uuid
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any
-
-import boto3
 
 from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.head import Execution, Window, lead_name
@@ -22,16 +20,19 @@ from invalidation.cloudfront.patterns import key_filter
 from invalidation.config import Settings
 from invalidation.errors import BatchNotFound, InvalidRequest
 from invalidation.events import Changes, parse
-from invalidation.executions import Executions
 from invalidation.observability import Event, emit_metric, logger, observed
 
 SETTINGS = Settings.from_environment(os.environ)
 TABLE = batch_table(SETTINGS.batch_table_name)
-step_functions = cache(lambda: boto3.client("stepfunctions"))
-"""Made when an execution is to be started, which few changes need: it is a good part of a cold start."""
 SECONDS = SETTINGS.batch_window_seconds, SETTINGS.max_batch_window_seconds
 WINDOW = Window(*SECONDS, max_paths_a_day=SETTINGS.max_paths_a_day)
 INCLUDED = key_filter(SETTINGS.include_keys)
+
+
+def start(state_machine_arn: str, name: str, document: object) -> None:
+    from invalidation.executions import executions_of  # noqa: PLC0415 -- few changes need it, or its client
+
+    executions_of(state_machine_arn).start(name, document)
 
 
 @observed
@@ -45,7 +46,7 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
         if wanted.rejected:
             name = execution.accepted_name
             logger.warning("Events were left out of a list", rejected=[each.message for each in wanted.rejected])
-            Executions(step_functions(), event["stateMachine"]).start(name, wanted.accepted(event["input"]))
+            start(event["stateMachine"], name, wanted.accepted(event["input"]))
             raise wanted.rejection(name)
     except (InvalidRequest, BatchNotFound) as error:
         # Not raised: what fails here is replayed, and this would be wrong every time.
@@ -54,7 +55,6 @@ def handler(event: Event, _context: Any) -> dict[str, Any]:
     if reason:
         return {"role": "ignored", "reason": reason}
     emit_metric("Changes", sum(map(len, changes.values())), dashboard_only=True)
-    each = join_each(TABLE, changes, execution, WINDOW, now, attempt)
-    for bucket in each.leaderless:
-        Executions(step_functions(), event["stateMachine"]).start(lead_name(bucket, execution), {"lead": bucket})
+    for bucket in (each := join_each(TABLE, changes, execution, WINDOW, now, attempt)).leaderless:
+        start(event["stateMachine"], lead_name(bucket, execution), {"lead": bucket})
     return each.joined.to_document()
