@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import pytest
 
+from invalidation.batches import sweep as sweeping
 from invalidation.batches.head import Execution, Head, pause, resume
 from invalidation.batches.join import open_own_batch, open_paths_batch
 from invalidation.batches.model import Batch, BatchState, Outcome, PendingChange
@@ -402,7 +403,10 @@ def test_two_sweeps_at_once_count_one_try(
     assert Batch.read(table, batch_id) == before
 
 
-def test_a_bucket_that_is_quiet_is_not_looked_at_again(machine: FakeStateMachine, clock: Clock) -> None:
+def test_a_bucket_that_is_quiet_is_not_looked_at_again(
+    machine: FakeStateMachine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "REGISTERED", 100)
     table = CountedTable()
     steps = BatchSteps(table, clock)
     for number in range(300):
@@ -418,8 +422,9 @@ def test_a_bucket_that_is_quiet_is_not_looked_at_again(machine: FakeStateMachine
 
 
 def test_what_is_pending_without_a_mark_is_found_when_its_turn_comes(
-    table: MemoryTable, machine: FakeStateMachine, clock: Clock
+    table: MemoryTable, machine: FakeStateMachine, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sweeping, "REGISTERED", 100)
     table.page_size = 1_000
     for number in range(450):
         table.ensure(Key(BUCKETS, f"{number:03d}"))

@@ -43,7 +43,7 @@ from invalidation.batches.replay import Look, Started, StateMachine, due_looks, 
 from invalidation.batches.table import BUCKETS, VERSION, BatchTable, Index, Item, Key, indexed, slices
 from invalidation.errors import RecordsOfLaterRelease, SweepIncomplete
 
-LEADERS, RETRIES, REGISTRY, REPLAY = 0.4, 0.75, 0.8, 1.0
+LEADERS, RETRIES, REPLAY, REGISTRY = 0.4, 0.75, 0.95, 1.0
 """The part of a visit's time by which each stage is over. What one leaves, those after it have."""
 RESERVE_SECONDS = 30
 """Left of the function's time when the sweep stops: a call that Step Functions does not answer takes 28 to give up."""
@@ -52,8 +52,8 @@ LOGGED = 20
 """Of each kind, in the log."""
 AT_ONCE = 100
 """Records that are read in one request."""
-REGISTERED = 100
-"""Buckets without a mark that a visit looks at, in turn."""
+REGISTERED = 1_000
+"""Buckets without a mark that a visit looks at, in turn, as far as there is time: each costs four small queries."""
 LATE_LEADER = timedelta(hours=1)
 """For how long a leader that runs is waited for; Close has 15 minutes, three times."""
 UNWATCHED_KEPT = timedelta(days=90)
@@ -146,7 +146,7 @@ def sweep(  # noqa: PLR0917 -- collaborators are arguments
         visit.notes = readable(table.get(_NOTES) or {"pk": _NOTES.pk, "sk": _NOTES.sk, "v": VERSION})
     with visit.sparing("executions that run"):
         visit.running = machine.running()
-    for stage in (visit.start_leaders, visit.start_retries, visit.look_at_registry, visit.count_parked, visit.replay):
+    for stage in (visit.start_leaders, visit.start_retries, visit.count_parked, visit.replay, visit.look_at_registry):
         with visit.sparing(stage.__name__):
             stage()
     visit.write_notes()
@@ -297,7 +297,7 @@ class _Visit:
         after: Key | None = Key(BUCKETS, str(self.notes["bucketsFrom"])) if self.notes.get("bucketsFrom") else None
         seen = 0
         while seen < REGISTERED:
-            page = self.table.page(BUCKETS, after=after, limit=REGISTERED - seen)
+            page = self.table.page(BUCKETS, after=after, limit=AT_ONCE)
             seen += len(page.items)
             for row in page.items:
                 with self.sparing(f"the entry of {row['sk']}"):
