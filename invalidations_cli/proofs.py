@@ -31,6 +31,7 @@ GOES_ON = "A stopped execution is gone on with"
 STOPS = 3
 """Executions that are started in order to stop one of them while it owes something."""
 STOP_POLL_SECONDS = 0.2
+STOPPED_WITHIN = 15.0
 NOTIFIED_WITHIN = 60.0
 """Seconds after a batch has completed, an execution was stopped, or an alarm's state was set."""
 SWEEP_SECONDS = SCHEDULE.total_seconds() + 60
@@ -282,11 +283,25 @@ class Interruption:
             time.sleep(STOP_POLL_SECONDS)
             owned = batches_of_bucket(self.stack.table(), str(self.request["bucket"]), since=began, limit=10).batches
             batch = next((each for each in owned if each.owner == arn), None)
-        states.stop_execution(executionArn=arn, error="Selftest", cause="stopped by invalidations selftest")
-        if batch is None or states.describe_execution(executionArn=arn)["status"] != "ABORTED":
+        if batch is None or not self._stop(arn):
             return None
         found = Batch.find(self.stack.table(), batch.batch_id)
         return found if found is not None and found.state is BatchState.FROZEN else None
+
+    def _stop(self, arn: str) -> bool:
+        """Whether it was still running; DescribeExecution is eventually consistent, and may need a while to say so."""
+        states, began = self.stack.client("stepfunctions"), time.monotonic()
+        try:
+            states.stop_execution(executionArn=arn, error="Selftest", cause="stopped by invalidations selftest")
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}:
+                raise
+            return False  # it has ended meanwhile
+        while (status := states.describe_execution(executionArn=arn)["status"]) == "RUNNING":
+            if time.monotonic() - began > STOPPED_WITHIN:
+                break
+            time.sleep(STOP_POLL_SECONDS)
+        return bool(status == "ABORTED")
 
     def _goes_on(self, batch: Batch) -> Tried:
         began, said = time.monotonic(), 0.0
