@@ -132,12 +132,13 @@ class JobSummary:
             yield from ("", *checks(self.document["cut"]))
 
     def _in_numbers(self) -> str:
-        parts = [f" after {self.document['seconds']:g} s" if "seconds" in self.document else ""]
-        if self.reports:
-            changes = count(sum(each.get("changes", 0) for each in self.reports), "change")
-            parts.append(f"{changes}, {count(len(self.reports), 'batch', 'batches')}")
-            parts.append(f"at most ${self.dollars:f}, as if the month's 1,000 free paths were used up")
-        return ": ".join(part for part in (parts[0], "; ".join(parts[1:])) if part) if any(parts) else ""
+        took = f" after {self.document['seconds']:g} s" if "seconds" in self.document else ""
+        if not self.reports:
+            return took
+        changes = count(sum(each.get("changes", 0) for each in self.reports), "change")
+        batches = count(len(self.reports), "batch", "batches")
+        free = "as if the month's 1,000 free paths were used up"
+        return f"{took}: {changes}, {batches}; at most ${self.dollars:f}, {free}"
 
     def _what_was_invalidated(self) -> Iterator[str]:
         rows = [

@@ -57,8 +57,8 @@ class LazyGroup(click.Group):
             if ctx.resilient_parsing:  # the shell asks for completions: there are none
                 return None
             raise click.ClickException(
-                f"the local AWS needs {missing.name}, which is not installed, and a checkout. In a checkout `make "
-                "demo` installs what it needs; elsewhere: python -m pip install 'cloudfront-auto-invalidation[local]'"
+                f"the local AWS needs {missing.name}, which is not installed, and a checkout. There `make demo` "
+                "installs what it needs, as does: python -m pip install --editable '.[local]'"
             ) from None
         return command
 

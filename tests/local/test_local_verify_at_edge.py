@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -20,8 +21,6 @@ from tests.outcome_schemas import faults as faults_of_document
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 
-KEY = "offers/page 1.html"
-PATH = "/offers/page%201.html"
 SOON = timedelta(minutes=5, seconds=30)
 """Later than the sweep's first try, which comes after five minutes."""
 
@@ -36,14 +35,20 @@ class Site:
     distribution: site.SampleDistribution
     outputs: dict[str, str]
     queue_url: str
+    key: str = ""
     seen: set[str] = field(default_factory=set)
+
+    @property
+    def path(self) -> str:
+        """Where viewers find the page."""
+        return "/" + quote(self.key)
 
     def put(self, body: str) -> str:
         """The ETag of what is there now."""
-        return str(self.aws.client("s3").put_object(Bucket=self.bucket, Key=KEY, Body=body.encode())["ETag"])
+        return str(self.aws.client("s3").put_object(Bucket=self.bucket, Key=self.key, Body=body.encode())["ETag"])
 
     def viewed(self) -> tuple[str, Any]:
-        return behaviours_of_resources.view(self.aws, self.distribution.domain_name, PATH)
+        return behaviours_of_resources.view(self.aws, self.distribution.domain_name, self.path)
 
     def ended(self) -> tuple[dict[str, Any], list[str]]:
         """The next execution, once it has ended, and the states that it entered."""
@@ -75,21 +80,27 @@ class Site:
         return dict(json.load(answer["Payload"]))
 
 
-@pytest.fixture
-def verified(local: LocalEnvironment) -> Iterator[Site]:
-    """A site whose edge holds the first version of a page."""
+@pytest.fixture(scope="module")
+def looking(local: LocalEnvironment) -> Iterator[Site]:
+    """A stack that looks at the edge."""
     aws, name, bucket = local.aws, tools.new_name(), tools.new_name()
     site.create_bucket(aws, bucket)
     parameters = {"BucketNames": bucket, "BatchWindowSeconds": "1", "VerifyAtEdge": "true"}
     outputs = stacks.create(aws, name, parameters, stacks.template(MAX_TRIES="3"))
     queue_url = site.subscribe_queue(aws, outputs["NotificationTopicArn"], f"{bucket}-notifications")
-    there = Site(aws, name, bucket, site.create_distribution(aws, bucket), outputs, queue_url)
-    there.put("one")
-    assert there.ended()[0]["status"] == "SUCCEEDED"
-    there.notified()
-    assert there.viewed() == ("one", "Miss")
-    yield there
+    yield Site(aws, name, bucket, site.create_distribution(aws, bucket), outputs, queue_url)
     stacks.delete(aws, name)
+
+
+@pytest.fixture
+def verified(looking: Site) -> Site:
+    """A site whose edge holds the first version of a page."""
+    looking.key = f"offers/page {tools.new_name()}.html"
+    looking.put("one")
+    assert looking.ended()[0]["status"] == "SUCCEEDED"
+    looking.notified()
+    assert looking.viewed() == ("one", "Miss")
+    return looking
 
 
 @pytest.fixture
@@ -114,13 +125,16 @@ def test_a_change_succeeds_once_the_edge_has_been_seen_to_give_it(verified: Site
     assert entered.count("Verify At Edge") == 1
     outcome = json.loads(execution["output"])["outcome"]
     assert outcome["outcome"] == "Completed"
-    assert verified.looked(outcome["batchId"]) == [{"path": PATH, "verdict": "Fresh", "stored": etag, "served": etag}]
+    assert verified.looked(outcome["batchId"]) == [
+        {"path": verified.path, "verdict": "Fresh", "stored": etag, "served": etag}
+    ]
     assert verified.viewed()[0] == "two"
+    assert verified.notified()[1]["outcome"] == "Completed"
 
 
 @pytest.mark.usefixtures("edge_that_stays_stale")
 def test_an_edge_that_stays_stale_fails_the_batch_is_told_of_and_is_looked_at_again(verified: Site, clock: Any) -> None:
-    old = verified.aws.client("s3").head_object(Bucket=verified.bucket, Key=KEY)["ETag"]
+    old = verified.aws.client("s3").head_object(Bucket=verified.bucket, Key=verified.key)["ETag"]
     new = verified.put("two")
     execution, entered = verified.ended()
     assert (execution["status"], execution["error"]) == ("FAILED", "EdgeStillStale")
@@ -131,7 +145,7 @@ def test_an_edge_that_stays_stale_fails_the_batch_is_told_of_and_is_looked_at_ag
     assert subject == f"Still STALE AT THE EDGE: {verified.bucket}, 1 change"
     assert faults_of_document("outcome", told) == []
     assert (told["outcome"], told["parked"], told["error"]) == ("StaleAtEdge", False, "EdgeStillStale")
-    seen = [{"path": PATH, "verdict": "Stale", "stored": new, "served": old}]
+    seen = [{"path": verified.path, "verdict": "Stale", "stored": new, "served": old}]
     assert verified.looked(told["batchId"]) == told["targets"][0]["edge"] == seen
 
     faults.order(verified.aws.endpoint, [])
@@ -142,4 +156,5 @@ def test_an_edge_that_stays_stale_fails_the_batch_is_told_of_and_is_looked_at_ag
     assert (execution["status"], entered.count("Verify At Edge")) == ("SUCCEEDED", 1)
     assert verified.notified()[1]["outcome"] == "Completed"
     assert [each["verdict"] for each in verified.looked(told["batchId"])] == ["Fresh"]
-    assert len(fresh.invalidations(verified.aws, verified.distribution.distribution_id)) == 3, "it is invalidated anew"
+    done = fresh.invalidations(verified.aws, verified.distribution.distribution_id)
+    assert sum(each.reaches(verified.key) for each in done) == 3, "it is invalidated anew"

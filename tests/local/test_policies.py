@@ -15,7 +15,7 @@ from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.settings import ACCOUNT, REGION, LocalSettings
 from invalidations_cli.main import main
 from tests.definition import ROOT
-from tests.local import distributions, privileges, tools
+from tests.local import distributions, privileges, stacks, tools
 from tests.local.features import CACHE_POLICY
 from tests.local.instruments.control import INSTRUMENTS
 from tests.local.privileges import Call, Grant
@@ -65,9 +65,11 @@ class Person:
 @pytest.fixture(scope="module")
 def there() -> Iterator[LocalEnvironment]:
     settings = LocalSettings(wait_scale=0.1, invalidation_seconds=0.5, extra_patches=INSTRUMENTS)
-    with environment.running(
-        settings, server.free_port(), {"Intake": "Buffered", "BatchWindowSeconds": "2"}
-    ) as running:
+    template = stacks.template()
+    pipe = template["Resources"]["IntakePipe"]["Properties"]["SourceParameters"]["SqsQueueParameters"]
+    pipe["MaximumBatchingWindowInSeconds"] = 1
+    parameters = {"Intake": "Buffered", "BatchWindowSeconds": "1"}
+    with environment.running(settings, server.free_port(), parameters, template=template) as running:
         cache_policy = running.aws.client("cloudfront").create_cache_policy(CachePolicyConfig=CACHE_POLICY)
         own = cache_policy["CachePolicy"]["Id"]
         origin = distributions.s3_origin(running.bucket)
@@ -78,13 +80,11 @@ def there() -> Iterator[LocalEnvironment]:
 def wait(person: Person) -> None:
     there = person.there
     there.aws.client("s3").put_object(Bucket=there.bucket, Key="waited.html", Body=b"x")
-    waited = person.run("wait", "--bucket", there.bucket, "--quiet", "2", "--timeout", "100", "--json")
+    waited = person.run("wait", "--bucket", there.bucket, "--quiet", "1", "--timeout", "100", "--json")
     assert json.loads(waited)["cut"] == []
     with forbidden(there, "JoinBatchFunction", "dynamodb:*"):
-        there.aws.client("s3").put_object(Bucket=there.bucket, Key="lost.html", Body=b"x")
-        states, failed = there.aws.client("stepfunctions"), {"statusFilter": "FAILED"}
-        machine = {"stateMachineArn": there.state_machine_arn}
-        assert tools.eventually(lambda: states.list_executions(**machine, **failed)["executions"], 60)
+        lost = tools.start(there.aws, there.state_machine_arn, {"bucket": there.bucket, "keys": ["lost.html"]})
+        there.aws.client("stepfunctions").stop_execution(executionArn=lost)
     person.run("wait", "--bucket", there.bucket, "--quiet", "1", "--timeout", "3", ends=(0, 124))
 
 

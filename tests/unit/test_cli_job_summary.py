@@ -65,6 +65,7 @@ def test_a_request_is_told_of_by_its_executions() -> None:
     failed = {"execution": ARN, "status": "FAILED", "error": "AccessDenied", "cause": "grant it", "outcome": {}}
     summary = JobSummary("request", 1, {"executions": [{"execution": ARN, "status": "SUCCEEDED", "outcome": REPORT}]})
     assert (summary.outputs()["executions"], summary.outputs()["invalidations"]) == (ARN, "I1,I2")
+    assert "ended with 1: 3 changes, 1 batch; at most $0.01," in "\n".join(summary.markdown())
     told = unescaped(shown("request", 1, {"executions": [failed]}))
     assert told.startswith("### Failed")
     assert "- AccessDenied: grant it" in told
