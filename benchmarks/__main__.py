@@ -37,7 +37,7 @@ def step(what: str, work: Callable[[], T]) -> T:
 
 def run(*, short: bool) -> Results:
     """All of it; about a minute in the short form, some minutes in the long one."""
-    starts = step("Cold starts", lambda: cold_start.run(rounds=3 if short else 9, functions=1 if short else None))
+    starts = step("Cold starts", lambda: cold_start.run(rounds=3 if short else 15, functions=1 if short else None))
     init = {row.function: row.init for row in starts}
     calibration = step("The SDK's calls", lambda: calibrate(init, rounds=8 if short else 25))
     deployed = step("Deploys", lambda: deploys.run(calibration, short=short))

@@ -2,8 +2,9 @@
 
 All have the same memory, the same time for the event to arrive, and the same CloudFront. Warm: the functions have run
 half a minute ago; cold: never, as after quiet minutes, when the list of distributions is not remembered either. The
-rival lists all distributions for each change; the stack keeps what it has read for a minute, so
-both are shown: with the list remembered, and read anew because the last change was longer ago.
+rival lists all distributions for each change; the stack keeps what it has read for a minute, and the configuration of
+a distribution whose ETag has not changed for longer, so both are shown: with the list remembered, and read anew because
+the last change was longer ago.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What pages quote from the results: whole tables, between two comments, put there by the run that made them.
+"""What pages quote from the results: tables between two comments, and a few figures; put there by the run itself.
 
 ``<!-- results: An idle month -->`` stands for the first table under that heading of ``RESULTS.md``, up to
-``<!-- end of results -->``.
+``<!-- end of results -->``. ``FIGURES`` are in sentences and other tables, wherever their words stand.
 """
 
 from __future__ import annotations
@@ -14,12 +14,29 @@ PAGES = (ROOT / "docs" / "costs.md", ROOT / "README.md")
 _QUOTE = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
+ONE_CHANGE = "one change of one path, alone in its hour"
+DOLLARS = r"(\$[\d.]+\d)"
+FIGURES = (
+    (rf"^\| an idle month \| {DOLLARS} \|", rf"^\| an idle month \|.*\*\*{DOLLARS}\*\*"),
+    (rf"^\| an idle month \| {DOLLARS} \|", rf"worth its {DOLLARS} a month"),
+    (rf"^\| {ONE_CHANGE} \| {DOLLARS} \|", rf"^\| {ONE_CHANGE} \|.*\*\*{DOLLARS}\*\*"),
+    (rf"`Direct`, the default, polls no queue: {DOLLARS}", rf"for the sweep: {DOLLARS}"),
+    (rf"readers ask all month costs {DOLLARS}", rf"{DOLLARS} in an idle month"),
+)
+"""Where a figure stands in the results, and where in a page."""
+
+
 def quoted(page: str, results: str) -> str:
     """The page with its quotes as the results have them.
 
     Raises:
-        KeyError: the results have no such heading, or no table under it.
+        KeyError: the results have no such heading, no table under it, or no such figure.
     """
+    for there, here in FIGURES:
+        found = re.search(there, results, re.MULTILINE)
+        if found is None:
+            raise KeyError(f"no figure for {there}")
+        page = re.sub(here, lambda quote, figure=found[1]: quote[0].replace(quote[1], figure), page, flags=re.MULTILINE)
     return _QUOTE.sub(lambda found: f"{found[1]}\n{table_of(results, found[2])}\n\n{found[3]}", page)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.quotes import PAGES, quoted, table_of
+from benchmarks.quotes import FIGURES, PAGES, quoted, table_of
 from tests.definition import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,21 +25,24 @@ def test_every_table_that_a_page_quotes_is_that_of_the_last_run(page: Path) -> N
 def test_a_table_is_found_by_its_heading_and_one_that_is_not_there_is_told() -> None:
     results = "# A\n\n## One\n\ntext\n\n| a |\n| --- |\n| 1 |\n\n| b |\n\n## Two\n\ntext\n"
     assert table_of(results, "One") == "| a |\n| --- |\n| 1 |"
-    assert quoted("<!-- results: One -->\nold\n<!-- end of results -->", results).count("| 1 |") == 1
     for missing in ("Two", "Three"):
         with pytest.raises(KeyError):
             table_of(results, missing)
 
 
-def test_the_cost_of_an_idle_month_and_of_one_change_are_those_of_the_last_run() -> None:
-    for what in ("one change of one path, alone in its hour", "an idle month"):
-        (verdict,) = re.findall(rf"^\| {what} \| (\S+) \|.*\| met \|$", RESULTS, re.MULTILINE)
-        (line,) = [each for each in README.splitlines() if each.startswith(f"| {what}")]
-        assert f"**{verdict}**" in line
+def test_a_run_with_other_figures_and_tables_needs_nobody_to_bring_the_pages_up_to_date() -> None:
     (month,) = re.findall(r"^\| an idle month \| \$(\S+) \|", RESULTS, re.MULTILINE)
-    assert f"worth its ${month} a month" in COSTS
+    other = RESULTS.replace(month, "9.87")
+    assert README.count(month) == quoted(README, other).count("9.87")
+    assert "worth its $9.87 a month" in quoted(COSTS, other)
 
 
-def test_what_is_said_of_the_batching_rivals_idle_month_is_what_was_counted() -> None:
-    (queue,) = re.findall(r"A queue that Lambda's five readers ask all month costs \$(\S+),", RESULTS)
-    assert f"${queue} in an idle month" in COSTS
+@pytest.mark.parametrize(("there", "here"), FIGURES)
+def test_each_figure_stands_in_the_results_and_in_a_page(there: str, here: str) -> None:
+    (found,) = re.findall(there, RESULTS, re.MULTILINE)
+    assert found in re.findall(here, README + COSTS, re.MULTILINE)
+
+
+def test_a_figure_that_the_results_lack_is_told() -> None:
+    with pytest.raises(KeyError, match="no figure"):
+        quoted(README, RESULTS.replace("an idle month", "a busy month"))
