@@ -224,7 +224,7 @@ class StackStatus:
         for batch in self.parked:
             abandon = self.command("abandon", batch.batch_id, "--reason", NOT_NEEDED)
             what = f"batch {batch.batch_id} is parked: {escape(batch.error)}"
-            yield self._retry(what, batch.batch_id, f"{FIX}, or give it up for good", abandon)
+            yield self._retry(what, batch.batch_id, f"{FIX}, or give it up permanently", abandon)
         if self.dead_letters:
             what = f"{count(self.dead_letters, 'event')} never started an execution"
             yield ActionItem(what, FIX, (self.command("dead-letters"), self.command("dead-letters", "--replay")))

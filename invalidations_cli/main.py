@@ -130,7 +130,7 @@ COMMANDS = {
     "graph": ("commands.graph:graph", "An execution as one HTML page: graph, data, timeline, events."),
     "status": ("commands.status:status", "What waits, what is not invalidated yet, what needs a person."),
     "retry": ("commands.retry:retry", "Try a failed batch or execution again."),
-    "abandon": ("commands.abandon:abandon", "Give up a parked batch for good; the audit keeps who and why."),
+    "abandon": ("commands.abandon:abandon", "Give up a parked batch permanently; the audit keeps who and why."),
     "dead-letters": ("commands.dead_letters:dead_letters", "Events that could not start an execution; replay them."),
     "pause": ("commands.pause:pause", "Invalidate nothing for a bucket until it is resumed."),
     "resume": ("commands.pause:resume", "Go on with a paused bucket."),

@@ -286,7 +286,7 @@ def judge(facts: PageFacts, stack: Stack, blockers: Sequence[str], owed: Callabl
             facts.why = f"stale, and a change of it starts nothing: {'; '.join(blockers)}"
         case _ if batch and batch.parked:
             facts.verdict, facts.command = PageVerdict.FAILED, stack.command("retry", batch.batch.batch_id)
-            facts.why = f"stale: batch {batch.batch.batch_id} failed for good ({batch.batch.error})"
+            facts.why = f"stale: batch {batch.batch.batch_id} failed permanently ({batch.batch.error})"
         case _ if (batch and batch.batch.outcome is None) or (not batch and not facts.cut and owed()):
             facts.verdict, facts.command = PageVerdict.BEING_INVALIDATED, stack.command("wait", "--bucket", bucket)
             facts.why = "stale, and being invalidated"

@@ -88,7 +88,7 @@ def confirm(batch: Batch) -> None:
     if more > 0:
         click.echo(f"  and {more:,} more", err=True)
     click.secho("Viewers may go on seeing what the edge holds of these.", fg="yellow", err=True)
-    if not confirmed("Give it up for good?", "Nothing was changed"):
+    if not confirmed("Give it up permanently?", "Nothing was changed"):
         sys.exit(ExitCode.USAGE)
 
 
@@ -108,11 +108,11 @@ def not_parked(stack: Stack, batch: Batch) -> str:
     if batch.next_try_at:
         return (
             f"{about(batch)} is not parked: it is tried again at {stamp(batch.next_try_at)} UTC. Only a "
-            f"batch that is parked can be abandoned. See what comes of it:\n  {stack.command('show', name)}"
+            f"batch that is parked can be abandoned. To see what happens:\n  {stack.command('show', name)}"
         )
     return (
         f"{about(batch)} is not parked: {batch.owner.rpartition(':')[2]} works on it, or the sweep goes on with it "
-        f"within minutes. See what comes of it:\n  {stack.command('show', name)}"
+        f"within minutes. To see what happens:\n  {stack.command('show', name)}"
     )
 
 

@@ -126,7 +126,7 @@ def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout:
     arns = start(stack, requests)
     if not follow:
         names = [arn.rpartition(":")[2] for arn in arns]
-        see = [f"Started {name}. See what comes of it:\n  {stack.command('show', name)}" for name in names]
+        see = [f"Started {name}. To see what happens:\n  {stack.command('show', name)}" for name in names]
         click.echo(as_line({"executions": arns}) if as_json else "\n".join(see))
         return
     follower = Follower(stack.client("stepfunctions"), arns)
@@ -161,7 +161,7 @@ def _check(stack: Stack, asked: Request) -> None:
 def tell_of_running(stack: Stack, follower: Follower, why: str) -> None:
     """Name the executions that go on, and how to see what comes of them."""
     for each in follower.running:
-        click.echo(f"{why}: {each.name} goes on. See what comes of it:\n  {stack.command('show', each.name)}", err=True)
+        click.echo(f"{why}: {each.name} goes on. To see what happens:\n  {stack.command('show', each.name)}", err=True)
 
 
 def start(stack: Stack, requests: Sequence[Request]) -> list[str]:

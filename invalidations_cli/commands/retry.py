@@ -23,7 +23,7 @@ from invalidations_cli.identify import answer_of_join, identify, recording_of, u
 from invalidations_cli.output import Form, count, escape, json_line, now, stamp, with_forms
 
 MAX_REPLAYS_LOOKED_AT = 100
-GIVEN_UP = " It was given up for good: ask for what is needed after all with `invalidations request`."
+GIVEN_UP = " It was given up permanently: ask for what is needed after all with `invalidations request`."
 EXAMPLES = """\b
 Examples:
   invalidations retry 20261123T062719Z-0123456789 --wait
@@ -178,7 +178,7 @@ def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
         if joined := answer_of_join(earlier):
             return retry_joined(stack, name, joined)
         lost = replace(lost, name=name)
-    raise click.ClickException(f"{escape(described['name'])} was replayed {MAX_REPLAYS_LOOKED_AT} times, in vain")
+    raise click.ClickException(f"{escape(described['name'])} failed again in {MAX_REPLAYS_LOOKED_AT} replays")
 
 
 def await_end(stack: Stack, arns: Sequence[str], timeout: float, form: Form) -> ExitCode:

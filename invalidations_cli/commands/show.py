@@ -70,7 +70,7 @@ Exit codes:
 @with_forms(csv_too=False)
 @with_stack
 def show(stack: Stack, form: Form, *, what: str, most: int, save: Path | None, force: bool) -> None:
-    """Tell the whole story of one execution, batch, or invalidation.
+    """Show all that is known of one execution, batch or invalidation.
 
     NAME is an execution's name or ARN, a batch id, an invalidation id, the beginning of any of these, or `latest`.
 

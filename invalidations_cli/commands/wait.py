@@ -189,7 +189,7 @@ def _failures(watch: QuietWatch) -> Iterator[str]:
         yield f"  batch {each.batch_id}, {count(each.changes, 'change')}: {escape(each.error)} ({next_try})"
         yield f"    {escape(each.message, 1_000)}"
         if each.state is BatchState.PARKED and each.opened < watch.began:
-            yield "    it is older than this wait: --since 1h leaves such batches out, or give it up for good:"
+            yield "    it is older than this wait: --since 1h leaves such batches out, or give it up permanently:"
             yield f"    invalidations abandon {each.batch_id} --reason {shlex.quote(NOT_NEEDED)}"
     if not watch.failed:
         yield "  an event could not start an execution: it is in the dead-letter queue"

@@ -247,7 +247,7 @@ def test_a_parked_batch_that_nobody_needs_any_more_is_given_up_and_the_audit_say
     assert (entry["outcome"], entry["state"], entry["error"]) == ("Abandoned", "ENDED", "AccessDenied")
     assert entry["message"].startswith("abandoned by arn:aws:iam::123456789012:root: nobody needs it (it had failed: ")
     assert f"batch {identity}" not in invalidations(local, "status").output
-    assert "given up for good" in invalidations(local, "retry", identity).output
+    assert "given up permanently" in invalidations(local, "retry", identity).output
     again = local.aws.client("stepfunctions").start_execution(
         stateMachineArn=local.state_machine_arn, input=json.dumps({"retryBatch": identity})
     )

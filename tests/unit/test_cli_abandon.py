@@ -62,7 +62,7 @@ def test_it_is_not_listed_as_parked_any_more_and_a_retry_says_that_it_was_given_
     result = run(world, retry, identity)
     assert "Nothing is left to do for batch" in result.output
     assert "Abandoned, " in result.output
-    assert "given up for good: ask for what is needed after all with `invalidations request`" in result.output
+    assert "given up permanently: ask for what is needed after all with `invalidations request`" in result.output
     assert world.states.started() == {}
 
 

@@ -275,7 +275,7 @@ def test_who_stops_waiting_for_a_request_is_told_what_goes_on(ends: str) -> None
     result = run("request", "--bucket", "site", "a.html", "--wait", *timeout, obj=made.stack())
     (name,) = [each for each in made.states.started() if each.startswith("request-")]
     assert result.exit_code == (124 if timeout else 130)
-    assert f"{name} goes on. See what comes of it:\n  invalidations show {name}\n" in result.stderr
+    assert f"{name} goes on. To see what happens:\n  invalidations show {name}\n" in result.stderr
 
 
 def test_who_stops_waiting_for_a_retry_is_told_what_goes_on() -> None:

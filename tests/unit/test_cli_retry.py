@@ -216,7 +216,7 @@ def test_waiting_ends_with_124_when_the_time_is_up(monkeypatch: pytest.MonkeyPat
     world = World(states=Ending("RUNNING"))
     result = world.run(retry, world.batch(failure=DENIED), "--wait", "--timeout", "0.05")
     assert result.exit_code == 124
-    assert "goes on. See what comes of it" in result.output
+    assert "goes on. To see what happens" in result.output
 
 
 def test_nothing_to_do_is_nothing_to_wait_for(world: World) -> None:
