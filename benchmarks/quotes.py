@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -33,11 +34,20 @@ def quoted(page: str, results: str) -> str:
         KeyError: the results have no such heading, no table under it, or no such figure.
     """
     for there, here in FIGURES:
-        found = re.search(there, results, re.MULTILINE)
-        if found is None:
-            raise KeyError(f"no figure for {there}")
-        page = re.sub(here, lambda quote, figure=found[1]: quote[0].replace(quote[1], figure), page, flags=re.MULTILINE)
+        page = re.sub(here, partial(_with_figure, _figure(there, results)), page, flags=re.MULTILINE)
     return _QUOTE.sub(lambda found: f"{found[1]}\n{table_of(results, found[2])}\n\n{found[3]}", page)
+
+
+def _figure(where: str, results: str) -> str:
+    found = re.search(where, results, re.MULTILINE)
+    if found is None:
+        raise KeyError(f"no figure for {where}")
+    return found[1]
+
+
+def _with_figure(figure: str, quote: re.Match[str]) -> str:
+    start, end = (each - quote.start() for each in quote.span(1))
+    return quote[0][:start] + figure + quote[0][end:]
 
 
 def table_of(results: str, heading: str) -> str:

@@ -242,9 +242,9 @@ def _time(results: Results) -> Iterator[str]:
     yield (
         "One change, all sides with 512 MB. The rival lists all distributions each time; the stack remembers them for "
         "a minute, and a configuration as long as the listing gives its distribution the same ETag. Cold: no function "
-        "has run before, and nothing is remembered, which is what a lone change after quiet minutes finds; three of the "
-        "stack's functions start in a row then (Join Batch, Resolve Distributions, Create Invalidation), and one of the "
-        "rival's. The half second of the event's way is in all of them."
+        "has run before, and nothing is remembered, which is what a lone change after quiet minutes finds; three of "
+        "the stack's functions start in a row then (Join Batch, Resolve Distributions, Create Invalidation), and one "
+        "of the rival's. The half second of the event's way is in all of them."
     )
     yield table(
         ["pages of distributions", "stack, s", "rival, s", "ratio", "stack, list not remembered, s", "ratio",
