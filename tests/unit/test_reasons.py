@@ -48,6 +48,11 @@ def test_each_way_to_a_key_is_a_reason() -> None:
 def test_another_spelling_is_one_only_by_the_parameter() -> None:
     assert why("a b") == {"/a%20b": (FOUND,), "/a+b": (SPELLED,)}
     assert why("a b", PathRules(spellings=False)) == {"/a%20b": (FOUND,)}
+    told = "together they count as one change"
+    assert [told in " ".join(explain(SITE, key, PathRules()).sentences) for key in ("a b", "index.html")] == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

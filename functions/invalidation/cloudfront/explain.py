@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS, MAX_WILDCARDS_OF_BATCH, THRIFTY_WILDCARDS
-from invalidation.cloudfront.paths import covers
+from invalidation.cloudfront.paths import count_locations, covers
 from invalidation.cloudfront.plan import Plan, plan_keys
 from invalidation.cloudfront.routing import WEBSITE_INDEX, Route, RouteVerdict, Served, Way, served
 from invalidation.cloudfront.rules import Budget, InvalidateBy, PathRules
@@ -149,6 +149,11 @@ def _of_paths(distribution: Distribution, rules: PathRules, found: Served) -> It
     behaviors = [behavior for behavior in distribution.behaviors if behavior.pattern in used]
     if any(behavior.query_strings for behavior in behaviors):
         yield "Query strings are part of the cache key: paths end in * to cover all of them."
+    if len(found.paths) > count_locations(found.paths):
+        yield (
+            "Viewers may write it in several ways in a URL: each is a path, and together they count as one change when "
+            "it is decided whether there is a storm."
+        )
     if any(path.endswith("*") and path != "/*" for path in found.paths):
         yield (
             f"CloudFront takes few wildcards at a time: where a batch needs more than {THRIFTY_WILDCARDS} "
