@@ -66,12 +66,11 @@ def check_distribution(stack: Stack, distribution_id: str) -> None:
 
     Where another account's role is assumed (``DistributionRoleArn``), the caller's own account does not know it.
     """
-    named = [each.strip() for each in stack.parameters.get("DistributionIds", "").split(",") if each.strip()]
     try:
-        check_is_named(distribution_id, named)
+        check_is_named(distribution_id, stack.settings.distribution_ids)
     except AccessDenied as error:
         raise click.UsageError(escape(error, 1_000)) from None
-    if stack.parameters.get("DistributionRoleArn"):
+    if stack.settings.distribution_role_arn:
         return
     try:
         CloudFront(stack.client("cloudfront")).distribution(distribution_id)

@@ -135,7 +135,7 @@ class Stack:
     @property
     def bucket_names(self) -> tuple[str, ...]:
         """The buckets that the stack watches."""
-        return tuple(name.strip() for name in self.parameters.get("BucketNames", "").split(",") if name.strip())
+        return self.settings.bucket_names
 
     @property
     def settings(self) -> Settings:
@@ -388,9 +388,8 @@ def with_account(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def window_of(stack: Stack) -> Window:
     """As the template's parameters have it, and as its functions read them."""
-    default = Window()
-    seconds = int(stack.parameters.get("BatchWindowSeconds", default.seconds))
-    return Window(seconds, max(default.max_seconds, seconds))
+    settings = stack.settings
+    return Window(settings.batch_window_seconds, settings.max_batch_window_seconds)
 
 
 @contextlib.contextmanager

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 
 import click
 
 from invalidation.batches import finish as abandoning
 from invalidation.batches.model import Batch, BatchState, Kind, Outcome
-from invalidation.config import Settings
 from invalidation.errors import MAX_MESSAGE
 from invalidation.outcome import BatchReport
 from invalidations_cli import output
@@ -57,7 +55,11 @@ def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> N
         if not yes:
             confirm(batch)
         ended = abandoning.abandon(
-            stack.table(), batch.batch_id, f"abandoned by {caller(stack)}: {reason}", now, retention(stack)
+            stack.table(),
+            batch.batch_id,
+            f"abandoned by {caller(stack)}: {reason}",
+            now,
+            stack.settings.audit_retention,
         )
     else:
         ended = batch
@@ -119,9 +121,3 @@ def not_parked(stack: Stack, batch: Batch) -> str:
 def caller(stack: Stack) -> str:
     """Who asks: the ARN of the user or of the role's session. Everybody may ask that of themselves."""
     return str(stack.client("sts").get_caller_identity()["Arn"])
-
-
-def retention(stack: Stack) -> timedelta:
-    """As long as the stack's functions keep the record of any batch that has ended."""
-    days = stack.parameters.get("AuditRetentionDays")
-    return timedelta(days=int(days)) if days else Settings().audit_retention

@@ -105,7 +105,7 @@ def wait(
     if result is WaitResult.FRESH and not watch.batches:
         result = WaitResult.NOTHING_ARRIVED
     if as_json:
-        chain = {"cut": documents(cut(checks)), "unknown": documents(unknown(checks))}
+        chain = {name: [each.to_document() for each in of(checks)] for name, of in (("cut", cut), ("unknown", unknown))}
         reports = {"reports": reports_on(stack, watch.batches)}
         click.echo(json.dumps(document(result, bucket, facts, watch, seconds) | chain | reports))
     else:
@@ -130,17 +130,13 @@ def awaited(
     return WaitResult.CUT if cut(checks) else result, facts, checks
 
 
-def documents(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    return [dict(each.to_document()) for each in checks]
-
-
 def check(stack: Stack, bucket: str) -> None:
     """Raise what makes waiting pointless: it would end well although nothing was invalidated."""
     if stack.bucket_names and bucket not in stack.bucket_names:
         raise click.UsageError(
             f"the stack {stack.name} does not watch {escape(bucket)}. It watches: {', '.join(stack.bucket_names)}"
         )
-    if stack.parameters.get("DryRun") == "true":
+    if stack.settings.dry_run:
         raise click.ClickException(f"the stack {stack.name} invalidates nothing: its parameter DryRun is true")
 
 

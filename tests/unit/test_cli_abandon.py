@@ -14,7 +14,7 @@ from invalidation.batches.model import Batch, Outcome, epoch_seconds
 from invalidation.batches.queries import unfinished_batches
 from invalidation.errors import MAX_MESSAGE
 from invalidations_cli.backlog import StackStatus
-from invalidations_cli.commands.abandon import abandon, retention
+from invalidations_cli.commands.abandon import abandon
 from invalidations_cli.commands.audit import audit
 from invalidations_cli.commands.retry import retry
 from invalidations_cli.commands.show import show
@@ -75,7 +75,7 @@ def test_it_is_kept_as_long_as_the_stack_keeps_records(world: World) -> None:
     assert ended is not None
     assert abs(meta["expiresAt"] - epoch_seconds(ended + timedelta(days=30))) < 5
     del world.parameters["AuditRetentionDays"]
-    assert retention(world.stack()) == timedelta(days=400)
+    assert world.stack().settings.audit_retention == timedelta(days=400)
 
 
 @pytest.mark.parametrize(("answer", "given_up"), [("y\n", True), ("n\n", False), ("\n", False), ("", False)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -92,7 +92,7 @@ class DynamoBatchTable:
         return True
 
     def put_all(self, items: Iterable[Item]) -> None:
-        self._write_all(({"PutRequest": {"Item": _attributes(item)}} for item in items), _put_key)
+        self._write_all({"PutRequest": {"Item": _attributes(item)}} for item in items)
 
     def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
         with _failures("UpdateItem"):
@@ -117,7 +117,7 @@ class DynamoBatchTable:
         return int(answer["Attributes"][attribute]["N"])
 
     def delete_all(self, keys: Iterable[Key]) -> None:
-        self._write_all(({"DeleteRequest": {"Key": _key(key)}} for key in keys), _deleted_key)
+        self._write_all({"DeleteRequest": {"Key": _key(key)}} for key in keys)
 
     def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
         condition, values = "pk = :pk", {":pk": pk}
@@ -181,10 +181,10 @@ class DynamoBatchTable:
             if left and fruitless == _FRUITLESS:
                 raise BatchTableUnavailable(f"DynamoDB left {len(left)} reads unprocessed, {_FRUITLESS} times in a row")
 
-    def _write_all(self, requests: Iterable[dict[str, Any]], key_of: Callable[[dict[str, Any]], Key]) -> None:
+    def _write_all(self, requests: Iterable[dict[str, Any]]) -> None:
         """BatchWriteItem takes each key once. The last write of a key stands, as it would if they came in turn."""
         for some in slices(requests, _AT_ONCE):
-            distinct = list({key_of(request): request for request in some}.values())
+            distinct = list({_written_key(request): request for request in some}.values())
             if len(distinct) <= BATCH_WRITE:
                 self._write_batch(distinct)
                 continue
@@ -257,14 +257,10 @@ def _key(key: Key) -> dict[str, Any]:
     return {"pk": {"S": key.pk}, "sk": {"S": key.sk}}
 
 
-def _put_key(request: dict[str, Any]) -> Key:
-    item = request["PutRequest"]["Item"]
-    return Key(item["pk"]["S"], item["sk"]["S"])
-
-
-def _deleted_key(request: dict[str, Any]) -> Key:
-    key = request["DeleteRequest"]["Key"]
-    return Key(key["pk"]["S"], key["sk"]["S"])
+def _written_key(request: dict[str, Any]) -> Key:
+    """Of ``{"PutRequest": {"Item"}}``, or ``{"DeleteRequest": {"Key"}}``."""
+    ((attributes,),) = (body.values() for body in request.values())
+    return Key(attributes["pk"]["S"], attributes["sk"]["S"])
 
 
 class _Deserializer(TypeDeserializer):

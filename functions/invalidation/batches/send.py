@@ -303,7 +303,8 @@ class _Dispatch:
     def _note(self, pace: Pace) -> None:
         if pace != self.pace:
             self.pace = pace
-            record_pace(self._sender.table, self._target, pace)
+            of_target = {"distributionId": self._target.distribution_id}
+            self._target.update(self._sender.table, {"pace": pace.to_document()}, of_target)
 
 
 def _decided(
@@ -369,11 +370,6 @@ def accepted_ranges(
         if each.caller_reference == caller_reference(batch.batch_id, to, each.number, sent, resends):
             found.append((covered, each))
     return found
-
-
-def record_pace(table: BatchTable, target: Target, pace: Pace) -> None:
-    """Note how much a request of the target may hold from now on."""
-    target.update(table, {"pace": pace.to_document()}, {"distributionId": target.distribution_id})
 
 
 def _chunk_key(target: Target, name: str, number: int) -> Key:

@@ -183,7 +183,7 @@ def _shared(path: str, other: str) -> str:
     return whole_prefix(commonprefix((path, other)))  # noqa: RUF071 - by character, not by directory, is what is meant
 
 
-class _Step(NamedTuple):
+class _Move(NamedTuple):
     """One way to cover the asked-for paths from a stop up to ``high``: by a wildcard, or by so many ``paths``.
 
     ``characters`` is the length of a wildcard that is introduced.
@@ -241,7 +241,7 @@ class _Program:
                 spent[step.high] = list(map(min, spent[step.high], map(step.paths.__add__, here)))
         return spent
 
-    def _least(self, steps: list[_Step], wildcards: int, room: int) -> array[int]:
+    def _least(self, steps: list[_Move], wildcards: int, room: int) -> array[int]:
         """For each number of paths below ``room``, whichever step is taken; nothing if none leads to the end."""
         best = [_IMPOSSIBLE] * room
         for step in steps:
@@ -250,13 +250,13 @@ class _Program:
                 best[step.paths :] = map(min, best[step.paths :], map(step.cost.__add__, rest))
         return array("q", best if room and best[-1] < _IMPOSSIBLE else ())
 
-    def _steps(self, stop: int) -> Iterator[_Step]:
+    def _steps(self, stop: int) -> Iterator[_Move]:
         """The ways to cover what begins at the stop."""
         after = self._after[stop]
         wildcard = self._asked[stop].endswith("*")
-        yield _Step(after, 0, wildcard, 0 if wildcard else after - stop)
+        yield _Move(after, 0, wildcard, 0 if wildcard else after - stop)
         for each in self._starting.get(stop, ()):
-            yield _Step(each.high, each.cost, True, 0, each.characters)
+            yield _Move(each.high, each.cost, True, 0, each.characters)
 
     def _cheapest(self) -> tuple[int, int]:
         """The wildcards of the best cover, and its other paths."""
