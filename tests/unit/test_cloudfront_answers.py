@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.config import Config
 from botocore.exceptions import (
     ConnectTimeoutError,
@@ -17,7 +20,7 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from invalidation.cloudfront.client import CloudFront, Invalidation
+from invalidation.cloudfront.client import CloudFront, Invalidation, cloudfront_client
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.errors import (
     AccessDenied,
@@ -267,3 +270,40 @@ def test_a_denied_call_says_what_to_grant(
     stub.add_client_error(operation, "AccessDenied", http_status_code=403)
     with pytest.raises(AccessDenied, match=grant):
         ask(CloudFront(client))
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, *answers: tuple[int, str]) -> tuple[CloudFront, list[str]]:
+    """The functions' own client, whose requests get these answers one after the other, and what was asked."""
+    for name, value in (("ACCESS_KEY_ID", "made"), ("SECRET_ACCESS_KEY", "up"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    client, asked, left = cloudfront_client(), list[str](), list(answers)
+
+    def answer(request: Any, **_more: Any) -> AWSResponse:
+        asked.append(request.method)
+        status, code = left.pop(0)
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>Rate exceeded</Message></Error></ErrorResponse>"
+        return AWSResponse(request.url, status, HTTPHeaders(), SimpleNamespace(stream=lambda: [body.encode()]))
+
+    events: Any = client.meta.events
+    events.register("before-send.cloudfront", answer)
+    return CloudFront(client), asked
+
+
+@pytest.mark.parametrize("target", ["E1", "E1/dt_abc"])
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "Throttling"), (400, "ThrottlingException"), (429, "TooManyRequestsException")]
+)
+def test_an_invalidation_that_is_throttled_is_not_sent_again_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, target: str, status: int, code: str
+) -> None:
+    cloudfront, asked = refusing(monkeypatch, (status, code))
+    with pytest.raises(CloudFrontThrottled, match=r"Rate exceeded"):
+        cloudfront.create_invalidation(target, ["/a/*", "/b/*"], "reference")
+    assert asked == ["POST"]
+
+
+def test_an_invalidation_that_a_server_has_failed_at_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloudfront, asked = refusing(monkeypatch, (503, "ServiceUnavailable"), (400, "TooManyInvalidationsInProgress"))
+    with pytest.raises(TooManyInvalidationsInProgress):
+        cloudfront.create_invalidation("E1", ["/a/*"], "reference")
+    assert len(asked) == 2

@@ -66,7 +66,8 @@ CLOUDFRONT_CONFIG: Final[dict[str, Any]] = {
     "read_timeout": 15,
     "retries": {"mode": "standard", "total_max_attempts": 3},
 }
-"""For botocore's ``Config``: two quick tries more, then the state machine's Retry, which people can see, takes over."""
+"""For botocore's ``Config``: two quick tries more, then the state machine's Retry, which people can see, takes over.
+Not so for a throttled CreateInvalidation: ``_throttled_once``."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -308,7 +309,7 @@ def cloudfront_client(role_arn: str = "", external_id: str = "") -> CloudFrontCl
     """A client with the function's credentials, or with those of the role that it assumes."""
     config = Config(**CLOUDFRONT_CONFIG)
     if not role_arn:
-        return boto3.client("cloudfront", config=config)
+        return _throttled_once(boto3.client("cloudfront", config=config))
     extra = {"RoleSessionName": SESSION_NAME} | ({"ExternalId": external_id} if external_id else {})
     own = get_session()
     create_client = partial(own.create_client, config=config)
@@ -316,7 +317,25 @@ def cloudfront_client(role_arn: str = "", external_id: str = "") -> CloudFrontCl
     assumed = get_session()
     renewed = DeferredRefreshableCredentials(method="assume-role", refresh_using=fetcher.fetch_credentials)
     assumed._credentials = renewed  # type: ignore[attr-defined] # noqa: SLF001 # botocore has no public way in
-    return boto3.Session(botocore_session=assumed).client("cloudfront", config=config)
+    return _throttled_once(boto3.Session(botocore_session=assumed).client("cloudfront", config=config))
+
+
+def _throttled_once(client: CloudFrontClient) -> CloudFrontClient:
+    """The client, which no longer repeats a CreateInvalidation that was throttled.
+
+    Under a rate it may be refused for ever: whoever sends makes it smaller, and the state machine waits.
+    """
+
+    def stop(response: Any = None, operation: Any = None, **_more: Any) -> None:
+        if response is None:  # nothing came back
+            return
+        status, parsed = response[0].status_code, response[1]
+        if status == 429 or _BY_CODE.get(parsed.get("Error", {}).get("Code", "")) is CloudFrontThrottled:
+            raise ClientError(parsed, operation.name)
+
+    for call in ("CreateInvalidation", "CreateInvalidationForDistributionTenant"):
+        client.meta.events.register_first(f"needs-retry.cloudfront.{call}", stop)
+    return client
 
 
 _BY_CODE: Final[dict[str, type[InvalidationError]]] = {
