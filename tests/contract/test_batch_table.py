@@ -1,4 +1,4 @@
-"""What the lifecycle relies on, held against the table in memory, moto's DynamoDB and ministack's."""
+"""What the protocol relies on, held against the table in memory, moto's DynamoDB and ministack's."""
 
 from concurrent.futures import ThreadPoolExecutor
 

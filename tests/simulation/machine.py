@@ -1,4 +1,4 @@
-"""The state machine in a few lines: the same states in the same order, and the real lifecycle in their handlers."""
+"""The state machine in a few lines: the same states in the same order, and the real protocol in their handlers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.upgrade.world import DISTRIBUTIONS, World, worlds
 
 LATER = VERSION + 1
 KINDS = ("META", "TARGET#", "INVALIDATION#", "KEYS#", "HEAD", "PENDING#")
-"""What begins the key of an item that the lifecycle reads, by its sort key; of pending items by its partition key."""
+"""What begins the key of an item that the protocol reads, by its sort key; of pending items by its partition key."""
 
 
 @pytest.fixture(scope="module")

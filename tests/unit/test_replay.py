@@ -18,11 +18,6 @@ from tests.fakes.state_machine import ARN, FakeStateMachine
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def table() -> MemoryTable:
     return MemoryTable(page_size=3)
 
