@@ -266,7 +266,7 @@ def is_local(endpoint_url: str) -> bool:
     return host is not None and is_loopback(host)
 
 
-def knock(endpoint_url: str) -> None:
+def check_listens(endpoint_url: str) -> None:
     """Raise EndpointConnectionError at once where nothing listens, which boto3 would try again and again."""
     where = urlsplit(endpoint_url)
     try:
@@ -311,7 +311,7 @@ class AwsOptions:
         local = endpoint_url is not None and is_local(endpoint_url)
         clients = clients_for(endpoint_url, self.region or (None if local else region), self.profile)
         if endpoint_url and local:
-            knock(endpoint_url)
+            check_listens(endpoint_url)
         return clients
 
     def open_stack(self, name: str | None) -> Stack:

@@ -319,7 +319,7 @@ def trust_every_gathering_head(head: Head, window: Window, now: datetime) -> boo
     return head.state is HeadState.CLOSED and abs(now - head.closed_at) > window.grace
 
 
-def only_what_is_scheduled(visit: sweeping._Visit, batch: Batch) -> tuple[Batch | None, str]:
+def only_what_is_scheduled(visit: sweeping._SweepRun, batch: Batch) -> tuple[Batch | None, str]:
     del visit
     return (batch, "due") if batch.next_try_at is not None else (None, "")
 
@@ -490,7 +490,7 @@ MUTANTS = (
     ),
     Mutant(
         "the sweep does not ask who is still running",
-        (sweeping._Visit, "_due"),
+        (sweeping._SweepRun, "_due"),
         only_what_is_scheduled,
         "has not ended",
     ),

@@ -141,20 +141,20 @@ def sweep(  # noqa: PLR0917 -- collaborators are arguments
     while the next sweep can start again what died once more. ``left`` tells the seconds that the function has left;
     ``watched`` are the stack's buckets, none: any.
     """
-    visit = _Visit(table, machine, window, now, tick, retry, lambda: left() - RESERVE_SECONDS, watched)
-    with visit.sparing("the sweep's notes"):
+    visit = _SweepRun(table, machine, window, now, tick, retry, lambda: left() - RESERVE_SECONDS, watched)
+    with visit.noting_failures("the sweep's notes"):
         visit.notes = readable(table.get(_NOTES) or {"pk": _NOTES.pk, "sk": _NOTES.sk, "v": VERSION})
-    with visit.sparing("executions that run"):
+    with visit.noting_failures("executions that run"):
         visit.running = machine.running()
     for stage in (visit.start_leaders, visit.start_retries, visit.count_parked, visit.replay, visit.look_at_registry):
-        with visit.sparing(stage.__name__):
+        with visit.noting_failures(stage.__name__):
             stage()
     visit.write_notes()
     return visit.swept()
 
 
 @dataclass
-class _Visit:
+class _SweepRun:
     """One run of the sweep, and what it has come to so far."""
 
     table: BatchTable
@@ -203,11 +203,11 @@ class _Visit:
         """Where the next visit begins. Not where the last one's notes could not be read."""
         notes = {**self.notes, "retriesFrom": self.retries_from, "bucketsFrom": self.buckets_from}
         if self.notes and notes != self.notes:
-            with self.sparing("the sweep's notes"):
+            with self.noting_failures("the sweep's notes"):
                 self.table.put(notes)
 
     @contextmanager
-    def sparing(self, what: str) -> Iterator[None]:
+    def noting_failures(self, what: str) -> Iterator[None]:
         """Go on without what fails here, and note it."""
         try:
             yield
@@ -245,15 +245,15 @@ class _Visit:
         for head in sorted(self._heads(bucket_of(key) for key in marked), key=lambda head: head.closes_at):
             if self._over(LEADERS):
                 return
-            with self.sparing(f"the head of {head.bucket}"):
+            with self.noting_failures(f"the head of {head.bucket}"):
                 self._see_to(head, marked=True)
 
     def _heads(self, buckets: Iterable[str]) -> Iterator[Head]:
         for some in slices(buckets, AT_ONCE):
-            with self.sparing(f"the heads of {some[0]} and {len(some) - 1} more"):
+            with self.noting_failures(f"the heads of {some[0]} and {len(some) - 1} more"):
                 found = {item["pk"]: item for item in self.table.get_all(map(Head.key_of, some))}
                 for bucket in some:
-                    with self.sparing(f"the head of {bucket}"):
+                    with self.noting_failures(f"the head of {bucket}"):
                         head = Head.from_item(bucket, found.get(Head.key_of(bucket).pk))
                         self.paused[bucket] = head.paused
                         yield head
@@ -288,7 +288,7 @@ class _Visit:
     def _leads(self, head: Head) -> bool:
         """Where nobody answers for the leader, its change does not wait for that: a second leader does no harm."""
         leads = False
-        with self.sparing(f"the leader of {head.bucket}"):
+        with self.noting_failures(f"the leader of {head.bucket}"):
             leads = self._runs(head.leader)
         return leads  # noqa: RET504 -- False where the call has failed
 
@@ -300,13 +300,13 @@ class _Visit:
             page = self.table.page(BUCKETS, after=after, limit=AT_ONCE)
             seen += len(page.items)
             for row in page.items:
-                with self.sparing(f"the entry of {row['sk']}"):
+                with self.noting_failures(f"the entry of {row['sk']}"):
                     self._see_to_entry(row)
             for head in self._heads(item["sk"] for item in page.items if item["sk"] not in self.paused):
                 if self._over(REGISTRY):
                     self.buckets_from = after.sk if after else ""
                     return
-                with self.sparing(f"the head of {head.bucket}"):
+                with self.noting_failures(f"the head of {head.bucket}"):
                     self._see_to(head, marked=False)
             after = page.after
             if after is None:
@@ -332,14 +332,14 @@ class _Visit:
                     if self._over(RETRIES):
                         self.retries_from = Batch.key_of(batch.batch_id).pk
                         return
-                    with self.sparing(Batch.key_of(batch.batch_id).pk):
+                    with self.noting_failures(Batch.key_of(batch.batch_id).pk):
                         self._try(batch)
 
     def _batches(self, keys: Sequence[Key]) -> Iterator[Batch]:
         """The index only says where to look, and lags behind; what counts is the record."""
-        with self.sparing(f"{keys[0].pk} and {len(keys) - 1} more"):
+        with self.noting_failures(f"{keys[0].pk} and {len(keys) - 1} more"):
             for item in sorted(self.table.get_all(keys), key=lambda item: str(item["pk"])):
-                with self.sparing(item["pk"]):
+                with self.noting_failures(item["pk"]):
                     batch = Batch.from_item(item)
                     if batch.state is BatchState.FROZEN:
                         yield batch
@@ -420,14 +420,14 @@ class _Visit:
 
     def replay(self) -> None:
         """Executions that ended before their changes were accepted."""
-        with self.sparing("executions that ended"):
+        with self.noting_failures("executions that ended"):
             self.given_up = note_ended(self.table, self.machine, self.now())
         done: list[Key] = []
         try:
             for item in due_looks(self.table, self.now()):
                 if self._over(REPLAY):
                     break
-                with self.sparing(f"{item['pk']} / {item['sk']}"):
+                with self.noting_failures(f"{item['pk']} / {item['sk']}"):
                     look = Look.from_item(item)
                     if self._look_at(look):
                         done.append(look.key)
@@ -442,7 +442,7 @@ class _Visit:
         self.since.append(look.ended.stopped)
         try:
             replay = look_at(self.machine, look.ended)
-        except Exception as error:  # noqa: BLE001 -- as in ``sparing``
+        except Exception as error:  # noqa: BLE001 -- as in ``noting_failures``
             self.failed.append(f"{look.ended.name}: {error!r}")
             if not look_later(self.table, look, self.now()):
                 self.given_up += (look.ended.name,)

@@ -1,9 +1,9 @@
 """Targets: what a batch owes to each distribution, and what was sent for it.
 
 Which distributions a batch owes to is decided once, by the first attempt of Resolve Distributions. Of several
-executions that claim a batch one goes on, for order and for thrift. Safety does not need it: every execution that works
-on a batch has the same frozen list and sends the same caller references, so that CloudFront answers a repeated request
-with the invalidation that it has.
+executions that claim a batch one goes on. Safety does not need that: every execution that works on a batch has the same
+frozen list and sends the same caller references, so that CloudFront answers a repeated request with the invalidation
+that it has.
 """
 
 from __future__ import annotations
