@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,7 +20,7 @@ class Results:
 
     deployed: Sequence[deploys.Row]
     limited: Sequence[deploys.Row]
-    month: Usage
+    months: Mapping[str, Usage]
     queue_month: Usage
     times: Sequence[latency.Row]
     grown: Sequence[growth.Row]
@@ -107,24 +107,26 @@ def _cost(results: Results) -> Iterator[str]:
     yield "### The bill of 10,000 objects, and of one"
     yield _bills(results.deployed)
     yield "### An idle month"
-    yield table(
-        ["", "amount", "dollars"],
-        [(meter.value, _amount(results.month[meter]), f"{cost:.4f}") for meter, cost in bill(results.month).items()]
-        + [("**in all**", "", f"**{total(results.month):.2f}**")],
-    )
+    yield _idle(results.months)
     yield f"A queue that Lambda's five readers ask all month costs ${total(results.queue_month):.2f}, and no more."
-    yield intakes(results.month)
     yield "The key costs $1 more a month after each of its first two rotations, which come every seven years."
 
 
-def intakes(month: Usage) -> str:
-    """The table has the alarms of one intake and the polling of the other: what each of them costs."""
-    without_polling = total(month) - bill(month)[Meter.SQS_REQUESTS]
-    buffered = total(month) + PRICES[Meter.ALARM_MONTHS].dollars
-    return (
-        f"`Direct`, the default, polls no queue: ${without_polling:.2f}. `Buffered` polls one, and has one alarm more: "
-        f"${buffered:.2f}."
-    )
+def _idle(months: Mapping[str, Usage]) -> str:
+    """What is counted with each intake, and what that costs."""
+    bills = {intake: bill(month) for intake, month in months.items()}
+    meters = [meter for meter in Meter if any(meter in each for each in bills.values())]
+    head = [f"{intake}, {what}" for intake in months for what in ("amount", "dollars")]
+    rows = [
+        (meter.value, *(cell for intake, month in months.items() for cell in _counted(month, bills[intake], meter)))
+        for meter in meters
+    ]
+    sums = (cell for month in months.values() for cell in ("", f"**{total(month):.2f}**"))
+    return table(["", *head], [*rows, ("**in all**", *sums)])
+
+
+def _counted(month: Usage, costs: Mapping[Meter, float], meter: Meter) -> tuple[str, str]:
+    return (_amount(month[meter]), f"{costs[meter]:.4f}") if meter in costs else ("", "")
 
 
 def _short(rows: Sequence[deploys.Row]) -> str:

@@ -36,7 +36,7 @@ def test_it_begins_with_what_no_alarm_tells() -> None:
 
 def test_each_check_of_the_chain_has_an_entry_and_no_entry_is_stale() -> None:
     source = (ROOT / "functions" / "invalidation" / "health.py").read_text()
-    names = set(re.findall(r'_Question\(\s*"([^"]+)",', source))
+    names = set(re.findall(r'CheckQuestion\(\s*"([^"]+)",', source))
     section = RUNBOOK.split("\n## Checks\n")[1].split("\n## ")[0]
     assert len(names) == 18
     assert set(re.findall(r"^### (.+)$", section, re.MULTILINE)) == names
