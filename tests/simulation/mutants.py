@@ -393,7 +393,7 @@ MUTANTS = (
     Mutant(
         "a busy bucket's next batch waits for ten minutes", (Head, "successor"), wait_long, "was covered after", calm
     ),
-    Mutant("a dead leader is followed for ever", (Head, "gathers"), follow_for_ever, UNCOVERED),
+    Mutant("a dead leader is followed for ever", (Head, "gathers"), follow_for_ever, UNCOVERED, among=(Fault.STOPPED,)),
     Mutant(
         "a later change of a key shares the earlier one's item",
         (PendingChange, "key"),
@@ -416,13 +416,19 @@ MUTANTS = (
         among=(Fault.REPEATED,),
     ),
     Mutant("more is deleted than was frozen", (closing, "freeze_changes"), freeze_nothing_as_well, UNCOVERED, calm),
-    Mutant("targets are named before they are written", (resolving, "freeze_targets"), name_then_write, UNCOVERED),
+    Mutant(
+        "targets are named before they are written",
+        (resolving, "freeze_targets"),
+        name_then_write,
+        UNCOVERED,
+        among=(Fault.DIES_AFTER,),
+    ),
     Mutant(
         "what a batch owes to is decided again",
         (resolving, "freeze_targets"),
         name_anew,
         "and now to",
-        among=(Fault.LIST_CHANGES, Fault.RESULT_LOST, Fault.INVOKED_TWICE),
+        among=(Fault.LIST_CHANGES, Fault.INVOKED_TWICE),
     ),
     Mutant(
         "a caller reference does not tell what is sent",
@@ -477,6 +483,7 @@ MUTANTS = (
         (finishing, "_owes_nothing"),
         owe_nothing_unresolved,
         "and its batch still owes",
+        among=(Fault.REFUSED,),
     ),
     Mutant("a failure counts as skipped", (settling, "_fail"), give_up_in_silence, "belonged to nobody"),
     Mutant("what failed is never due", (settling.RetryPolicy, "wait_after"), never_try_again, "has not ended"),
@@ -494,7 +501,13 @@ MUTANTS = (
         only_what_is_scheduled,
         "has not ended",
     ),
-    Mutant("a claim by hand resets every target", (resolving, "_take_over"), owe_everything_again, "for good, and is"),
+    Mutant(
+        "a claim by hand resets every target",
+        (resolving, "_take_over"),
+        owe_everything_again,
+        "for good, and is",
+        among=(Fault.DENIED,),
+    ),
     Mutant(
         "a batch that has ended is claimed",
         (resolving, "claim"),
@@ -506,5 +519,11 @@ MUTANTS = (
     Mutant(
         "a batch ends first and expires its items afterwards", (finishing, "_end"), end_then_expire, "never expires"
     ),
-    Mutant("what was not accepted is not replayed", (sweeping, "look_at"), replay_nothing, "was never accepted"),
+    Mutant(
+        "what was not accepted is not replayed",
+        (sweeping, "look_at"),
+        replay_nothing,
+        "was never accepted",
+        among=(Fault.REFUSED, Fault.STOPPED),
+    ),
 )
