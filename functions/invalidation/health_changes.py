@@ -18,6 +18,7 @@ from invalidation.batches.table import Key
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.config import Settings
 from invalidation.health import Chain, ChainHealth, Check, cut
+from invalidation.messages import custom_notification, without_mark_up
 
 if TYPE_CHECKING:
     from invalidation.batches.table import BatchTable
@@ -66,7 +67,7 @@ def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
 
 
 def _notices(change: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
-    """What is published: JSON for machines, and plain text for people."""
+    """What is published: JSON for machines, plain text for people, and the same for chat."""
     bucket, whole = change["bucket"], change["whole"]
     subject = f"CloudFront is {'kept fresh again' if whole else 'NOT kept fresh'}: {bucket}"
     yield {
@@ -78,16 +79,35 @@ def _notices(change: dict[str, Any], settings: Settings) -> Iterator[dict[str, A
             "bucket": {"DataType": "String", "StringValue": bucket},
         },
     }
+    what = (
+        "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request it."
+        if whole
+        else f"New changes of {bucket} are not invalidated since {change['since'][:16]} UTC at the latest."
+    )
+    doctor = f"See for yourself: invalidations doctor --bucket {bucket}"
     if settings.email_topic_arn:
-        lines = [f"- {each['evidence']}\n  To fix it: {each.get('remedy', '')}" for each in change["checks"]]
-        what = (
-            "New changes are invalidated again. What changed meanwhile and was not told of is not known here: request "
-            f"it with `invalidations request --bucket {bucket} KEY`."
-            if whole
-            else f"New changes of {bucket} are not invalidated since {change['since'][:16]} UTC at the latest."
-        )
-        text = "\n".join([what, "", *lines, "", f"See for yourself: invalidations doctor --bucket {bucket}"])
+        lines = ["\n  ".join([f"- {each['evidence']}", *_next_steps(each, settings)]) for each in change["checks"]]
+        request = [f"  invalidations request --bucket {bucket} KEY"] if whole else []
+        text = "\n".join([what, *request, "", *lines, "", doctor])
         yield {"TopicArn": settings.email_topic_arn, "Subject": subject, "Message": text}
+    if settings.chat_topic_arn:
+        evidence = [without_mark_up(each["evidence"]) for each in change["checks"]]
+        told = custom_notification(
+            subject,
+            "\n".join([what, *evidence]),
+            [*(step for each in change["checks"] for step in _next_steps(each, settings)), doctor],
+            kind="ChainWhole" if whole else "ChainCut",
+            thread=bucket,
+            resource=settings.state_machine_arn,
+        )
+        yield {"TopicArn": settings.chat_topic_arn, "Message": json.dumps(told)}
+
+
+def _next_steps(check: dict[str, Any], settings: Settings) -> Iterator[str]:
+    """What fixes it, and the address of its entry in the runbook."""
+    if check.get("remedy"):
+        yield f"To fix it: {check['remedy']}"
+    yield f"More: {settings.runbook_url}#{check['runbook'].partition('#')[2]}"
 
 
 def health_of(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from invalidation.batches.model import Outcome
@@ -212,23 +213,44 @@ def _in_one_line(text: str, longest: int) -> str:
 
 def chat_message(outcome: Mapping[str, Any], runbook: str) -> dict[str, Any]:
     """The outcome as a custom notification; those of one bucket, or distribution, share a thread."""
-    thread = outcome.get("bucket") or outcome.get("distributionId") or "requests"
+    return custom_notification(
+        subject(outcome),
+        _description(outcome),
+        [f"See the execution: {outcome['console']}", *_next_steps(outcome, runbook)],
+        kind=outcome["outcome"],
+        thread=outcome.get("bucket") or outcome.get("distributionId") or "requests",
+        resource=outcome["execution"],
+        context={"batchId": outcome["batchId"]} if outcome.get("batchId") else {},
+    )
+
+
+def custom_notification(
+    title: str,
+    description: str,
+    next_steps: Sequence[str],
+    *,
+    kind: str,
+    thread: str,
+    resource: str,
+    context: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """What Amazon Q Developer shows in a channel (its Administrator Guide, "Custom notifications")."""
     return {
         "version": "1.0",
         "source": "custom",
         "content": {
             "textType": "client-markdown",
-            "title": subject(outcome),
-            "description": _description(outcome),
-            "nextSteps": [f"See the execution: {outcome['console']}", *_next_steps(outcome, runbook)],
-            "keywords": ["CloudFront", outcome["outcome"], thread],
+            "title": title,
+            "description": description,
+            "nextSteps": list(next_steps),
+            "keywords": ["CloudFront", kind, thread],
         },
         "metadata": {
             "threadId": f"cloudfront-auto-invalidation/{thread}",
-            "summary": subject(outcome),
-            "eventType": outcome["outcome"],
-            "relatedResources": [outcome["execution"]],
-            **({"additionalContext": {"batchId": outcome["batchId"]}} if outcome.get("batchId") else {}),
+            "summary": title,
+            "eventType": kind,
+            "relatedResources": [resource],
+            **({"additionalContext": dict(context)} if context else {}),
         },
     }
 
@@ -237,8 +259,8 @@ def _description(outcome: Mapping[str, Any]) -> str:
     kind = Outcome(outcome["outcome"])
     lines = [_MEANINGS[kind]]
     if not kind.succeeded and outcome.get("error"):
-        message = _without_mark_up(outcome.get("message") or "")
-        lines.append(f"`{_without_mark_up(outcome['error'])}`: {message}".rstrip(": "))
+        message = without_mark_up(outcome.get("message") or "")
+        lines.append(f"`{without_mark_up(outcome['error'])}`: {message}".rstrip(": "))
     lines += [f"`{name}`: {became}" if name else became for name, became in _targets(outcome)]
     return "\n".join(line for line in (*lines, _widened(outcome), _price(outcome)) if line)
 
@@ -246,7 +268,7 @@ def _description(outcome: Mapping[str, Any]) -> str:
 _MARK_UP = str.maketrans(dict.fromkeys("<>[]{}*_~`|&@#!\\", " "))
 
 
-def _without_mark_up(text: str) -> str:
+def without_mark_up(text: str) -> str:
     """An error's message can quote a key, and a key notifies a whole channel, or links elsewhere, if it may."""
     plain = "".join(each if each.isprintable() else " " for each in text).translate(_MARK_UP).replace("://", " ")
     return _in_one_line(" ".join(plain.split()), MAX_TEXT)

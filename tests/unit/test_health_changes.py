@@ -56,11 +56,17 @@ class Topic(FakeChain):
         self.published.append(message)
 
 
-def told_by_the_sweep(aws: Topic, table: MemoryTable, email: str = "") -> int:
+def told_by_the_sweep(aws: Topic, table: MemoryTable, email: str = "", chat: str = "") -> int:
     note_visit(table, NOW)
     stack = Chain("eu-west-1", MACHINE, ("site-rule",), ("site",), (), "https://queue/intake", "https://queue/dead")
     health = ChainHealth(stack, aws, table, CloudFront(aws), lambda: NOW)  # type: ignore[arg-type] # a fake client
-    return notify_of_changes(health, Settings(notification_topic_arn="machines", email_topic_arn=email))
+    told = Settings(
+        notification_topic_arn="machines",
+        email_topic_arn=email,
+        chat_topic_arn=chat,
+        runbook_url="https://wiki.example.com/runbook",
+    )
+    return notify_of_changes(health, told)
 
 
 def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it_is_whole() -> None:
@@ -78,7 +84,21 @@ def test_machines_and_people_are_told_what_is_cut_and_how_to_mend_it_and_when_it
     machines, people = aws.published[2:]
     assert json.loads(machines["Message"])["whole"] is True
     assert [faults("chain-health", json.loads(each["Message"])) for each in aws.published[::2]] == [[], []]
-    assert "`invalidations request --bucket site KEY`" in people["Message"]
+    assert "\n  invalidations request --bucket site KEY\n" in people["Message"]
+
+
+def test_chat_is_told_the_same_and_all_of_them_name_the_runbook_s_entry() -> None:
+    aws, table = Topic(sends_events=False), MemoryTable()
+    told_by_the_sweep(aws, table, email="people", chat="channel")
+    _, people, channel = aws.published
+    content = json.loads(channel["Message"])["content"]
+    assert (channel["TopicArn"], content["title"]) == ("channel", "CloudFront is NOT kept fresh: site")
+    assert content["description"].endswith("the notification configuration of site does not send to EventBridge")
+    assert content["nextSteps"][:2] == [
+        "To fix it: invalidations bucket enable site",
+        "More: https://wiki.example.com/runbook#bucket-sends-events",
+    ]
+    assert all(f"\n  {step}" in people["Message"] for step in content["nextSteps"][:2])
 
 
 def test_what_sns_did_not_take_is_told_again() -> None:
