@@ -171,7 +171,7 @@ def not_purged(
 queries = st.sampled_from(["", "v=1", "a=b&c=d"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(edge=edges(), location=locations, query=queries, data=st.data())
 def test_what_the_edge_serves_from_the_bucket_is_purged_however_the_viewer_spelled_it(
     edge: Edge, location: str, query: str, data: st.DataObject
@@ -183,7 +183,7 @@ def test_what_the_edge_serves_from_the_bucket_is_purged_however_the_viewer_spell
     assert not_purged(edge, found, PathRules(), Reading.ONE_SPELLING) == []
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     edge=edges(),
     location=locations,
@@ -199,7 +199,7 @@ def test_it_is_purged_even_if_an_invalidation_only_finds_the_viewers_own_spellin
     assert not_purged(edge, found, PathRules(), Reading.VIEWERS_SPELLING) == []
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(edge=edges(functions=(add_index,)), location=locations, query=queries)
 def test_with_a_directory_index_what_an_index_function_serves_is_purged_under_both_uris(
     edge: Edge, location: str, query: str
@@ -209,7 +209,7 @@ def test_with_a_directory_index_what_an_index_function_serves_is_purged_under_bo
     assert not_purged(edge, found, PathRules(directory_index=INDEX), Reading.ONE_SPELLING) == []
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(edge=edges(functions=(add_index, add_html)), location=locations, query=queries)
 def test_what_the_usual_functions_serve_is_purged_without_a_parameter(edge: Edge, location: str, query: str) -> None:
     uri = as_browsers_do(location)
@@ -267,7 +267,7 @@ def with_error_pages(draw: st.DrawFn) -> Edge:
     return Edge(origins, (*listed, default), error_page=page, error_seconds=draw(st.sampled_from([1, 10, 300])))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(with_error_pages(), st.sampled_from([0, 10, 11]), st.sampled_from(["/x", "/x.html", "/errors/x", "/404.jpg"]))
 def test_an_error_page_of_the_bucket_is_purged_wherever_it_is_shown(edge: Edge, max_age: int, failing: str) -> None:
     found = [each for each in error_pages(edge, failing, max_age) if each.bucket == BUCKET]
@@ -282,7 +282,7 @@ def in_english(uri: str) -> str:
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(edge=edges(), location=locations, which=st.integers(0, 4))
 def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
     edge: Edge, location: str, which: int
@@ -297,7 +297,7 @@ def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     edge=edges(query_strings=False),
     segments=st.lists(st.sampled_from(["a", "b", "static", "img", "x.jpg", "y.html", INDEX]), min_size=1),
