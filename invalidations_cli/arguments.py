@@ -1,4 +1,4 @@
-"""Whether what somebody named is there: asked before anything is sent, so that a slip parks no batch.
+"""Whether what somebody named is there. Asked before anything is sent, so that a slip parks no batch.
 
 Only what is certain is refused. What may not be asked is taken for right: the stack's own roles may do more than the
 caller.
@@ -44,7 +44,7 @@ def check_is_watched(stack: Stack, bucket: str) -> None:
 
 
 def check_keys(clients: Clients, bucket: str, keys: Iterable[str]) -> None:
-    """Raises click.UsageError for a key that begins with a slash, unless there is such an object.
+    """Raises click.UsageError for a key with a leading slash, unless there is such an object.
 
     An object's key is all that follows the bucket's name (S3 User Guide, "Naming Amazon S3 objects"): ``/index.html``
     and ``index.html`` are two objects, and the first of them is hardly ever meant.
@@ -62,7 +62,7 @@ def check_keys(clients: Clients, bucket: str, keys: Iterable[str]) -> None:
 
 
 def check_distribution(stack: Stack, distribution_id: str) -> None:
-    """Raises click.UsageError for a distribution that the stack may not invalidate, or that does not exist.
+    """Raises click.UsageError for a distribution that is missing or that the stack may not invalidate.
 
     Where another account's role is assumed (``DistributionRoleArn``), the caller's own account does not know it.
     """

@@ -1,4 +1,4 @@
-"""Which batches the audit shows: by bucket, key, distribution, time and outcome, from the narrowest index there is."""
+"""Which batches the audit shows. By bucket, key, distribution, time and outcome, from the narrowest index there is."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _newest_first(each: Iterable[Iterator[Batch]]) -> Iterator[Batch]:
 
 
 def _once(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """A request of paths is found twice once it is known whom it owes: as such, and by its distribution."""
+    """A request of paths is found twice once it is known whom it owes. As such, and by its distribution."""
     return (next(same) for _, same in groupby(batches, key=lambda batch: batch.batch_id))
 
 
@@ -83,7 +83,7 @@ def _pages(page: Callable[..., BatchPage]) -> Iterator[Batch]:
 
 
 def holds(table: BatchTable, batch: Batch, key: str) -> bool:
-    """Whether a batch owns a change of this key; its list is read only where its sample does not tell."""
+    """Whether a batch owns a change of this key. Its list is read only where its sample does not tell."""
     if batch.kind is not Kind.CHANGES:
         return False
     if key in batch.sample:

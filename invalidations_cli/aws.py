@@ -1,4 +1,4 @@
-"""What commands have in common: the deployed stack, the options that name it, exit codes, and AWS's errors in words.
+"""What commands have in common. The deployed stack, the options that name it, exit codes, and AWS's errors in words.
 
 @click.command()
 @with_stack
@@ -191,7 +191,7 @@ def find_stack(name: str | None, clients: Clients) -> Stack:
 
 
 def stacks_of_this_application(client: Any) -> list[dict[str, Any]]:
-    """What DescribeStacks says of each stack in the region with this application's outputs; none if it may not list."""
+    """What DescribeStacks says of each stack in the region with this application's outputs. None if it may not list."""
     pages = client.get_paginator("describe_stacks").paginate()
     try:
         return [each for page in pages for each in page["Stacks"] if set(OUTPUTS) <= outputs_of(each).keys()]
@@ -276,7 +276,7 @@ def check_listens(endpoint_url: str) -> None:
 
 
 class EndpointUrl(click.ParamType[str]):
-    """An address of AWS or of an emulator: http or https, a host, perhaps a port and a path."""
+    """An address of AWS or of an emulator. It has http or https, a host, perhaps a port and a path."""
 
     name = "url"
 
@@ -315,7 +315,7 @@ class AwsOptions:
         return clients
 
     def open_stack(self, name: str | None) -> Stack:
-        """What `find_stack` finds, or the click context's object, if it is a stack: a test can bring its own.
+        """What `find_stack` finds, or the click context's object, if it is a stack. A test can bring its own.
 
         Raises:
             click.ClickException, botocore.exceptions.ClientError, BotoCoreError: as `find_stack` and `clients_for` do.
@@ -339,7 +339,7 @@ class AwsOptions:
 
 
 def with_aws(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where AWS is; it is called with `aws`, an `AwsOptions`, and its others."""
+    """Give a command the options that say where AWS is. It is called with `aws`, an `AwsOptions`, and its others."""
 
     @click.option(
         "--endpoint-url", type=EndpointUrl(), metavar="URL", help="Where AWS is, if not at AWS: what `local up` prints."
@@ -367,7 +367,7 @@ stack_option = click.option(
 
 
 def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which stack; it is called with `stack`, a `Stack`, and its other options."""
+    """Give a command the options that say which stack. It is called with `stack`, a `Stack`, and its other options."""
 
     @functools.wraps(command)
     def with_options(*arguments: Any, aws: AwsOptions, stack_name: str | None, **options: Any) -> Any:
@@ -377,7 +377,7 @@ def with_stack(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_account(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that needs no stack the options that say where AWS is; it is called with `clients`."""
+    """Give a command that needs no stack the options that say where AWS is. It is called with `clients`."""
 
     @functools.wraps(command)
     def with_options(*arguments: Any, aws: AwsOptions, **options: Any) -> Any:
@@ -407,7 +407,7 @@ def friendly_error(stack: str) -> Iterator[None]:
 
 
 def click_exception(error: Exception, stack: str) -> click.ClickException | None:
-    """What is said of an error to a person; None for one that is a mistake of this program."""
+    """What is said of an error to a person. None for one that is a mistake of this program."""
     message = sign_in_problem(error)
     if not message and isinstance(error, InvalidationError) and not isinstance(error, UNASKED):
         return click.ClickException(escape(error, LONGEST))

@@ -1,4 +1,4 @@
-"""The backlog: what waits, what is owed, what runs, and what needs a person, of one bucket or of the whole stack.
+"""What waits, is owed, runs, or needs a person, of a bucket or a stack.
 
 A change goes from the intake queue into an execution's input, from there into the batch table as pending, then into a
 batch record. It is looked for in that order, so that a change which moves on meanwhile is seen twice, never missed.
@@ -196,7 +196,7 @@ class BucketStatus:
 
 @dataclass(frozen=True, slots=True)
 class ActionItem:
-    """Something that a person should see to: what it is, what helps, and the commands for it, in their order."""
+    """Something that a person should see to. What it is, what helps, and the commands for it, in their order."""
 
     what: str
     do: str
@@ -239,7 +239,7 @@ class StackStatus:
 
     @property
     def held_back(self) -> bool:
-        """Whether the day has had its paths, so that each bucket has one batch an hour."""
+        """Whether the day has had its paths. Each bucket then has one batch an hour."""
         return 0 < self.max_paths_a_day <= self.paths_today
 
     def _retry(self, what: str, name: str, do: str, *more: str) -> ActionItem:

@@ -1,4 +1,4 @@
-"""Canary objects: written into a bucket, seen as a viewer of a distribution sees them, and removed again.
+"""Canary objects are written, seen as a viewer sees them, and removed again.
 
 Their keys have the characters that go wrong between S3, EventBridge and CloudFront: each is spelled otherwise in a URL
 than in the bucket.
@@ -52,7 +52,7 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class CanaryChange:
-    """One change of a canary: the ETag that was written, or that it was deleted; `at` is in seconds (monotonic)."""
+    """One change of a canary: the ETag that was written, or that it was deleted. `at` is in seconds (monotonic)."""
 
     canary: Canary
     etag: str
@@ -113,7 +113,7 @@ class CanaryBucket:
             self.versions.append((key, answer["VersionId"]))
 
     def remove_all(self) -> list[str]:
-        """Remove what is there, versions and delete markers included; the keys that could not be removed, and why."""
+        """Remove what is there, versions and delete markers included. Returns what could not be removed, and why."""
         wanted = [{"Key": key, "VersionId": version} for key, version in self.versions]
         wanted += [{"Key": key} for key in sorted(self.there - {key for key, _ in self.versions})]
         left = []
@@ -127,7 +127,7 @@ class CanaryBucket:
 
 @dataclass(frozen=True, slots=True)
 class EdgeView:
-    """What a viewer gets: the HTTP status, the body of a 200, and whether the edge had it (`Hit`, `Miss`, `Error`)."""
+    """What a viewer gets. The HTTP status, the body of a 200, and whether the edge had it (`Hit`, `Miss`, `Error`)."""
 
     status: int
     body: str = ""
@@ -154,7 +154,7 @@ class EdgeViewer:
     endpoint_url: str = ""
 
     def get(self, path: str) -> EdgeView:
-        """A GET of a path as it is spelled; what goes wrong is the view's `problem`."""
+        """A GET of a path as it is spelled. What goes wrong is the view's `problem`."""
         try:
             with contextlib.closing(self._connection()) as connection:
                 connection.request("GET", path, headers={"Host": self.domain, "Accept-Encoding": "identity"})
@@ -165,7 +165,7 @@ class EdgeViewer:
             return EdgeView(0, problem=f"{type(error).__name__}: {error}")
 
     def prime(self, path: str) -> EdgeView:
-        """Ask until the edge answers from its cache; the last view, which is no hit where it never does."""
+        """Ask until the edge answers from its cache. Returns the last view, which is no hit where it never does."""
         view = self.get(path)
         for _ in range(PRIMED_WITHIN):
             if view.hit or view.status != HTTPStatus.OK:

@@ -97,7 +97,7 @@ class DeadLetter:
 
 
 def _document(body: str) -> tuple[Any, str]:
-    """What an execution would be started with, and why it is no event as a rule sends it."""
+    """What an execution would be started with, and why it is no rule's event."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -132,7 +132,7 @@ class ReplayGuard:
     bucket_names: Sequence[str] = ()
 
     def left(self, letter: DeadLetter) -> Left | None:
-        """Why it is left where it is; None for what an execution may be started with."""
+        """Why it is left where it is. None for what an execution may be started with."""
         if letter.problem:
             return Left(letter.problem)
         if not self.patterns:

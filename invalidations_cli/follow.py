@@ -77,7 +77,7 @@ class Step:
 
 @dataclass(slots=True)
 class FollowedExecution:
-    """An execution with what is known of it; `status`, `stopped`, `error` and `cause` are those of its last event.
+    """An execution with what is known of it. `status`, `stopped`, `error` and `cause` are those of its last event.
 
     `outcome` is the outcome document, {} if the execution did not get so far. A failed execution has no output, but the
     last states that it entered were told the outcome.
@@ -263,13 +263,13 @@ def server_time(answer: dict[str, Any]) -> datetime:
 
 
 def reason(event: dict[str, Any]) -> str:
-    """Error and cause out of the event that ended an execution; nothing where it ended well."""
+    """Error and cause out of the event that ended an execution. Nothing where it ended well."""
     details = details_of(event)
     return ": ".join(details[key][:LONGEST_CAUSE] for key in ("error", "cause") if details.get(key))
 
 
 def subject_of(execution_input: str) -> str:
-    """What an execution is about, in a few words: the key that changed, where its input is an S3 event."""
+    """What an execution is about, in a few words. The key that changed, where its input is an S3 event."""
     try:
         document = json.loads(execution_input)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""An execution's history, read: which states it was in, when, how often each was tried, and what came of it.
+"""An execution's history, read. Which states it was in, when, how often each was tried, and what came of it.
 
 Events name the state only when it is entered or exited (Step Functions API Reference, HistoryEvent); all others belong
 to where the event before them, `previousEventId`, left off. So each event leaves behind a *place*: the innermost visit
@@ -33,7 +33,7 @@ MILLISECONDS = 1e11
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """One event, its details unwrapped; `visit` and `iteration` are numbers of those that it belongs to."""
+    """One event, its details unwrapped. `visit` and `iteration` are numbers of those that it belongs to."""
 
     id: int
     type: str
@@ -77,7 +77,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One stay in a state, from its StateEntered event to its StateExited event (None: it was never left)."""
+    """One stay in a state, from StateEntered to StateExited (None: it was never left)."""
 
     number: int
     state: str
@@ -379,7 +379,7 @@ class HistoryReader:
         return ended.time if ended else self.events[-1].time
 
     def iteration(self, opened: OpenIteration, inside: Sequence[Status], execution_status: str) -> Iteration:
-        """The iteration with its outcome; `inside` are the statuses of its visits: they say what was caught there."""
+        """The iteration with its outcome. `inside` are the statuses of its visits: they say what was caught there."""
         end = opened.ended
         status: Status
         if end is None:
@@ -392,7 +392,7 @@ class HistoryReader:
         return Iteration(opened.number, opened.parent.number, opened.attempt, opened.index, *times, status)
 
     def unrecorded(self) -> frozenset[str]:
-        """The states inside containers that were entered and tell nothing of it; a distributed Map's are executions."""
+        """The states inside containers that were entered and tell nothing of it. A distributed Map's are executions."""
         names: set[str] = set()
         types: dict[str, set[str]] = defaultdict(set)
         for visit in self.visits:
@@ -414,7 +414,7 @@ def _climb(place: Place, wanted: Callable[[Any], bool]) -> Place:
 
 
 def _holds(place: Place, container: str) -> bool:
-    """Whether states of a container happen in a place: its iteration, or its visit where no event tells of any."""
+    """Whether states of a container happen in a place. Its iteration, or its visit where no event tells of any."""
     if isinstance(place, OpenIteration):
         return place.parent.state == container
     return place is not None and place.state == container
@@ -432,7 +432,7 @@ def _attempts(events: Sequence[HistoryEvent], kinds: AttemptEvents) -> tuple[Att
 
 
 def _error(events: Sequence[HistoryEvent], kinds: AttemptEvents) -> tuple[str, str]:
-    """The error that the visit ended with, if it did: an attempt that succeeds wipes out those before it."""
+    """The error that the visit ended with, if it did. An attempt that succeeds wipes out those before it."""
     found = ("", "")
     for event in events:
         ended = kinds.end(event)
@@ -461,7 +461,7 @@ def _status(opened: OpenVisit, attempts: Sequence[Attempt], kinds: AttemptEvents
 
 
 def _never_ended(attempts: Sequence[Attempt]) -> bool:
-    """Whether a visit that was left has an attempt without an end: engines may leave out that a Map failed."""
+    """Whether a visit that was left has an attempt without an end. Engines may leave out that a Map failed."""
     return bool(attempts) and attempts[-1].outcome == "open"
 
 
@@ -471,7 +471,7 @@ def details_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def document_in(text: Any) -> Mapping[str, Any]:
-    """A JSON object in a history, {} where there is none: data may be left out or cut there."""
+    """A JSON object in a history, {} where there is none. Data may be left out or cut there."""
     try:
         document = json.loads(text)
     except (TypeError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a person means by a name: the execution or batch that an ARN, a name, an id, a prefix or `latest` stands for."""
+"""What a person means by a name. The execution or batch that an ARN, a name, an id, a prefix or `latest` stands for."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _beginning_with(stack: Stack, prefix: str) -> Iterator[str]:
 
 
 def _batches_beginning_with(stack: Stack, prefix: str) -> Iterator[str]:
-    """Batch ids, which begin with their time: a day of it is a span to search."""
+    """Batch ids, which begin with their time. A day of it is a span to search."""
     written = BATCH_PREFIX.fullmatch(prefix)
     if not written:
         return
@@ -177,7 +177,7 @@ def batch_of(stack: Stack, recording: Recording) -> Batch | None:
 
 
 def answer_of_join(recording: Recording) -> dict[str, Any] | None:
-    """What Join Batch answered: `{"role", "bucket", "batchId", "leader", …}`; None if it failed, or was not reached.
+    """What Join Batch answered: `{"role", "bucket", "batchId", "leader", …}`. None if it failed, or was not reached.
 
     A failure that was caught leaves the state as well, and is told from an answer by having no role.
     """

@@ -1,4 +1,4 @@
-"""A pipeline's job summary in Markdown, and its outputs, of what a command printed with `--json`.
+"""A job's summary in Markdown and its outputs, from a command's `--json`.
 
 python -m invalidations_cli.job_summary wait result.json --exit-code 0
 
@@ -205,7 +205,7 @@ def link(report: Document) -> str:
 
 
 def plain(text: object) -> str:
-    """The text as Markdown that shows it as it is, in one line: keys and errors are other people's."""
+    """The text as Markdown that shows it as it is, in one line. Keys and errors are other people's."""
     return PUNCTUATION.sub(r"\\\1", escape(text, LONGEST))
 
 

@@ -96,7 +96,7 @@ class LazyGroup(click.Group):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end what is inside as Ctrl-C does: through its `finally`, which a second one does not disturb.
+    """SIGTERM and SIGHUP end what is inside as Ctrl-C does. Its `finally` runs, undisturbed by a second one.
 
     A signal that the caller chose to ignore, as nohup does, stays ignored.
     """

@@ -1,4 +1,4 @@
-"""How commands show what they found: tables for people, JSON lines and CSV for machines, and times in UTC.
+"""How commands show what they found. Tables for people, JSON lines and CSV for machines, and times in UTC.
 
 Keys, messages and inputs are a stranger's text. People get it with whatever could steer a terminal escaped, and never
 as rich's markup; spreadsheets get it so that no cell can be a formula; JSON escapes everything but ASCII by itself.
@@ -45,7 +45,7 @@ class Form(Enum):
 
 
 def plain(value: object) -> str:
-    r"""A text in which nothing is invisible, moves the cursor or turns its direction: `\x1b`, `\n`, `\u202e`."""
+    r"""A text in which nothing is invisible, moves the cursor or turns its direction. `\x1b`, `\n`, `\u202e`."""
     return escape(value, LONGEST)
 
 
@@ -123,7 +123,7 @@ def csv_line(values: Iterable[object]) -> None:
 
 
 def csv_cell(value: object) -> str:
-    """A cell in which no spreadsheet finds a formula: an apostrophe goes before what looks like one."""
+    """A cell in which no spreadsheet finds a formula. An apostrophe goes before what looks like one."""
     if value is None:
         return ""
     return plain(FORMULA.sub(r"\1'", value) if isinstance(value, str) else value)
@@ -252,7 +252,7 @@ def clock(moment: datetime) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """`0.3 s`, `12 s`, `3 min 5 s`, `2 h 5 min`, `3 d 4 h`; nothing for None."""
+    """A duration as `0.3 s`, `3 min 5 s` or `3 d 4 h`. Nothing for None."""
     if seconds is None:
         return ""
     if seconds < 10:  # where tenths still tell something
@@ -281,7 +281,7 @@ LONGEST_TEXT = 400
 
 
 def escape(text: object, longest: int = LONGEST_TEXT) -> str:
-    r"""The text in one line, what does not print spelled out (`\x1b`, `\n`, `\u202e`), cut where it is long."""
+    r"""The text in one line, cut where it is long. What does not print is spelled out (`\x1b`, `\u202e`)."""
     whole = str(text)
     kept = whole if len(whole) <= longest else whole[: longest - 1] + "…"
     return "".join(character if character.isprintable() else _spelled(character) for character in kept)

@@ -35,7 +35,7 @@ class PreDeployChecks:
         self._clients = clients
 
     def checks(self, bucket: str) -> list[Check]:
-        """All checks for a bucket; what may not be asked is unknown, and names the permission."""
+        """All checks for a bucket. What may not be asked is unknown, and names the permission."""
         questions = [
             CheckQuestion("Bucket exists", "bucket", "s3:ListBucket", lambda: self._bucket(bucket)),
             CheckQuestion("Bucket sends events", "bucket", "s3:GetBucketNotification", lambda: self._events(bucket)),

@@ -1,4 +1,4 @@
-"""What only a deployed stack can show beside its chain: notifications, alarms, dead letters, and what one path purges.
+"""What only a deployed stack can show beside its chain. Notifications, alarms, dead letters, and what one path purges.
 
 Each proof gives one `Tried`. A call that is refused proves nothing: it is said, and is no failure of the stack.
 """
@@ -49,7 +49,7 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One line of the report: what was tried, what came of it, the evidence, and how to fix it."""
+    """One line of the report. What was tried, what came of it, the evidence, and how to fix it."""
 
     name: str
     answer: Answer
@@ -71,7 +71,7 @@ def tried(name: str, proof: Callable[[], Tried]) -> Tried:
 
 @dataclass(slots=True)
 class NotificationListener:
-    """A queue of its own that hears what the stack's topic tells machines, for as long as the test goes on."""
+    """A queue of its own that receives the stack's notifications while the test goes on."""
 
     stack: Stack
     name: str
@@ -147,7 +147,7 @@ class PathProbe:
     seconds: float
 
     def one_path_each(self, paths: Mapping[str, Collection[str]]) -> Iterator[Tried]:
-        """Kind of name → its spellings, the documented one first: only that one is sent, and all are looked at.
+        """Kind of name → its spellings, the documented one first. Only that one is sent, and all are looked at.
 
         Raises:
             ClientError: it may not be asked.
@@ -168,7 +168,7 @@ class PathProbe:
                 yield Tried(name, Answer.WORKS, told)
 
     def root_with_queries(self, path: str) -> Tried:
-        """What `/?*` does to the root, with and without a query string, and to a page elsewhere."""
+        """What `/?*` purges of the root, with and without queries, and of another page."""
         name = "What /?* purges"
         before = self._held(["/", "/?selftest=1", path])
         if not before:
@@ -202,7 +202,7 @@ class PathProbe:
 
 
 def last(path: str) -> str:
-    """The name at the end of a path or key: the rest is the same for all."""
+    """The name at the end of a path or key. The rest is the same for all."""
     return path.rpartition("/")[2]
 
 
@@ -211,7 +211,7 @@ def last_or_root(path: str) -> str:
 
 
 def alarm_is_told(stack: Stack, listener: NotificationListener, seconds: float) -> Tried:
-    """Set an alarm's state, as AWS would, and see that the topic's key and policy let it through; set it back."""
+    """Set an alarm's state, and see that its notification gets through. Set it back."""
     found = stack.client("cloudformation").describe_stack_resource(StackName=stack.name, LogicalResourceId=ALARM)
     name = found["StackResourceDetail"]["PhysicalResourceId"]
     cloudwatch = stack.client("cloudwatch")
@@ -223,7 +223,7 @@ def alarm_is_told(stack: Stack, listener: NotificationListener, seconds: float) 
 
 
 def dead_letters_are_found(stack: Stack, token: str, seconds: float) -> Tried:
-    """Send a message to the dead-letter queue, and see that `dead-letters` finds it; it is deleted again."""
+    """Send a message to the dead-letter queue, and see that `dead-letters` finds it. It is deleted again."""
     name = "Dead letters are found"
     sqs = stack.client("sqs")
     sqs.send_message(QueueUrl=stack.dead_letter_queue_url, MessageBody=json.dumps({"selftest": token}))
@@ -243,7 +243,7 @@ def dead_letters_are_found(stack: Stack, token: str, seconds: float) -> Tried:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """Stops an execution in the middle of its batch: somebody is told, and the sweep goes on with the batch.
+    """Stops an execution in the middle of its batch. Somebody is told, and the sweep goes on with the batch.
 
     Args:
         stack: the deployed stack.
@@ -271,7 +271,7 @@ class Interruption:
         yield self._goes_on(batch)
 
     def _stopped(self, number: int) -> Batch | None:
-        """A batch whose execution was stopped while it owed something; None: it was too late for that."""
+        """A batch whose execution was stopped while it owed something. None: it was too late for that."""
         states, began = self.stack.client("stepfunctions"), datetime.now(UTC) - timedelta(minutes=1)
         started = states.start_execution(
             stateMachineArn=self.stack.state_machine_arn,
@@ -289,7 +289,7 @@ class Interruption:
         return found if found is not None and found.state is BatchState.FROZEN else None
 
     def _stop(self, arn: str) -> bool:
-        """Whether it was still running; DescribeExecution is eventually consistent, and may need a while to say so."""
+        """Whether it was still running. DescribeExecution is eventually consistent, and may need a while to say so."""
         states, began = self.stack.client("stepfunctions"), time.monotonic()
         try:
             states.stop_execution(executionArn=arn, error="Selftest", cause="stopped by invalidations selftest")

@@ -32,7 +32,7 @@ class Recording:
 
 
 def collect(client: SFNClient, execution_arn: str) -> Recording:
-    """Reads all of an execution from Step Functions: the definition that it ran with, and every page of its history.
+    """Reads all of an execution from Step Functions. The definition that it ran with, and every page of its history.
 
     Raises:
         botocore.exceptions.ClientError: `ExecutionDoesNotExist`, `AccessDeniedException`, `InvalidArn`.

@@ -1,4 +1,4 @@
-"""Why a page is stale: from its address to the object, what the edge gives and what the bucket holds, and who was told.
+"""Why a page is stale. From its address to the object, what the edge gives and what the bucket holds, and who was told.
 
 Source of the way from an address to a key: CloudFront Developer Guide, "Cache behavior settings", "Origin settings",
 "Specify a default root object".
@@ -125,13 +125,13 @@ def parsed_url(url: str) -> SplitResult:
 
 
 def answers_to(distribution: Distribution, host: str) -> bool:
-    """Whether the host is the distribution's own, or one of its aliases, which may begin with ``*.``."""
+    """Whether the host is the distribution's own, or an alias. Those may begin with ``*.``."""
     names = [each.lower() for each in (distribution.domain_name, *distribution.aliases) if each]
     return host.lower() in names or f"*.{host.lower().partition('.')[2]}" in names
 
 
 def route_of(distribution: Distribution, path: str, settings: Settings) -> PageRoute | None:
-    """From the path of an address (as written, without its query) to keys; None: it goes to another origin."""
+    """From the path of an address (as written, without its query) to keys. None: it goes to another origin."""
     location = unquote(path) or "/"
     root = location == "/" and distribution.default_root_object
     if root:
@@ -173,7 +173,7 @@ def _keys(bucket: str, origin: Origin, location: str) -> Iterator[str]:
 
 
 def asker(stack: Stack, scheme: str) -> Callable[[str, str], EdgeAnswer]:
-    """Asks the edge for a path: the address's own host, or the local AWS where the stack is there."""
+    """Asks the edge for a path. The address's own host, or the local AWS where the stack is there."""
     endpoint = str(getattr(getattr(stack.client("s3"), "meta", None), "endpoint_url", ""))
     if endpoint and is_local(endpoint):
         local = urlsplit(endpoint).netloc
@@ -237,7 +237,7 @@ class PageQuestion:
         return None, why or "the stack watches no bucket"
 
     def _object(self, bucket: str, keys: Sequence[str]) -> tuple[str, datetime | None]:
-        """The first key that there is, and when it was last put; the likeliest one, if there is none."""
+        """The first key that there is, and when it was last put. The likeliest one, if there is none."""
         for key in keys:
             try:
                 return key, self.stack.client("s3").head_object(Bucket=bucket, Key=key).get("LastModified")

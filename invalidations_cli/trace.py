@@ -1,4 +1,4 @@
-"""Follows changes of objects through a stack: event, batch, invalidation, completion, as far as each has come.
+"""Follows changes of objects through a stack. Event, batch, invalidation, completion, as far as each has come.
 
 It reads what the stack keeps: the inputs of its executions, which are the events as EventBridge delivered them, and
 the records of its batches. Times are what was seen on this machine's clock, and so no finer than the looks at it.
@@ -96,7 +96,7 @@ class ChangeTracer:
         self._lists: dict[str, list[Change]] = {}
 
     def follow(self, changes: Iterable[CanaryChange], timeout: float, say: Callable[[str], None]) -> list[ChangeTrace]:
-        """Wait until each has completed or failed, or `timeout` seconds have passed; how far each came."""
+        """Wait until each has completed or failed, or `timeout` seconds have passed. Returns how far each came."""
         traces = [ChangeTrace(each) for each in changes]
         deadline, said = time.monotonic() + timeout, ""
         while True:
@@ -190,5 +190,5 @@ def changes_in(document: object) -> Iterator[Change]:
 
 
 def is_of(told: Change, made: CanaryChange) -> bool:
-    """Whether an event tells of this change, in whatever way the key is spelled in it."""
+    """Whether an event tells of this change, however it spells the key."""
     return made.canary.mark in told.key and told.deleted == made.deleted and (made.deleted or told.etag == made.etag)

@@ -26,7 +26,7 @@ The help of every command, as `--help` prints it in a terminal of 80 columns. `m
 
 
 def contexts() -> Iterator[click.Context]:
-    """A context for each command that does something, in the order of `--help`, as if it were called."""
+    """A context for each command that does something, in the order of `--help`."""
     options = {"help_option_names": ["-h", "--help"], "terminal_width": COLUMNS - MARGIN}
     yield from _below(click.Context(main, info_name="invalidations", **options))  # type: ignore[arg-type] # as above
 
@@ -50,7 +50,7 @@ def name_of(context: click.Context) -> str:
 
 
 def exit_codes(text: str) -> dict[int, str]:
-    """The codes that a help lists, and what it says of each; none where it has no such list."""
+    """The codes that a help lists, and what it says of each. None where it has no such list."""
     _, _, listed = text.partition(EXIT_CODES_OF)
     return {int(code): meaning for code, meaning in EXIT_CODE.findall(listed.split("\n\n")[0])}
 

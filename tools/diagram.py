@@ -59,7 +59,7 @@ def mermaid(definition: Mapping[str, Any]) -> str:
 
 
 def _ids(names: list[str]) -> dict[str, str]:
-    """An identifier for each state that reads like its name; two that would be equal get a number."""
+    """An identifier for each state that reads like its name. Two that would be equal get a number."""
     ids: dict[str, str] = {}
     for name in names:
         base = "".join(word[0].upper() + word[1:] for word in re.findall("[A-Za-z0-9]+", name)) or "State"
@@ -101,7 +101,7 @@ def _frames(machine: Flow, ids: dict[str, str]) -> Iterator[str]:
 
 
 def _inside(state: FlowState, machine: Flow, branch: str, ids: dict[str, str]) -> Iterator[str]:
-    """A Map's item processor as it is; a Parallel's branch in a frame of its own."""
+    """A Map's item processor as it is. A Parallel's branch in a frame of its own."""
     if state.type == "Map":
         yield from _machine(machine, ids)
         return
@@ -121,7 +121,7 @@ def _short(label: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text inside a quoted Mermaid label: its own entity codes for what Mermaid or HTML would read otherwise."""
+    """Text inside a quoted Mermaid label. Its own entity codes for what Mermaid or HTML would read otherwise."""
     return re.sub(r'["<>&#;`\\]', lambda match: f"#{ord(match[0])};", " ".join(text.split()))
 
 
@@ -149,7 +149,7 @@ def replaced(document: str, diagram: str) -> str:
     help="The state machine's definition.",
 )
 def main(check: Path | None, write: Path | None, definition: Path) -> None:
-    """Draw the state machine as a Mermaid flowchart: print it, or keep it between the markers in a Markdown file."""
+    """Draw the state machine as a Mermaid flowchart. Print it, or keep it between the markers in a Markdown file."""
     try:
         diagram = mermaid(json.loads(definition.read_text(encoding="utf-8")))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What is deployed to Lambda: `python -m tools.package` checks its contents, `… bytecode BUILD` compiles it.
+"""What is deployed to Lambda. `python -m tools.package` checks its contents, `… bytecode BUILD` compiles it.
 
 `make lint` runs the first: it fails where something is in the package that is not on the list, or where the package is
 larger than its budget. `make build` runs the second, after `sam build`: a function's disk is read-only, so that Lambda
@@ -39,7 +39,7 @@ LIBRARIES = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
 
 @dataclass(frozen=True, slots=True)
 class PackagePart:
-    """A top-level folder or file of the package, with its metadata; sizes are bytes, as deployed and unpacked."""
+    """A top-level folder or file of the package, with its metadata. Sizes are bytes, as deployed and unpacked."""
 
     name: str
     files: int
@@ -67,7 +67,7 @@ def part_of(name: str) -> str:
 
 
 def own_parts(source: Path = SOURCE) -> set[str]:
-    """What the functions folder brings: a folder for each function, the domain, and what all have around them."""
+    """What the functions folder brings. A folder for each function, the domain, and what all have around them."""
     return {path.name for path in source.iterdir() if (path / "__init__.py").exists()}
 
 
@@ -100,7 +100,7 @@ def look(package: Path) -> Mapping[str, list[str]]:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """List what is deployed, with its size; exits with 1 where it is not as it should be."""
+    """List what is deployed, with its size. Exits with 1 where it is not as it should be."""
     if ctx.invoked_subcommand:
         return
     seen = look(deployment_package())
@@ -115,7 +115,7 @@ def main(ctx: click.Context) -> None:
 @main.command()
 @click.argument("build", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def bytecode(build: Path) -> None:
-    """Compile what `sam build` has put into the folder BUILD, for Lambda's own version of Python."""
+    """Compile what `sam build` has put into BUILD, for Lambda's version of Python."""
     python = lambda_python()
     if python == sys.executable and LAMBDA_PYTHON.removeprefix("python") not in python_version(python):
         click.echo(f"No {LAMBDA_PYTHON} is on the PATH: the package has sources only, and starts later.", err=True)

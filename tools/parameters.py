@@ -15,7 +15,7 @@ TEMPLATE = Path("template.yaml")
 
 
 def table(template: Mapping[str, Any]) -> str:
-    """A Markdown table for each group of parameters, in the order of the console's own form."""
+    """A Markdown table for each group of parameters, in the console's order."""
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     lines = []
     for group in groups:

@@ -79,7 +79,7 @@ def release(into: Path) -> list[Path]:
 
 
 def packaged(template: Path) -> str:
-    """The text of the template, pointing to the files of a release; raises BuildProblem where it has other lines."""
+    """The text of the template, pointing to the files of a release. Raises BuildProblem where it has other lines."""
     text = template.read_text(encoding="utf-8")
     for line, instead, times in REPLACED:
         if text.count(line) != times:
@@ -89,7 +89,7 @@ def packaged(template: Path) -> str:
 
 
 def wheel(into: Path) -> Path:
-    """The command line's wheel, made of nothing but its sources: what an earlier build has left is not in it."""
+    """The command line's wheel, made of nothing but its sources. What an earlier build has left is not in it."""
     with tempfile.TemporaryDirectory(prefix="wheel-") as folder:
         for name in WHEEL_SOURCES:
             source, copy = ROOT / name, Path(folder, name)

@@ -49,11 +49,11 @@ Document = dict[str, Any]
 
 
 class NotUnderstood(Exception):
-    """The template uses more of CloudFormation's language than before: a guess would be looked at in its place."""
+    """The template uses more of CloudFormation's language than before. A guess would be looked at in its place."""
 
 
 def translated(path: Path) -> Document:
-    """A template with SAM's resources translated; the files that it refers to are taken as uploaded.
+    """A template with SAM's resources translated. The files that it refers to are taken as uploaded.
 
     Raises:
         samtranslator.model.exceptions.InvalidDocumentException: SAM would refuse it.
@@ -70,7 +70,7 @@ def translated(path: Path) -> Document:
 
 
 def rendered(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Document:
-    """A translated template with every condition decided and every function resolved; defaults stand for the rest.
+    """A translated template with every condition decided and every function resolved. Defaults stand for the rest.
 
     A pseudo parameter such as ``AWS::Region`` may be among the parameters.
     """
@@ -154,7 +154,7 @@ class _Rendering:
         return re.sub(r"\$\{([^!}]+)\}", value_of, text)
 
     def _attribute(self, name: str, attribute: str) -> str:
-        """What Ref ("") or GetAtt gives for a resource of the template; KeyError: there is none of that name."""
+        """What Ref ("") or GetAtt gives for a resource of the template. KeyError: there is none of that name."""
         resource = self._template["Resources"][name]
         kind, properties = resource["Type"], resource.get("Properties", {})
         own_name = next((properties[key] for key in _NAMES if key in properties), name)

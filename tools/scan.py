@@ -1,4 +1,4 @@
-"""`make lint`'s security scans: the template as it is deployed, its policies, and the pinned packages.
+"""`make lint`'s security scans. The template as it is deployed, its policies, and the pinned packages.
 
 Nothing is let off silently: a finding is fixed, or is an exception in `scan.toml` with its reason. An exception for
 which there is no finding any more is wrong as well. A scan that did not happen is said on the last line, and fails
@@ -76,7 +76,7 @@ class Exemption:
 
 
 def exemptions(path: Path = EXCEPTIONS) -> list[Exemption]:
-    """Those that are written down; KeyError or TypeError where one has no reason, or more than an exemption has."""
+    """Those that are written down. KeyError or TypeError where one has no reason, or more than an exemption has."""
     return [Exemption(**each) for each in tomllib.loads(path.read_text(encoding="utf-8"))["exception"]]
 
 
@@ -146,7 +146,7 @@ def _write(path: Path, document: Any) -> None:
 
 @click.command()
 def scan() -> None:
-    """Scan the templates, their policies and the pinned packages; fails on a finding that is no exception."""
+    """Scan the templates, their policies and the pinned packages. Fails on a finding that is no exception."""
     allowed = exemptions()
     scanned = scan_all(program(ENVIRONMENT))
     for each in scanned:

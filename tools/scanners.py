@@ -1,4 +1,4 @@
-"""The security scanners: each is run as a program of its own environment; what it finds becomes `Finding` values."""
+"""The security scanners: each is run as a program of its own environment. What it finds becomes `Finding` values."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def program(folder: Path) -> Run:
 
 
 def checkov(run: Run, templates: Path, number: int) -> Scanned:
-    """Checkov's rules for CloudFormation on each template of a folder, in which there are so many."""
+    """Checkov's rules for CloudFormation on each of so many templates of a folder."""
     options = ["--framework", "cloudformation", "--skip-download", "--compact", "--output", "json"]
     told = json.loads(run(["checkov", "--directory", str(templates), *options]) or "{}")
     if not isinstance(told, dict) or "summary" not in told:
@@ -91,7 +91,7 @@ def parliament(run: Run, policies: Path, number: int) -> Scanned:
 
 
 def pip_audit(run: Run, requirements: Iterable[Path]) -> Scanned:
-    """Known vulnerabilities of pinned requirements; stops at the first file about which nobody can be asked."""
+    """Known vulnerabilities of pinned requirements. Stops at the first file about which nobody can be asked."""
     audited, unknown = 0, 0
     found: list[Finding] = []
     for path in requirements:

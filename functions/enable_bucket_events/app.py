@@ -31,7 +31,7 @@ MAX_TOLD = 1_000
 
 @observed
 def handler(event: Event, _context: Any) -> None:
-    """Do what CloudFormation asks and answer it, whatever happens: a missing answer costs the stack an hour."""
+    """Do what CloudFormation asks and answer it, whatever happens. A missing answer costs the stack an hour."""
     answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")} | {"Status": "SUCCESS"}
     answer["PhysicalResourceId"] = event.get("PhysicalResourceId", f"{event['LogicalResourceId']}-bucket-events")
     try:

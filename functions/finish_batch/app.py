@@ -1,4 +1,4 @@
-"""Finish Batch: the outcome goes into the batch record, and what is still owed stays owed.
+"""Finish Batch writes the outcome into the batch record. What is still owed stays owed.
 
 Input: ``{"execution", "startedAt", "state"}``, the last being the state machine's whole state: the batch with what its
 Map returned, a failure of a state outside the Map, or what Join Batch rejected or failed with.

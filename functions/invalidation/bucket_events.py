@@ -1,4 +1,4 @@
-"""Adapter: turns a bucket's EventBridge events on and off, and keeps whatever else is configured there.
+"""Adapter that turns a bucket's EventBridge events on and off. What else is configured there stays.
 
 ``PutBucketNotificationConfiguration`` replaces the whole configuration (S3 API Reference), so this reads, merges,
 writes, and reads back. S3 offers no conditional write here: a concurrent change shows when what is read back differs
@@ -155,7 +155,7 @@ class BucketEvents:
 
 
 def _same(found: Configuration, wanted: Configuration) -> bool:
-    """Whether what was read back is what was written; S3 may give an id to what had none, and another order."""
+    """Whether what was read back is what was written. S3 may give an id to what had none, and another order."""
     return sends_events(found) == sends_events(wanted) and all(
         len(found.get(name, [])) == len(wanted.get(name, [])) for name in (set(found) | set(wanted)) - {EVENT_BRIDGE}
     )
@@ -180,7 +180,7 @@ _MARK = "eventsSwitchedOn"
 
 
 class WatchedBuckets:
-    """The buckets of a stack: what it switched on itself is remembered, and may be undone.
+    """The buckets of a stack. What it switched on itself is remembered, and may be undone.
 
     EventBridge on a bucket has no owner: whoever found it on must leave it on.
 

@@ -36,7 +36,7 @@ class InvalidRequest(InvalidationError):
 
 
 class ChangesNotAccepted(TransientError):
-    """The batch table could not take a change: the execution's input still holds it, and is to be replayed."""
+    """The batch table could not take a change. The execution's input still holds it, and is to be replayed."""
 
 
 class BatchNotFound(InvalidationError):
@@ -102,7 +102,7 @@ class InvalidationTimedOut(TransientError):
 
 
 class EdgeStillStale(TransientError):
-    """CloudFront reported completion, and an edge location still gives what the bucket does not hold any more."""
+    """After a completed invalidation an edge location still gives what the bucket holds no more."""
 
 
 class NotificationFailed(TransientError):

@@ -21,7 +21,7 @@ def s3_event(account: str, bucket: str, key: str, kind: str) -> dict[str, Any]:
 
 
 def lets_through(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool | None:
-    """Whether an event matches a pattern; None where that rests on a comparison that is not known here."""
+    """Whether an event matches a pattern. None where that rests on a comparison that is not known here."""
     answers = [_field(wanted, event.get(name)) for name, wanted in pattern.items() if name != "$or"]
     if "$or" in pattern:
         answers.append(None)
@@ -29,7 +29,7 @@ def lets_through(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool |
 
 
 def excluded_keys(pattern: Mapping[str, Any]) -> list[str] | None:
-    """What the pattern leaves out of a bucket; None where its condition on keys is not of the template's kind."""
+    """What the pattern leaves out of a bucket. None where its condition on keys is not of the template's kind."""
     conditions = pattern.get("detail", {}).get("object", {}).get("key", [])
     try:
         return [each for condition in conditions for each in condition["anything-but"]["wildcard"]]
@@ -44,7 +44,7 @@ def without_keys(pattern: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _field(wanted: object, value: object) -> bool | None:
-    """A field of an event against what a pattern wants of it: further fields, or a list of conditions."""
+    """A field of an event against what a pattern wants of it. Further fields, or a list of conditions."""
     if isinstance(wanted, Mapping):
         return lets_through(wanted, value if isinstance(value, Mapping) else {})
     conditions = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted]
@@ -67,7 +67,7 @@ def _condition(condition: object, value: object) -> bool | None:
 
 
 def _anything(operand: object, value: object) -> bool | None:
-    """Whether a value is one of those that ``anything-but`` names: values, or one comparison with one or more."""
+    """Whether a value is one of those that ``anything-but`` names. Values, or one comparison with one or more."""
     if isinstance(operand, Mapping):
         return _any(
             [
@@ -80,7 +80,7 @@ def _anything(operand: object, value: object) -> bool | None:
 
 
 def wildcard_matches(operand: str, value: str) -> bool:
-    """Whether a wildcard has the value: only ``*`` is special, but after a backslash (EBU, "wildcard")."""
+    """Whether a wildcard has the value. Only ``*`` is special, but after a backslash (EBU, "wildcard")."""
     parts = re.split(r"(\\.|\*)", operand, flags=re.DOTALL)
     written = (
         ".*" if part == "*" else re.escape(part[1:] if part.startswith("\\") and len(part) == 2 else part)

@@ -64,7 +64,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An event of a list that is none: where it stands, counted from 0, and what is wrong with it."""
+    """An event of a list that is none. Where it stands, counted from 0, and what is wrong with it."""
 
     position: int
     message: str
@@ -72,7 +72,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One S3 event or many, of one bucket or several, without those that change nothing that viewers could see."""
+    """The changes of one or more S3 events, without those that viewers could not see."""
 
     changes: tuple[Change, ...]
     rejected: tuple[Rejected, ...] = ()
@@ -83,7 +83,7 @@ class Changes:
         return [each for position, each in enumerate(events) if position not in wrong]
 
     def rejection(self, others_in: str) -> InvalidRequest:
-        """What to tell of the wrong events; the others go on in the execution of this name."""
+        """What to tell of the wrong events. The others go on in the execution of this name."""
         first = self.rejected[0].message
         return InvalidRequest(f"{first} (the other events of the list go on in execution {others_in})")
 
@@ -172,7 +172,7 @@ def _parse_events(documents: Sequence[object], watched: Collection[str]) -> Chan
 
 
 def _parse_event(document: object) -> Change | None:
-    """The change that an EventBridge event tells of; None where S3 tells of something that changes no content."""
+    """The change that an EventBridge event tells of. None where S3 tells of something that changes no content."""
     event = _mapping(document, "the event")
     if "body" in event:  # buffered intake: the pipe leaves of a message only what the rule sent
         event = _mapping(_unwrapped(event["body"]), "body")
@@ -246,7 +246,7 @@ _REQUESTS: dict[str, Callable[[Mapping[str, Any]], Input]] = {
 
 
 def _unwrapped(body: object) -> object:
-    """A message's body as a pipe hands it over: parsed, or as text (EBU, "Pipes: implicit body data parsing")."""
+    """A message's body as a pipe hands it over. Parsed, or as text (EBU, "Pipes: implicit body data parsing")."""
     if not isinstance(body, str):
         return body
     try:
@@ -290,7 +290,7 @@ def _key(value: object, field: str) -> str:
 
 
 def _bounded(value: str, field: str) -> str:
-    """No text in an S3 event is longer than a key may be, and an event's id is part of a key in the batch table."""
+    """The text, if it is no longer than a key may be. An event's id is part of a key in the batch table."""
     try:
         length = len(value.encode())
     except UnicodeEncodeError:

@@ -67,22 +67,22 @@ class Executions:
         return frozenset(execution["executionArn"] for page in pages for execution in page["executions"])
 
     def is_running(self, arn: str) -> bool:
-        """Whether the execution goes on; False as well for one that is not known any more."""
+        """Whether the execution goes on. False as well for one that is not known any more."""
         try:
             return self._client.describe_execution(executionArn=arn)["status"] == "RUNNING"
         except self._client.exceptions.ExecutionDoesNotExist:
             return False
 
     def ended_badly(self, started_since: datetime) -> list[Ended]:
-        """The executions begun since then that failed, were aborted or timed out, newest first of each."""
+        """The executions begun since then that failed, were aborted or timed out."""
         return list(self._ended_badly(started_since))
 
     def unrecorded(self, since: datetime) -> Iterator[Ended]:
-        """The executions begun since then that ended before Join Batch ended well; asks for the history of each."""
+        """The executions begun since then that ended before Join Batch ended well. Asks for the history of each."""
         return (each for each in self._ended_badly(since) if not self.was_accepted(each.arn))
 
     def was_accepted(self, arn: str) -> bool:
-        """Whether the execution left Join Batch with its change in the batch table, as its first events say."""
+        """Whether its first events say that its change is in the batch table."""
         if arn in self._accepted:
             return True
         history = self._client.get_execution_history(
@@ -110,6 +110,6 @@ class Executions:
 
     @staticmethod
     def _join_was_caught(events: Any) -> bool:
-        """A caught failure also leaves the state, and goes on to Finish Batch instead of the Choice."""
+        """A caught failure also leaves the state, but goes on to Finish Batch."""
         entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
         return len(entered) > 1 and entered[:2] == [ACCEPTING_STATE, "Finish Batch"]

@@ -55,7 +55,7 @@ class CheckVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: its group, what was found, the evidence, and how to fix it (a command)."""
+    """One thing that was looked at. Its group, what was found, the evidence, and how to fix it (a command)."""
 
     name: str
     group: str
@@ -108,7 +108,7 @@ Found = tuple[CheckVerdict, str, str]
 
 @dataclass(frozen=True, slots=True)
 class CheckQuestion:
-    """A check to be made: with which permission, how, and whether its answer may be that the chain is cut."""
+    """A check to be made. With which permission, how, and whether its answer may be that the chain is cut."""
 
     name: str
     group: str
@@ -148,7 +148,7 @@ class ChainHealth:
     _memory: dict[str, Any] = field(default_factory=dict)
 
     def checks(self, bucket: str, key: str = "", *, cuts_only: bool = False) -> list[Check]:
-        """All checks for a bucket, and for one of its keys, in the order in which a change travels.
+        """All checks for a bucket, and a key of it, in a change's order.
 
         ``cuts_only``: those alone that may find the chain cut; nothing is asked for the others.
         """
@@ -239,7 +239,7 @@ class ChainHealth:
         return list(self._memory["rules"])
 
     def patterns(self) -> list[dict[str, Any]]:
-        """The event patterns of the rules that changes come through, without those of rules that are gone.
+        """The event patterns of the rules, without those of rules that are gone.
 
         Raises:
             botocore.exceptions.ClientError: EventBridge may not be asked.

@@ -1,4 +1,4 @@
-"""Changes of health that the sweep notifies of, once an hour: what is cut now, and what is whole again.
+"""Changes of health that the sweep notifies of, once an hour. What is cut now, and what is whole again.
 
 What was told is remembered in the batch table, so that each is told once.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def change_of_health(table: BatchTable, bucket: str, broken: Sequence[Check], now: datetime) -> dict[str, Any] | None:
-    """What is cut now and was not, or that the bucket's chain is whole again; None: nothing new. It is remembered."""
+    """What is cut now and was not, or that the bucket's chain is whole again. None: nothing new. It is remembered."""
     key = Key("HEALTH", bucket)
     before = table.get(key) or {}
     names = sorted({each.name for each in broken})
@@ -43,7 +43,7 @@ def change_of_health(table: BatchTable, bucket: str, broken: Sequence[Check], no
 
 
 def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
-    """Look at every watched bucket, and tell machines and people what is cut now or whole again.
+    """Look at every watched bucket, and notify of what is cut or whole again.
 
     Returns:
         How many buckets are cut.

@@ -1,4 +1,4 @@
-"""The messages that people get of a batch: e-mail and chat say the same, each in its own form.
+"""The messages that people get of a batch. E-mail and chat say the same, each in its own form.
 
 Machines get the document as it is, on a topic of their own.
 
@@ -105,7 +105,7 @@ def _where(outcome: Mapping[str, Any]) -> str:
 
 
 def _targets(outcome: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each distribution with what became of it, failures first; a last one counts those that are not listed."""
+    """Each distribution with what became of it, failures first. A last one counts those that are not listed."""
     targets = outcome.get("targets", [])
     for each in targets[:MAX_TARGETS]:
         yield each["distributionId"], _became(each, dry_run=outcome.get("dryRun", False))
@@ -171,7 +171,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def email_text(outcome: Mapping[str, Any], runbook: str) -> str:
-    """Plain text: what happened, what changed, where it is fresh, what failed, what to do next, and the link."""
+    """Plain text of what happened, what changed, what failed, and what to do next."""
     kind = Outcome(outcome["outcome"])
     error = f"{outcome.get('error') or ''}: {outcome.get('message') or ''}".strip(": ")
     parts = [
@@ -269,6 +269,6 @@ _MARK_UP = str.maketrans(dict.fromkeys("<>[]{}*_~`|&@#!\\", " "))
 
 
 def without_mark_up(text: str) -> str:
-    """An error's message can quote a key, and a key notifies a whole channel, or links elsewhere, if it may."""
+    """The text without mark-up. A key in an error's message may notify a whole channel, or link elsewhere."""
     plain = "".join(each if each.isprintable() else " " for each in text).translate(_MARK_UP).replace("://", " ")
     return _in_one_line(" ".join(plain.split()), MAX_TEXT)

@@ -24,7 +24,7 @@ Handler = Callable[[Event, Any], Any]
 
 
 def in_ascii(line: dict[str, Any]) -> str:
-    """A log line as JSON in ASCII: nothing in a key can end the line, turn its direction, or steer a terminal."""
+    """A log line as JSON in ASCII. Nothing in a key can end the line, turn its direction, or steer a terminal."""
     return json.dumps(line, default=str, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
@@ -34,7 +34,7 @@ HAS_DASHBOARD = Settings.from_environment(os.environ).observability == "Full"
 
 
 def observed(handler: Handler) -> Handler:
-    """Wrap a handler: correlation keys on each log line, metrics flushed at the end, failures logged by name."""
+    """Wrap a handler with correlation keys, metrics, and a log line for failures."""
 
     @functools.wraps(handler)
     def wrapper(event: Event, context: Any) -> Any:

@@ -74,7 +74,7 @@ class BatchReport:
 
     @property
     def parked(self) -> bool:
-        """Whether somebody has to fix something: the batch, or a target, is not tried again by itself."""
+        """Whether somebody has to fix something. The batch, or a target, is not tried again by itself."""
         if self.batch.outcome is Outcome.ABANDONED:
             return False
         parked = any(target.state is TargetState.PARKED for target in self.targets)
@@ -91,7 +91,7 @@ class BatchReport:
 
     @property
     def price(self) -> Decimal:
-        """The most that all of it cost, in US dollars; in a dry run, would have cost."""
+        """The most that all of it cost, in US dollars. In a dry run: what it would have cost."""
         return sum((self._price_of(target) for target in self.targets), Decimal(0))
 
     @property
@@ -117,7 +117,7 @@ class BatchReport:
         return {"version": VERSION, **told, "execution": batch.owner, "console": console_page(batch.owner)}
 
     def to_report(self) -> dict[str, Any]:
-        """For the state and for messages: the failed targets first, and as many of the others as there is room for."""
+        """For the state and for messages. The failed targets first, and as many of the others as there is room for."""
         documents = [self._target(each) for each in sorted(self.targets, key=lambda each: each.state.final)]
         listed = as_many_as_fit(documents)
         outcome = self.batch.outcome or outcome_of(self.batch, self.targets)
@@ -205,7 +205,7 @@ class BatchReport:
 
 
 def as_many_as_fit(targets: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Documents of targets; paths are told of as many as there is room for once all that fit are named."""
+    """Documents of targets. Paths are told of as many as there is room for once all that fit are named."""
     room = LONGEST_TARGETS
     listed = []
     for document in targets:
@@ -233,7 +233,7 @@ def console_page(execution: str) -> str:
 
 
 def failure_in(document: Mapping[str, Any]) -> Failure:
-    """A failure as a Catch puts it into state: ``{"Error", "Cause"}``, where a function's cause is JSON with a trace.
+    """A failure as a Catch puts it into state. ``{"Error", "Cause"}``, where a function's cause is JSON with a trace.
 
     The Map's results and Join Batch write the same with small letters, and with a ``message`` that is plain already.
     """
@@ -254,7 +254,7 @@ _WITHOUT_CAUSE = {
 
 
 def failure_of(state: Mapping[str, Any]) -> Failure | None:
-    """What failed outside the Map, if anything did; Join Batch's own failure is the whole state."""
+    """What failed outside the Map, if anything did. Join Batch's own failure is the whole state."""
     if "failure" in state:
         return failure_in(state["failure"])
     return failure_in(state) if "Error" in state else None

@@ -1,4 +1,4 @@
-"""`invalidations abandon`: a parked batch is given up, by name, and the record says who did it and why."""
+"""`invalidations abandon` gives a parked batch up. The record says who did it and why."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Exit codes:
 @with_forms(csv_too=False)
 @with_stack
 def abandon(stack: Stack, *, what: str, reason: str, yes: bool, form: Form) -> None:
-    """Give up a parked batch: nothing is invalidated for it, and nothing waits for you any more.
+    """Give up a parked batch. Nothing is invalidated for it, and nothing waits for you any more.
 
     NAME is a batch id, an id of one of its invalidations, its execution's name or ARN, the beginning of any of these,
     or `latest`. For what nobody needs any more: the distribution is gone, or the site was taken down. Where viewers may

@@ -1,4 +1,4 @@
-"""`invalidations audit`: who changed what, what was invalidated where, when, how long it took, and what it cost."""
+"""`invalidations audit` shows who changed what, what was invalidated, and what it cost."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ Exit codes:
 
 
 class OutcomeName(click.Choice[str]):
-    """An outcome, written in any case; a mistake is answered with the names as they are shown everywhere."""
+    """An outcome, written in any case. A mistake is answered with the names as they are shown everywhere."""
 
     def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:
         del ctx
@@ -104,7 +104,7 @@ class OutcomeName(click.Choice[str]):
 @with_forms()
 @with_stack
 def audit(stack: Stack, form: Form, limit: int, **filters: Any) -> None:
-    """Show who changed what, and what was invalidated because of it: a row for each batch, newest first.
+    """Show who changed what, and what was invalidated because of it. A row for each batch, newest first.
 
     The records are kept for the stack's AuditRetentionDays, far longer than Step Functions keeps executions. Costs are
     upper bounds: they count every path as if the month's 1,000 free ones were used up.

@@ -50,7 +50,7 @@ Switch = Callable[[BucketEvents, str], Switched]
 
 @click.group()
 def bucket() -> None:
-    """Switch the events of buckets to EventBridge on or off, or see whether they are on. Needs no stack, only S3.
+    """Switch the events of buckets on or off, or see whether they are on. Needs no stack, only S3.
 
     What else is configured on a bucket (functions, queues, topics with their filters) stays as it is.
     """
@@ -121,7 +121,7 @@ def status(clients: Clients, *, names: Sequence[str], as_json: bool) -> None:
 
 
 def switch(clients: Clients, names: Sequence[str], change: Switch, *, as_json: bool, dry_run: bool) -> None:
-    """Change one bucket after the other, whatever happens to any; exits with 1 if one could not be changed."""
+    """Change one bucket after the other, whatever happens to any. Exits with 1 if one could not be changed."""
     events = events_in(clients)
     documents = []
     for name in names:
@@ -183,7 +183,7 @@ def _others(configuration: Configuration) -> str:
 
 
 def _failure(name: str, error: Exception, *, as_json: bool) -> dict[str, Any]:
-    """What is said of a bucket that could not be read or changed; botocore itself refuses what is no name of one."""
+    """What is said of a bucket that could not be read or changed. Botocore itself refuses what is no name of one."""
     message = str(error) if isinstance(error, InvalidationError) else f"{name[:80]!r} is no bucket name"
     if not as_json:
         click.secho(f"{escape(name)}: {escape(message, 1_000)}", fg="red", err=True)

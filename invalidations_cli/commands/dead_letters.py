@@ -55,7 +55,7 @@ Exit codes:
 @with_forms(csv_too=False)
 @with_stack
 def dead_letters(stack: Stack, *, form: Form, replay: bool, yes: bool, limit: int | None) -> None:
-    """List the events that could not start an execution, and why; they stay where they are.
+    """List the events that could not start an execution, and why. They stay where they are.
 
     EventBridge puts an event there after 24 hours of trying, or at once if it may not start the state machine. With
     buffered intake, messages that the pipe gave up on come there as well. SQS keeps them for 14 days.
@@ -156,7 +156,7 @@ def replay_all(
     *,
     yes: bool,
 ) -> int:
-    """Show, ask and start, deleting each message only after its own execution has started; how many are left."""
+    """Show, ask and start, deleting each message only after its execution has started. Returns how many are left."""
     started = list(groups(letter for letter in letters if letter.message_id not in left))
     if form is Form.PEOPLE or not yes:
         show_plan(letters, left, len(started), stderr=form is Form.JSON)

@@ -77,7 +77,7 @@ def doctor(
 
 
 def before_deploy(clients: Clients, bucket: str, *, as_json: bool) -> None:
-    """What can be known of a deploy for the bucket; ends the command with 1 where it could not work."""
+    """What can be known of a deploy for the bucket. Ends the command with 1 where it could not work."""
     checks = PreDeployChecks(clients).checks(bucket)
     ready = not cut(checks)
     if as_json:
@@ -93,7 +93,7 @@ def before_deploy(clients: Clients, bucket: str, *, as_json: bool) -> None:
 
 
 def of_stack(stack: Stack, bucket: str | None, key: str | None, *, as_json: bool) -> None:
-    """Look at the chain of a deployed stack; ends the command with 1 where it is cut."""
+    """Look at the chain of a deployed stack. Ends the command with 1 where it is cut."""
     if bucket and key:
         check_keys(stack.client, bucket, [key])
     health = health_of(stack)

@@ -1,4 +1,4 @@
-"""`invalidations explain`: what to ask when content looks stale; of a stack it needs no more than the parameters."""
+"""`invalidations explain`: what to ask when content looks stale. Of a stack it needs no more than the parameters."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def explain(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Why a page is stale; or who serves a key, what a change of it invalidates, and why.
+    """Say why a page is stale, or what a change of a key invalidates.
 
     With the URL of a page: the distribution, behaviour, origin and object that it leads to, what the edge gives now
     and what the bucket holds, which batch and invalidation covered its last change, and the command that fixes it.
@@ -185,7 +185,7 @@ def explain_key(
     directory_index: str | None,
     as_json: bool,
 ) -> None:
-    """Who serves the key, and what a change of it invalidates; ends the command with 1 where that is nothing."""
+    """Who serves the key, and what a change of it invalidates. Ends the command with 1 where that is nothing."""
     try:
         parse({"bucket": bucket, "keys": [key]})
     except InvalidRequest as error:
@@ -229,7 +229,7 @@ class KeyQuestion:
         self._bucket, self._key, self._settings = bucket, key, settings
 
     def answers(self, asked_for: Sequence[str]) -> Iterator[DistributionAnswer]:
-        """One for each distribution, or for each that was asked for; those that serve the key first.
+        """One for each distribution, or for each that was asked for. Those that serve the key first.
 
         Raises:
             InvalidationError: CloudFront refused, or does not know a distribution.
@@ -268,7 +268,7 @@ class KeyQuestion:
         return DistributionAnswer(explained, unless, tenants, (told,))
 
     def _tags(self, distribution: Distribution) -> str | None:
-        """The value of the object's tag header, where it matters; None where it cannot be read."""
+        """The value of the object's tag header, where it matters. None where it cannot be read."""
         header = distribution.tag_metadata_key
         if not header or rules_of(self._settings).invalidate_by is InvalidateBy.PATHS:
             return ""

@@ -1,4 +1,4 @@
-"""`invalidations graph`: an execution as one HTML page, from Step Functions or from a file that `show --save` wrote."""
+"""`invalidations graph` draws an execution as one HTML page."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def found(aws: AwsOptions, stack_name: str | None, what: str) -> Recording:
 
 
 def is_file(what: str) -> bool:
-    """Whether there is a file of this name; what is too long for a name is none."""
+    """Whether there is a file of this name. What is too long for a name is none."""
     try:
         return Path(what).is_file()
     except OSError:

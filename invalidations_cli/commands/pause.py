@@ -59,7 +59,7 @@ def pause(stack: Stack, *, bucket: str, form: Form) -> None:
 @with_forms(csv_too=False)
 @with_stack
 def resume(stack: Stack, *, bucket: str, form: Form) -> None:
-    """Go on with a paused bucket: an execution is started for the changes that wait, if any do."""
+    """Go on with a paused bucket. An execution is started for the changes that wait, if any do."""
     check(stack, bucket)
     table = stack.table()
     was_paused = Head.read(table, bucket).paused

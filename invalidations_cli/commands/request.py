@@ -54,7 +54,7 @@ timeout_option = click.option(
 
 
 def validated(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn what was typed into requests, before AWS is asked for anything: raises click.UsageError, exit code 2."""
+    """Turn what was typed into requests, before AWS is asked for anything. Raises click.UsageError, exit code 2."""
 
     @functools.wraps(command)
     def with_requests(
@@ -116,7 +116,7 @@ def split(head: Request, field: str, names: Sequence[str], longest: int = MAX_IN
 @validated
 @with_stack
 def request(stack: Stack, *, requests: Sequence[Request], follow: bool, timeout: float, as_json: bool) -> None:
-    """Ask for an invalidation of keys of a bucket, or of viewer paths of a distribution.
+    """Ask for an invalidation of a bucket's keys, or of a distribution's viewer paths.
 
     It forms a batch of its own and goes at once. A - instead of names reads them from standard input, one a line. What
     does not fit into one request of 256 KB is sent as several.
@@ -177,7 +177,7 @@ def start(stack: Stack, requests: Sequence[Request]) -> list[str]:
 
 
 def follow_steps(follower: Follower, arns: Sequence[str], deadline: float) -> None:
-    """Print each state as it is entered, until all have ended or the time is up."""
+    """Print each state as it is entered, until all have ended, or time is up."""
     began: datetime | None = None
     while True:
         for step in follower.new_steps():

@@ -1,4 +1,4 @@
-"""`invalidations retry`: what failed or was parked is tried again; an execution that ended too early is replayed."""
+"""`invalidations retry`: what failed or was parked is tried again. An execution that ended too early is replayed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Exit codes:
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """What was done: one line for people, and the execution that works on it, if any does."""
+    """One line on what was done, and the execution that works on it, if any."""
 
     said: str
     execution: str = ""
@@ -66,7 +66,7 @@ class RetryResult:
 @with_forms(csv_too=False)
 @with_stack
 def retry(stack: Stack, *, form: Form, what: tuple[str, ...], parked: bool, follow: bool, timeout: float) -> None:
-    """Try a batch again that failed or was parked, or replay an execution that ended too early.
+    """Try a failed or parked batch again, or replay an execution that ended too early.
 
     NAME is a batch id, an execution's name or ARN, an invalidation id, the beginning of any of these, or `latest`.
     Fix the cause first: `invalidations show` names it. A batch sends the very same requests as before, so nothing that
@@ -139,7 +139,7 @@ def retry_joined(stack: Stack, what: str, joined: dict[str, Any]) -> RetryResult
 
 
 def lead(stack: Stack, bucket: str) -> RetryResult:
-    """Changes wait in the table, or did when the execution ended; see that somebody takes them on."""
+    """Changes wait in the table, or did when the execution ended. See that somebody takes them on."""
     table = stack.table()
     if not has_pending(table, bucket):
         return RetryResult(f"No change of {escape(bucket)} waits: another batch has taken what this execution brought.")
@@ -153,12 +153,12 @@ def lead(stack: Stack, bucket: str) -> RetryResult:
 
 
 def new_lead_name(bucket: str, moment: datetime) -> str:
-    """As the application names executions that lead a bucket; this one is started by a person, at a moment."""
+    """As the application names executions that lead a bucket. This one is started by a person, at a moment."""
     return lead_name(bucket, Execution(f"invalidations {moment.isoformat()}", moment))
 
 
 def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
-    """Start the execution's input again, under the name that the sweep would use: only one of the two starts it.
+    """Start the execution's input again, under the name that the sweep would use. Only one of the two starts it.
 
     A replay that failed in the same way is followed by the next one.
     """
@@ -182,7 +182,7 @@ def replay(stack: Stack, described: dict[str, Any]) -> RetryResult:
 
 
 def await_end(stack: Stack, arns: Sequence[str], timeout: float, form: Form) -> ExitCode:
-    """Follow executions to their end, and those that lead the batches that they joined; the exit code."""
+    """Follow executions to their end, and those that lead the batches that they joined. Returns the exit code."""
     client, deadline = stack.client("stepfunctions"), time.monotonic() + timeout
     followed: set[str] = set()
     failed = False
@@ -216,7 +216,7 @@ def tell(ended: Sequence[FollowedExecution], form: Form) -> None:
 
 
 def leader_of(stack: Stack, execution: FollowedExecution) -> str:
-    """The execution that has taken over what this one was to do; nothing if it did it itself."""
+    """The execution that has taken over what this one was to do. Nothing if it did it itself."""
     if not execution.succeeded or execution.outcome:
         return ""
     recording = recording_of(stack, execution.arn)

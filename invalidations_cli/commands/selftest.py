@@ -1,4 +1,4 @@
-"""`invalidations selftest`: changes objects of its own in a deployed stack, and sees whether the edge follows."""
+"""`invalidations selftest` changes objects of its own, and sees whether the edge follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`invalidations show`: one batch, by any name: who changed what, what was invalidated, how its execution went."""
+"""`invalidations show`: one batch, by any name. Who changed what, what was invalidated, how its execution went."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def keep(recording: Recording | None, path: Path, *, force: bool) -> None:
 
 
 def document(details: BatchDetails) -> dict[str, Any]:
-    """The details for machines; `batch` is what `audit --json` prints, with the paths of each invalidation."""
+    """The details for machines. `batch` is what `audit --json` prints, with the paths of each invalidation."""
     batch = details.entry.to_document() if details.entry else None
     for target in batch["targets"] if batch else ():
         for each in target.get("invalidations", ()):
@@ -194,7 +194,7 @@ def tell_changes(details: BatchDetails, entry: BatchReport, out: Console) -> Non
 
 
 def change_in_lines(change: Change | str, *, by_hand: bool) -> Text:
-    """A change, or a path that was asked for, whose name is whole however narrow the terminal is."""
+    """A change, or a path, whose name is whole however narrow the terminal is."""
     if not isinstance(change, Change) or by_hand:
         return output.text(f"  {change.key if isinstance(change, Change) else change}")
     what = f"{'deleted' if change.deleted else 'put'} {change.time[:19].replace('T', ' ')} UTC"
@@ -236,7 +236,7 @@ def of_target(details: BatchDetails, target: Target, created: tuple[Invalidation
 
 
 def of_invalidation(details: BatchDetails, target: Target, record: InvalidationRecord) -> Iterator[str]:
-    """As CloudFront tells it; where it does not, the record knows at least the first paths of what was planned."""
+    """As CloudFront tells it. Where it does not, the record knows at least the first paths of what was planned."""
     wildcards = f" ({count(record.wildcards, 'wildcard')})" if record.wildcards else ""
     numbers = f"{count(record.paths, 'path')}{wildcards}, created {at(record.created)}"
     yield f"{escape(record.invalidation_id)}  {numbers}, reference {escape(record.caller_reference)}"

@@ -1,4 +1,4 @@
-"""`invalidations wait`: the line of a deploy script between `aws s3 sync` and its smoke test.
+"""`invalidations wait` stands between `aws s3 sync` and a deploy script's smoke test.
 
 Two things must hold: nothing is owed, and nothing has arrived for some time. The second is there because a change that
 S3 has told EventBridge of, and EventBridge nobody yet, is nowhere to be seen.
@@ -118,7 +118,7 @@ def wait(
 def awaited(
     stack: Stack, reader: BacklogReader, watch: QuietWatch, *, began: float, timeout: float, key: str
 ) -> tuple[WaitResult, BucketBacklog, Sequence[Check]]:
-    """How it ended, the last look at the bucket, and at the chain: at first, or at the end."""
+    """How it ended, and the last looks at the bucket and at the chain."""
     checks = health_of(stack).checks(reader.bucket, key, cuts_only=True)
     if cut(checks):
         return WaitResult.CUT, BucketBacklog(), checks
@@ -284,7 +284,7 @@ class QuietWatch:
         return WaitResult.FRESH if facts.clear and at - self.arrived >= self.quiet else WaitResult.WAITING
 
     def _is_news(self, facts: BucketBacklog) -> bool:
-        """Whether a change may have arrived since the last look: an execution, a batch, or anything on its way."""
+        """Whether a change may have arrived since the last look. An execution, a batch, or anything on its way."""
         now = {facts.head, *facts.running, *(each.batch_id for each in facts.unfinished)}
         new = not now <= self._seen
         self._seen |= now | {each.owner for each in facts.unfinished}

@@ -1,4 +1,4 @@
-"""`invalidations watch`: executions as they run, state by state; in a terminal as one table that is kept up to date."""
+"""`invalidations watch`: executions as they run, state by state. In a terminal as one table that is kept up to date."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ Exit codes:
 @with_forms(csv_too=False)
 @with_stack
 def watch(stack: Stack, *, form: Form, once: bool, until_idle: float | None, timeout: float | None) -> None:
-    """Show executions as they run, state by state: those that run now, and those that start meanwhile.
+    """Show executions as they run, state by state. Those that run now, and those that start meanwhile.
 
     In a terminal the screen is kept up to date; anywhere else each step is a line. Ctrl-C ends it. Of those that run
     already, lines begin with what they have done so far; with --once --json that is all.
@@ -248,7 +248,7 @@ def current(history: ExecutionHistory) -> list[Visit]:
 
 
 def trail_of(history: ExecutionHistory) -> Iterator[str]:
-    """`Join Batch 0.2 s`, `Get Invalidation 0.3 s in 2 visits`: the states that are over, each once, in their order."""
+    """`Join Batch 0.2 s`, `Get Invalidation 0.3 s in 2 visits`. The states that are over, each once, in their order."""
     over: dict[str, list[Visit]] = {}
     for visit in history.visits:
         if visit.end is not None and visit.status != "running" and visit.type not in (*TAKE_NO_TIME, *CONTAINERS):
@@ -261,7 +261,7 @@ def trail_of(history: ExecutionHistory) -> Iterator[str]:
 
 
 def short_name(name: str) -> str:
-    """Of the names that EventBridge gives, two UUIDs, the first part; of others as much as a line has room for."""
+    """Of the names that EventBridge gives, two UUIDs, the first part. Of others as much as a line has room for."""
     head = name.split("-", 1)[0]
     if len(head) == 8 and all(each in "0123456789abcdef" for each in head):
         return head

@@ -1,4 +1,4 @@
-"""A certificate for the edge, and the authority that vouches for it: made anew each time, trusted by nobody else."""
+"""A certificate for the edge, and the authority that vouches for it. Made anew each time, trusted by nobody else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEEK = timedelta(days=7)
 
 
 def make(folder: Path) -> tuple[Path, Path]:
-    """The file of the authority's certificate, and the one of the edge's certificate and its key."""
+    """The files of the authority's certificate, and of the edge's certificate with its key."""
     authority_key, edge_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority, edge = folder / "edge-authority.pem", folder / "edge.pem"
     authority.write_bytes(certificate(AUTHORITY, authority_key, authority_key).public_bytes(PEM))
@@ -28,7 +28,7 @@ def make(folder: Path) -> tuple[Path, Path]:
 
 
 def certificate(name: str, key: Key, authority_key: Key) -> x509.Certificate:
-    """A certificate of this key for this name, signed with the authority's, as Python 3.13 wants it (RFC 5280)."""
+    """A certificate for this name, signed by the authority. Python 3.13 wants it so (RFC 5280)."""
     is_authority = key is authority_key
     now = datetime.now(UTC)
     builder = (

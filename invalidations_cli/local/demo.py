@@ -62,7 +62,7 @@ class SiteChange:
 
 @dataclass(slots=True)
 class Followers:
-    """Holds back what each execution does until it is known whether it leads a batch or only joins one.
+    """Holds back an execution's steps until it is known whether it leads a batch.
 
     `joined` are the last steps of those that joined: all of them are told in one line.
     """
@@ -104,7 +104,7 @@ class Demonstration:
     changes: list[SiteChange] = field(default_factory=list)
 
     def make(self, title: str, keys: Sequence[str], carry_out: Callable[[], None]) -> SiteChange:
-        """Make a change, and print what happens until each of its keys is invalidated and nothing runs any more."""
+        """Make a change, and print what happens until all is invalidated and nothing runs."""
         change = SiteChange(title, keys)
         self.changes.append(change)
         self.out.print(f"\n[bold]{len(self.changes)}. {escape_markup(title)}[/]")
@@ -126,7 +126,7 @@ class Demonstration:
         return change
 
     def is_settled(self, keys: Sequence[str], known: set[str], before: set[str]) -> bool:
-        """Whether each key has been invalidated, or something has failed so that no more will come."""
+        """Whether each key has been invalidated, or something failed and no more will come."""
         if any(not each.succeeded for each in self.watcher.ended if each.arn not in before):
             return True
         new = [one for one in readings.invalidations(self.there) if one.invalidation_id not in known]
@@ -195,7 +195,7 @@ def delete_offer(demonstration: Demonstration) -> None:
 
 
 def summarise(change: SiteChange, out: Console) -> None:
-    """What one change led to: how many executions, how long, and each invalidation with its paths."""
+    """What one change led to. How many executions, how long, and each invalidation with its paths."""
     statuses = Counter(change.executions.values())
     ended = ", ".join(f"{count} {status}" for status, count in statuses.items())
     out.print(f"   {escape_markup(change.title)}: {ended}, in {change.seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""Deploys a SAM template into a running emulator, as `sam build` and `sam deploy` do: package, upload, create.
+"""Deploys a SAM template into a running emulator, as `sam build` and `sam deploy` do. Package, upload, create.
 
 Nothing of the template is rewritten but what the SAM CLI rewrites as well: where the code is, and where the definition
 of a state machine is.
@@ -73,7 +73,7 @@ def deploy(
 
 
 def upload_local_files(aws: LocalAws, template: Template, folder: Path) -> Template:
-    """A copy of the template in which each CodeUri and DefinitionUri is where the file was uploaded to."""
+    """A copy of the template whose CodeUri and DefinitionUri are uploads."""
     code: dict[str, str] = {}
     copy: Template = json.loads(json.dumps(template, default=str))
     shared = copy.get("Globals", {}).get("Function", {})

@@ -1,4 +1,4 @@
-"""The local AWS as a whole: an emulator, the stack deployed in it, and a web site for it to watch."""
+"""The local AWS as a whole. An emulator, the stack deployed in it, and a web site for it to watch."""
 
 from __future__ import annotations
 

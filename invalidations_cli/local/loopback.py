@@ -1,4 +1,4 @@
-"""A lock on the network: this process reaches its own machine and nothing else, nor does a process that it starts.
+"""A lock on the network. This process reaches its own machine and nothing else, nor does a process that it starts.
 
 The module imports only the standard library and nothing of this project, because its source is also put in front of
 what each Lambda worker runs. It guards against mistakes and against functions in plain Python; it is no sandbox for
@@ -44,7 +44,7 @@ def refuse_elsewhere(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook; raises PermissionError where a function starts a process or calls the C library."""
+    """An audit hook. Raises PermissionError where a function starts a process or calls the C library."""
     if event in STARTING or (event in OUTSIDE_PYTHON and arguments[0] is not None):
         text = f"A function on the local AWS starts no processes and loads no libraries of its own ({event})."
         raise PermissionError(text)

@@ -1,4 +1,4 @@
-"""The deployment package, as `make build` makes it, and the interpreter on which its handlers run.
+"""The deployment package, as `make build` makes it, and its handlers' interpreter.
 
 Both are kept under `.build/`, named after what they were made of, and made again only when that has changed.
 """
@@ -38,7 +38,7 @@ class BuildProblem(Exception):
 
 
 def lambda_interpreter() -> Path:
-    """A Python with boto3 and nothing else installed, as Lambda's Python runtimes have it; raises BuildProblem."""
+    """A Python with boto3 and nothing else installed, as Lambda's Python runtimes have it. Raises BuildProblem."""
     python = lambda_python()
 
     def make(home: Path) -> None:
@@ -63,7 +63,7 @@ def python_version(python: str) -> str:
 
 
 def deployment_package(source: Path = SOURCE) -> Path:
-    """A zip of `source` with its requirements installed beside it, and the bytecode of both; raises BuildProblem.
+    """A zip of `source` with its requirements installed beside it, and the bytecode of both. Raises BuildProblem.
 
     The same sources make the same zip, byte for byte, in whatever folder and whenever it is made.
     """
@@ -136,7 +136,7 @@ def add_bytecode(folder: Path, python: str) -> None:
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """What `make` makes at the path that it is given, kept as `.build/<name>`; whole, or not there at all."""
+    """What `make` makes at the path that it is given, kept as `.build/<name>`. Whole, or not there at all."""
     kept = BUILD / name
     if not kept.exists():
         BUILD.mkdir(exist_ok=True)

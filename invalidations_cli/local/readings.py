@@ -1,4 +1,4 @@
-"""What a person would look up to see whether CloudFront followed: invalidations, notifications, and the site itself."""
+"""What a person would look up to see whether CloudFront followed. Invalidations, notifications, and the site itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts and stops the emulator: a child process on loopback with an environment, a directory and a life of its own."""
+"""Starts and stops the emulator. A child process on loopback with an environment, a directory and a life of its own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EmulatorProcess:
 
 @contextlib.contextmanager
 def running(settings: LocalSettings, port: int | None = None) -> Iterator[EmulatorProcess]:
-    """The emulator, ready to be used, on `port` or on a free one; ended, with all that it wrote, on the way out.
+    """The emulator, ready to be used, on `port` or on a free one. Ended, with all that it wrote, on the way out.
 
     Raises EmulatorProblem when the port is taken, or the emulator does not come up.
     """
@@ -78,7 +78,7 @@ def running(settings: LocalSettings, port: int | None = None) -> Iterator[Emulat
 
 
 def start(variables: dict[str, str], log: Path, listener: socket.socket) -> subprocess.Popen[bytes]:
-    """The emulator's process; it also ends when this one does, because its standard input closes then."""
+    """The emulator's process. It also ends when this one does, because its standard input closes then."""
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 - this Python, and a number
             [sys.executable, "-m", "invalidations_cli.local.launcher", str(listener.fileno())],
@@ -93,7 +93,7 @@ def start(variables: dict[str, str], log: Path, listener: socket.socket) -> subp
 
 
 def listen(wanted: int | None) -> socket.socket:
-    """A socket that listens at the wanted port, or the usual one, or any that is free.
+    """A socket that listens at the wanted port, the usual one, or a free one.
 
     It is handed to the emulator as it is, so that nobody else can take the port meanwhile. Raises EmulatorProblem when
     the wanted port is taken.
@@ -182,7 +182,7 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the emulator and the Lambda workers, which are the process group that it leads: there is nothing to save."""
+    """Kill the emulator and the Lambda workers, which are the process group that it leads. There is nothing to save."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

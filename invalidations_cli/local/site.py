@@ -1,4 +1,4 @@
-"""A small web site as people have it: a bucket, a distribution in front of it, and a reader of the notifications."""
+"""A small web site as people have it. A bucket, a distribution in front of it, and a reader of the notifications."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def create_bucket(aws: LocalAws, name: str) -> None:
 
 
 def send_events_to_eventbridge(aws: LocalAws, bucket: str) -> None:
-    """Turn EventBridge on for the bucket, unless it is on, and leave its other notifications as they are."""
+    """Turn EventBridge on for the bucket. Its other notifications stay as they are."""
     BucketEvents(aws.client("s3"), REGION).enable(bucket)
 
 
 def create_distribution(aws: LocalAws, bucket: str) -> SampleDistribution:
-    """A distribution with the bucket as its origin behind an origin access control, the way the console makes it."""
+    """A distribution in front of the bucket, with an origin access control."""
     cloudfront = aws.client("cloudfront")
     control = cloudfront.create_origin_access_control(
         OriginAccessControlConfig={

@@ -1,4 +1,4 @@
-"""The way to the edge: where a host of CloudFront's leads, and whose word is taken for it.
+"""The way to the edge. Where a host of CloudFront's leads, and whose word is taken for it.
 
 The module imports only the standard library and nothing of this project, because its source is also put in front of
 what each Lambda worker runs.
@@ -13,7 +13,7 @@ EDGE = ".cloudfront.net"
 
 
 def lead_to_the_edge(port: int, authority: str) -> None:
-    """From now on such a host is found at this port of this machine, and trusted if `authority` (a file) vouches."""
+    """Such a host is found at this port, and trusted by `authority` (a file)."""
     os.environ["SSL_CERT_FILE"] = authority
     look_up = socket.getaddrinfo
 

@@ -38,7 +38,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """One state; `machines` holds a Map's item processor or a Parallel's branches, and is empty for all others."""
+    """One state. `machines` holds a Map's item processor or a Parallel's branches, and is empty for all others."""
 
     name: str
     type: str
@@ -103,7 +103,7 @@ def _state(name: str, body: Mapping[str, Any]) -> FlowState:
 
 
 def _resource(body: Mapping[str, Any]) -> str:
-    """What a Task calls, in a few words: the service's action, and the function that it invokes."""
+    """What a Task calls, in a few words. The service's action, and the function that it invokes."""
     resource = str(body.get("Resource", ""))
     arguments = body.get("Parameters", body.get("Arguments"))
     function = arguments.get("FunctionName") if isinstance(arguments, dict) else None
@@ -122,7 +122,7 @@ def _note(body: Mapping[str, Any]) -> str:
 
 
 def _merged(name: str, body: Mapping[str, Any]) -> list[Transition]:
-    """The state's transitions, one for each target and line style: several answers that lead to one state share one."""
+    """The state's transitions, one for each target and line style. Several answers that lead to one state share one."""
     merged: dict[tuple[str, bool], Transition] = {}
     for edge in _edges(name, body):
         key = (edge.target, edge.kind == "catch")
@@ -151,7 +151,7 @@ def _edges(name: str, body: Mapping[str, Any]) -> Iterator[Transition]:
 
 
 def condition(rule: Mapping[str, Any]) -> str:
-    """A Choice rule in a few words: `leader` for a text that is asked for, else a comparison: `n > 3 and not fresh`."""
+    """A Choice rule in a few words. `leader` for a text that is asked for, else a comparison: `n > 3 and not fresh`."""
     if "Condition" in rule:
         return str(rule["Condition"]).strip("{}% ")
     for word in ("And", "Or"):

@@ -1,4 +1,4 @@
-"""Map iterations where the history has no event of them (ministack): the items are read from the Map's own input."""
+"""Map iterations where the history has no event of them (ministack). The items are read from the Map's own input."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _derived(history: ExecutionHistory) -> Iterator[Iteration]:
 
 
 def at(value: Any, path: str) -> Any:
-    """What a Reference Path names in a value; None where there is nothing, or the path is of another kind."""
+    """What a Reference Path names in a value. None where there is nothing, or the path is of another kind."""
     rest = path.removeprefix("$")
     for step in STEP.finditer(rest):
         name, index, quoted = step.groups()

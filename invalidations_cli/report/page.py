@@ -92,7 +92,7 @@ def _hash(content: str) -> str:
 
 
 def _data(history: ExecutionHistory) -> str:
-    """The history as JSON without `<`, `>` and `&`: nothing in it can end the script element."""
+    """The history as JSON without `<`, `>` and `&`. Nothing in it can end the script element."""
     values = {**asdict(history), "unrecorded": sorted(history.unrecorded), "summary": summary_of(history)}
     text = json.dumps(values, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

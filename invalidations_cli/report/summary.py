@@ -25,7 +25,7 @@ MOST = 100
 
 
 def summary_of(history: ExecutionHistory) -> dict[str, Any]:
-    """For the page: `transitions`, `dollars` for them, `console` (an address, or null) and `batch` (or null).
+    """For the page: `transitions`, their `dollars`, `console` (an address, or null) and `batch` (or null).
 
     `batch` holds `outcome`, `batchId`, `bucket`, `changes`, `paths`, `wildcards`, `price`, `error`, `message`, and for
     each distribution `id`, `state`, `paths`, `wildcards`, `invalidations`, `error`, `message`.

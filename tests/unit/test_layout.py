@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHORTEST, LONGEST, LONGEST_FUNCTION, LONGEST_HANDLER = 60, 500, 40, 60
+LONGEST_FIRST_SENTENCE = 15
+"""Words."""
 
 RANKS = {"errors": 0, "cloudfront": 1, "events": 2, "config": 2, "batches": 3, "outcome": 4}
 """A room of the domain imports rooms of its own rank's number or less; what is not named here imports any of them."""
@@ -131,6 +134,19 @@ def forbidden_imports(modules: list[Module]) -> list[str]:
     return found
 
 
+def long_first_sentences(modules: list[Module]) -> list[str]:
+    """Of docstrings; help that is printed is one as well."""
+    found = []
+    for each in modules:
+        for node in ast.walk(each.tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                line = (ast.get_docstring(node) or "").partition("\n")[0]
+                first = re.split(r"(?<=[.?!])\s(?=[A-Z`\"'])", line, maxsplit=1)[0]
+                if len(first.split()) > LONGEST_FIRST_SENTENCE:
+                    found.append(f"{each.name}: {first}")
+    return found
+
+
 def full_init_files(modules: list[Module]) -> list[str]:
     return [each.name for each in modules if each.path.name == "__init__.py" and each.text.strip()]
 
@@ -148,6 +164,7 @@ ALL = product("functions", "invalidations_cli", "tools")
         (repeated_class_names, ALL),
         (arrows_that_point_back, FUNCTIONS_AND_CLI),
         (forbidden_imports, FUNCTIONS_AND_CLI),
+        (long_first_sentences, ALL),
         (full_init_files, [each for each in FUNCTIONS_AND_CLI if "patches" not in each.path.parts]),
     ],
     ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
@@ -172,6 +189,7 @@ def test_the_layout_keeps_its_numbers(rule: Rule, modules: list[Module]) -> None
         (forbidden_imports, "invalidations_cli/aws.py", "from invalidation.batches.close import _x\n"),
         (forbidden_imports, "invalidations_cli/aws.py", "from tools import scan\n"),
         (forbidden_imports, "invalidations_cli/backlog.py", "from invalidations_cli.commands.audit import x\n"),
+        (long_first_sentences, "tools/a.py", f'"""{"word " * 15}word."""\n'),
         (full_init_files, "functions/invalidation/__init__.py", "x = 1\n"),
     ],
 )

@@ -115,7 +115,7 @@ def decide(costs: Mapping[str, Cost], month_before: int, monthly: int) -> Allowa
 
 
 def _shared(costs: Mapping[str, Cost], allowed: int) -> dict[str, int]:
-    """Who needs few paths gets them; the others share the rest, where it is a gain."""
+    """Who needs few paths gets them. The others share the rest, where it is a gain."""
     shares: dict[str, int] = {}
     copies = sum(each.copies for each in costs.values())
     for name, cost in sorted(costs.items(), key=lambda each: (each[1].paths, each[0])):

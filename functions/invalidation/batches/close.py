@@ -42,7 +42,7 @@ class _TooMuch(Exception):
 
 
 def close_at_once(table: BatchTable, joined: Joined, execution: Execution, attempt: str, now: Clock) -> Joined:
-    """Close a batch that waits for nobody in the very Join that leads it; ``closed`` says that it owns its changes.
+    """Close a batch that waits for nobody in the very Join that leads it. ``closed`` says that it owns its changes.
 
     Whatever keeps this attempt from it (another leader, a pause, too much, a table that fails) is left to Close Batch,
     which finds it again, and tries again where that helps.
@@ -125,7 +125,7 @@ def _with_pending(table: BatchTable, head: Head, now: datetime) -> list[Batch]:
 def _unowned(
     table: BatchTable, bucket: str, earlier: Sequence[Batch], unreadable: list[RecordsOfLaterRelease]
 ) -> Iterator[PendingChange]:
-    """What is pending, without what these batches own and may not have deleted: to freeze it again would cost again."""
+    """What is pending, without what these batches own and may not have deleted. To freeze it again would cost again."""
     owned = {
         _fingerprint(key)
         for batch in earlier

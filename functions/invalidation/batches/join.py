@@ -145,7 +145,7 @@ def window_today(table: BatchTable, window: Window, now: datetime) -> Window:
 
 
 def paths_of_day(table: BatchTable, now: datetime) -> int:
-    """The day's paths so far, for changes and for keys; those that a request names do not count."""
+    """The day's paths so far, for changes and for keys. Those that a request names do not count."""
     item = table.get(Key(USAGE, now.astimezone(UTC).strftime(USAGE_OF_DAY)))
     return 0 if item is None else int(item.get("paths", 0))
 

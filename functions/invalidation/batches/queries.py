@@ -21,7 +21,7 @@ class BatchPage:
 
 
 class Span(TypedDict, total=False):
-    """Which batches: by when their executions started, both ends included; ``after`` is where a page before ended."""
+    """Which batches: by when their executions started, both ends included. ``after`` is where a page before ended."""
 
     since: datetime | None
     until: datetime | None

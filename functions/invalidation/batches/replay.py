@@ -61,7 +61,7 @@ class Ended:
 
     @property
     def due(self) -> datetime:
-        """Replays come after 0, 10, 40, 130 and 400 minutes: what is broken for all must not become a storm."""
+        """Replays come after 0, 10, 40, 130 and 400 minutes. What is broken for all must not become a storm."""
         return self.stopped + timedelta(minutes=5 * 3**self.replays - 5)
 
     @property
@@ -179,7 +179,7 @@ def look_at(machine: StateMachine, ended: Ended) -> Started | None:
 
 
 def look_later(table: BatchTable, look: Look, now: datetime) -> bool:
-    """Put a look that failed behind the others, for a growing time; False: it has failed too often."""
+    """Put a look that failed behind the others, for a growing time. False: it has failed too often."""
     looks = look.looks + 1
     if looks < MAX_LOOKS:
         wait = min(timedelta(minutes=5) * 3 ** min(looks - 1, 9), timedelta(days=1))

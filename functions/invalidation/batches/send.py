@@ -145,7 +145,7 @@ class Sender:
         return decided, paths
 
     def _planned(self, batch: Batch, distribution: Distribution) -> tuple[tuple[str, ...], PlanSummary, int]:
-        """The paths in sending order, their summary, and how many of them the month has been charged for."""
+        """The paths in sending order, their summary, and the month's charge for them."""
         copies = self._copies(distribution)
         if batch.kind is Kind.PATHS:
             planned = plan_paths(frozen_paths(self.table, batch), by_hand(self.limits.budget.widest_path, copies))

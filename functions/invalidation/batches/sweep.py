@@ -101,7 +101,7 @@ class Swept:
         return {"started": started, "unfinished": self.unfinished, "parked": self.parked, "complete": self.complete}
 
     def to_log(self) -> dict[str, Any]:
-        """The same for a log line, which may have 256 KB (CloudWatch Logs User Guide, quotas)."""
+        """The same for a log line. One may have 256 KB (CloudWatch Logs User Guide, quotas)."""
         document = self.to_document()
         return {**document, "started": document["started"][:LOGGED], "count": len(self.started)}
 
@@ -273,12 +273,12 @@ class _SweepRun:
         self._start(sweep_lead_name(head.bucket, self.tick), {"lead": head.bucket}, "changes wait without a leader")
 
     def _forget(self, head: Head) -> None:
-        """Take the mark away: whoever accepts a change from now on opens a batch, or its execution is replayed."""
+        """Take the mark away. Whoever accepts a change from now on opens a batch, or its execution is replayed."""
         closed = {"batchId": head.batch_id or None, "state": head.state.value if head.batch_id else None}
         self.table.update(Head.key_of(head.bucket), {"unfinished": None}, {**closed, "unfinished": OPEN})
 
     def _is_late(self, head: Head) -> bool:
-        """Whether the leader lives and has yet to read what is pending: it has very much to read, or was throttled.
+        """Whether the leader lives and has yet to read what is pending. It has very much to read, or was throttled.
 
         A second leader would read the same, and slow down the first. If this one fails, it does not live any more.
         """
@@ -286,14 +286,14 @@ class _SweepRun:
         return due and self._leads(head) and Batch.find(self.table, head.batch_id) is None
 
     def _leads(self, head: Head) -> bool:
-        """Where nobody answers for the leader, its change does not wait for that: a second leader does no harm."""
+        """Where nobody answers for the leader, its change does not wait for that. A second leader does no harm."""
         leads = False
         with self.noting_failures(f"the leader of {head.bucket}"):
             leads = self._runs(head.leader)
         return leads  # noqa: RET504 -- False where the call has failed
 
     def look_at_registry(self) -> None:
-        """Some of the buckets that have no mark, in turn: no pending change may rest on a mark alone."""
+        """Some of the buckets that have no mark, in turn. No pending change may rest on a mark alone."""
         after: Key | None = Key(BUCKETS, str(self.notes["bucketsFrom"])) if self.notes.get("bucketsFrom") else None
         seen = 0
         while seen < REGISTERED:
@@ -314,7 +314,7 @@ class _SweepRun:
         self.buckets_from = after.sk if after else ""
 
     def _see_to_entry(self, row: Item) -> None:
-        """The entry of a bucket that is not watched expires, unless changes of it wait; that of any other does not."""
+        """The entry of a bucket that is not watched expires, unless changes of it wait. That of any other does not."""
         stays = not self.watched or row["sk"] in self.watched or has_pending(self.table, row["sk"])
         if stays == ("expiresAt" in row):
             expires = None if stays else epoch_seconds(self.now() + UNWATCHED_KEPT)
@@ -363,7 +363,7 @@ class _SweepRun:
         self._write(found, {"starts": starts, "nextTryAt": to_text(self.now() + self.retry.wait_after(starts))})
 
     def _due(self, batch: Batch) -> tuple[Batch | None, str]:
-        """The batch as it is once it is known when it is to be tried again, and why; None: it is worked on."""
+        """The batch with the time of its next try, and why. None: it is worked on."""
         if batch.next_try_at is not None:
             return batch, f"try {batch.tries + 1} is due"
         if self._runs(batch.owner):
@@ -458,7 +458,7 @@ def bucket_of(key: Key) -> str:
 
 
 def _leaderless(head: Head, window: Window, now: datetime) -> bool:
-    """Whether what is pending has been left alone for longer than a living leader would leave it.
+    """Whether what is pending waits for longer than a living leader would let it.
 
     A head that has just become CLOSED has a leader that is reading what is pending. The distance is taken both ways:
     a moment of closing that lies far ahead was written by a wrong clock.

@@ -1,4 +1,4 @@
-"""What only S3 knows of a bucket that CloudFront serves: its website, its access points, an object's max-age.
+"""What only S3 knows of a bucket that CloudFront serves. Its website, its access points, an object's max-age.
 
 Each is asked only where a distribution makes it matter, and kept for a while. What is denied or does not answer is
 unknown, and planning then takes the safe side: nothing here raises.
@@ -50,11 +50,11 @@ class BucketReader:
         self.account = ""
 
     def website(self, bucket: str) -> Website | None:
-        """Index and error document (GetBucketWebsite); None where there is no website, or it may not be read."""
+        """Index and error document (GetBucketWebsite). None where there is no website, or it may not be read."""
         return self._remembered(self._websites, bucket, self._read_website)
 
     def aliases(self, bucket: str) -> frozenset[str]:
-        """Names under which access points of this account lead to the bucket (ListAccessPoints and the other list)."""
+        """Aliases of access points of this account that lead to the bucket."""
         return self._remembered(self._aliases, bucket, self._read_aliases)
 
     def _remembered(self, known: dict[str, tuple[float, T]], bucket: str, read: Callable[[str], T]) -> T:
@@ -112,7 +112,7 @@ class MaxAgeReader:
         self._bucket = bucket
 
     def __call__(self, key: str) -> int | None:
-        """0 where it does not say; None where it cannot be read: denied, gone, or with an Expires date of its own.
+        """0 where it does not say. None where it cannot be read: denied, gone, or with an Expires date of its own.
 
         ``s-maxage`` goes before ``max-age`` (CFD "Manage how long content stays in the cache").
         """

@@ -138,7 +138,7 @@ class CloudFront:
         return list(found)
 
     def distributions(self, bucket: str) -> list[Distribution]:
-        """Every distribution of the account, for explaining; an outline where it does not serve the bucket."""
+        """Every distribution of the account, for explaining. An outline where it does not serve the bucket."""
         found: list[Distribution] = []
         for summary in self._summaries():
             aliases = self._aliases(bucket)
@@ -241,7 +241,7 @@ class CloudFront:
         return lambda: self._buckets.aliases(bucket) if self._buckets else ()
 
     def _cache_policy(self, policy_id: str) -> CachePolicy:
-        """A custom cache policy; the costly one, if that may not be read: the contrary would leave stale answers."""
+        """A custom cache policy. The costly one, if that may not be read: the contrary would leave stale answers."""
         known = self._policies.get(policy_id)
         if known is None:
             try:
@@ -271,7 +271,7 @@ class CloudFront:
 
 @contextmanager
 def _named_errors(call: str, resource: str) -> Iterator[None]:
-    """Raises the classes of ``errors.py`` for botocore's; unchained, as the traceback ends up in the console."""
+    """Raises the classes of ``errors.py`` for botocore's. Unchained, as the traceback ends up in the console."""
     try:
         yield
     except ClientError as error:
@@ -396,7 +396,7 @@ def refusal(call: str, resource: str, code: str, status: int, message: str) -> I
 
 
 def role_refusal(call: str, resource: str, code: str, status: int, message: str) -> InvalidationError:
-    """The named error for a call for which the other account's role could not be assumed."""
+    """The named error where the other account's role could not be assumed."""
     kind = _BY_CODE.get(code) or _by_status(status)
     kind = kind if kind.transient else AccessDenied
     advice = _ADVICE[kind] if kind.transient else _ROLE_ADVICE
@@ -418,7 +418,7 @@ def _arn(resource: str) -> str:
 
 
 def caller_reference(batch_id: str, target: str, number: int, paths: Sequence[str], resends: int = 0) -> str:
-    """``<batch id>.<distribution>.<request number>.<hash of the sorted paths>``, and which resend it is, if it is one.
+    """``<batch id>.<distribution>.<request number>.<hash of the sorted paths>``. The number of a resend follows.
 
     The same reference with the same paths returns the first invalidation; with other paths it is refused
     (CloudFront API Reference, InvalidationBatch). The hash keeps a changed plan from being refused, and the batch id

@@ -1,4 +1,4 @@
-"""Covers: few paths, few of them wildcards, that together match every path that was asked for.
+"""Covers are few paths, few of them wildcards, that match every path asked for.
 
 Only a wildcard that nobody asked for widens. What it costs is what it evicts although it has not changed, so
 ``least_evicting_cover`` counts that, and is exact. Where nobody knows what else there is, ``narrowest_cover`` judges by
@@ -76,7 +76,7 @@ class Wildcard(NamedTuple):
 
 
 class Cover(NamedTuple):
-    """What covers the asked-for paths: wildcards (without their ``*``) that are introduced, and paths that stay."""
+    """What covers the asked-for paths. Wildcards (without their ``*``) that are introduced, and paths that stay."""
 
     introduced: list[str]
     unchanged: list[str]
@@ -167,7 +167,7 @@ def _cost(prefix: str, unchanged: Sequence[str]) -> int:
 
 
 def _common_prefixes(asked: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Each as first path, path after the last, its own length, and its parent's length, -1 for the root."""
+    """Each as first path, path after the last, its length, and its parent's (root: -1)."""
     open_: list[tuple[int, int]] = []  # where it began, and its length: each longer than the one before
     for at in range(1, len(asked) + 1):
         shared = len(_shared(asked[at - 1], asked[at])) if at < len(asked) else -1
@@ -184,7 +184,7 @@ def _shared(path: str, other: str) -> str:
 
 
 class _Move(NamedTuple):
-    """One way to cover the asked-for paths from a stop up to ``high``: by a wildcard, or by so many ``paths``.
+    """One way to cover the asked-for paths from a stop up to ``high``. By a wildcard, or by so many ``paths``.
 
     ``characters`` is the length of a wildcard that is introduced.
     """
@@ -232,7 +232,7 @@ class _Program:
         return self._cover(*self._cheapest())
 
     def _least_spent(self) -> dict[int, list[int]]:
-        """How many paths cover what is before each stop at least, by the wildcards that there may be beside them."""
+        """The fewest paths that cover what is before each stop, by wildcards beside them."""
         spent = {stop: [_IMPOSSIBLE] * (self._max_wildcards + 1) for stop in (*self._after, len(self._asked))}
         spent[0] = [0] * (self._max_wildcards + 1)
         for stop in self._after:
@@ -242,7 +242,7 @@ class _Program:
         return spent
 
     def _least(self, steps: list[_Move], wildcards: int, room: int) -> array[int]:
-        """For each number of paths below ``room``, whichever step is taken; nothing if none leads to the end."""
+        """For each number of paths below ``room``, whichever step is taken. Nothing if none leads to the end."""
         best = [_IMPOSSIBLE] * room
         for step in steps:
             rest = self._costs[step.high][wildcards - step.wildcard] if step.wildcard <= wildcards else None
@@ -322,7 +322,7 @@ class _Search:
         heapq.heappush(self._undecided, Wildcard(directory.count("/"), beside, len(prefix), prefix, part))
 
     def _children(self, parent: Wildcard) -> Iterator[Part]:
-        """The parent's paths, divided by the character that follows its prefix: always two parts at least."""
+        """The parent's paths, divided by the character that follows its prefix. Always two parts at least."""
         low, end = parent.part.low, parent.part.high
         while low < end:
             path = self._asked[low]
@@ -339,7 +339,7 @@ class _Search:
         return Part(low, high, at < len(self._asked_wildcards) and self._asked_wildcards[at] < high)
 
     def _fits(self, instead: list[Part]) -> bool:
-        """Whether a cover within the budget is left when the widest undecided wildcard gives way to its children.
+        """Whether a cover within the budget is left without the widest undecided wildcard.
 
         A part that holds an asked-for wildcard needs a wildcard in any case, and with one it needs nothing else. The
         wildcards that are left then go to the largest of the other parts, and what remains is covered path by path.

@@ -52,7 +52,7 @@ class Origin:
     foreign: bool = False
 
     def locations(self, bucket: str, key: str) -> Iterator[str]:
-        """The viewer paths, decoded, under which this origin serves the key: none when it is outside OriginPath.
+        """The viewer paths, decoded, under which this origin serves the key. None when it is outside OriginPath.
 
         CloudFront prepends OriginPath to what the viewer asked for (CFD "Origin settings", Origin path). There is more
         than one where OriginPath holds a parameter, because nothing says how many folders its value spans, and on a
@@ -94,7 +94,7 @@ class Behavior:
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """What planning needs of a cache policy: query strings in the key, and the longest TTL in seconds."""
+    """What planning needs of a cache policy. Query strings in the key, and the longest TTL in seconds."""
 
     query_strings: bool
     never_caches: bool = False
@@ -115,7 +115,7 @@ class Website:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A distribution, as seen from ``bucket`` ("" when it was asked for by its id alone).
+    """A distribution, as seen from ``bucket``. That is "" when its id alone was asked for.
 
     ``behaviors`` are in the order in which CloudFront tries them, the default last. ``error_pages`` are the locations
     of error pages that stay cached, under every path that fails, for longer than CloudFront's default by configuration;
@@ -217,7 +217,7 @@ def has_origin(document: Document, bucket: str, aliases: ReadAliases = tuple) ->
 
 
 def outline(distribution_id: str, bucket: str, document: Document, aliases: ReadAliases = tuple) -> Distribution:
-    """The distribution without its routing: what a person wants to see of one that does not serve the bucket."""
+    """The distribution without its routing. What a person wants to see of one that does not serve the bucket."""
     unknown = [
         origin["DomainName"]
         for origin in _items(document, "Origins")
@@ -297,7 +297,7 @@ def _with_targets(document: Document, ours: set[str], policies: list[CachePolicy
 
 
 def presumed(distribution_id: str, bucket: str) -> Distribution:
-    """A distribution that somebody named and that does not exist, as if it served the whole bucket.
+    """A named distribution that does not exist, as if it served the whole bucket.
 
     Its CreateInvalidation then fails with NoSuchDistribution: reported for it, and nobody else's work is stopped.
     """
@@ -306,7 +306,7 @@ def presumed(distribution_id: str, bucket: str) -> Distribution:
 
 
 def read_cache_policy(policy: Document) -> CachePolicy:
-    """``CachePolicy`` of GetCachePolicy: one with query strings, all or some, in its cache key has them.
+    """``CachePolicy`` of GetCachePolicy. With any query string in its cache key it has them.
 
     It never caches with a minimum, default and maximum TTL of 0 (CFD "Understand cache policies", TTL settings).
     """
@@ -321,7 +321,7 @@ def _only_zeros(settings: Document) -> bool:
 
 
 def _items(document: Document, name: str) -> list[Any]:
-    """The list at ``name``: CloudFront leaves out ``Items`` where there are none, and sometimes the whole."""
+    """The list at ``name``. CloudFront leaves out ``Items`` where there are none, and sometimes the whole."""
     return (document.get(name) or {}).get("Items") or []
 
 
@@ -385,7 +385,7 @@ def _is_kept(error_response: Document) -> bool:
 
 
 def _error_pages(document: Document) -> tuple[dict[str, None], dict[str, None]]:
-    """Locations of error pages: those that are kept for long by configuration, and those of which max-age decides."""
+    """Locations of error pages. Those that are kept for long by configuration, and those of which max-age decides."""
     long: dict[str, None] = {}
     brief: dict[str, None] = {}
     for each in _items(document, "CustomErrorResponses"):
@@ -396,7 +396,7 @@ def _error_pages(document: Document) -> tuple[dict[str, None], dict[str, None]]:
 
 
 def _website_error(document: Document, website: Website | None) -> tuple[str, bool]:
-    """The key of the website's error document and whether it is kept for long; "" where viewers never get it.
+    """The key of the website's error document and whether it is kept for long. "" where viewers never get it.
 
     They get it for what is missing, a 404, or a 403 where the bucket may not be listed, unless the distribution has a
     page of its own for that code (S3 User Guide "Configuring a custom error document").
@@ -449,7 +449,7 @@ def match(domain_name: str, bucket: str) -> Match:
 
 
 def is_access_point(domain_name: str) -> bool:
-    """Whether this names an access point of S3, or one for several regions: a bucket under a name of its own.
+    """Whether this names an access point of S3, or one for several regions. A bucket under a name of its own.
 
     Sources: Amazon S3 User Guide "Access points aliases", "Multi-Region Access Point request routing".
     """
@@ -464,7 +464,7 @@ def is_website(domain_name: str) -> bool:
 
 
 def is_endpoint(domain_name: str) -> bool:
-    """Whether this is an S3 endpoint without a bucket, whose requests name the bucket in their path."""
+    """Whether this is an S3 endpoint without a bucket. Its requests name the bucket in their path."""
     return bool(_REST.fullmatch(_canonical(domain_name)))
 
 

@@ -50,7 +50,7 @@ class EdgeVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One path: what S3 has, what the edge gave (an ETag, or a status code), and the verdict."""
+    """What S3 has and the edge gave (ETag, status code), and the verdict."""
 
     path: str
     verdict: EdgeVerdict
@@ -77,7 +77,7 @@ class EdgeAnswer(NamedTuple):
 
 
 def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPConnection] | None = None) -> EdgeAnswer:
-    """HEAD of a path, without compression, which would weaken the ETag; redirects are answers like any other.
+    """HEAD of a path, without compression, which would weaken the ETag. Redirects are answers like any other.
 
     Raises:
         OSError, http.client.HTTPException: the edge did not answer in time, or not in HTTP.
@@ -98,7 +98,7 @@ def ask_edge(host: str, path: str, *, connect: Callable[..., http.client.HTTPCon
 
 @contextmanager
 def _ended_in_time(connected: socket.socket) -> Iterator[None]:
-    """The socket's own time-out is for each piece of an answer; this is for the whole of it.
+    """The socket's own time-out is for each piece of an answer. This is for the whole of it.
 
     Raises:
         TimeoutError: it was ended, and what was read may be half an answer.
@@ -123,7 +123,7 @@ def _ended_in_time(connected: socket.socket) -> Iterator[None]:
 def look(
     s3: S3Client, bucket: str, key: str, host: str, path: str, *, ask: Callable[[str, str], EdgeAnswer] = ask_edge
 ) -> Looked:
-    """Compare what the edge gives for a path with what the bucket holds under the key.
+    """Compare what the edge gives for a path with what the bucket holds.
 
     Anything but a clear difference is Unknown: a page that needs a signature, an error page, a redirect, an object that
     changed again meanwhile. An object that is gone and still served is a clear difference.
@@ -140,7 +140,7 @@ def look(
 
 
 def paths_to_look_at(distribution: Distribution, keys: Iterable[str], rules: PathRules) -> Iterator[tuple[str, str]]:
-    """A few of the keys, each with the path under which viewers reach just it; no wildcards, no rewritten requests."""
+    """A few of the keys, each with the path under which viewers reach just it. No wildcards, no rewritten requests."""
     looks = 0
     for key in islice(keys, MAX_KEYS):
         found = served(distribution, key, rules)

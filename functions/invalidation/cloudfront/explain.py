@@ -1,4 +1,4 @@
-"""Why a change is, or is not, invalidated on a distribution, and why each path of it is sent.
+"""Why a change is invalidated on a distribution or not, and why by these paths.
 
 A path is there because of a rule if it is gone without the rule: each is taken away in turn, so that nothing about
 routing is told here a second time.
@@ -85,7 +85,7 @@ def explain(  # noqa: PLR0917 -- collaborators are arguments
     tags: str | None = "",
     max_age_of: ReadMaxAge | None = None,
 ) -> Explanation:
-    """Whether the distribution serves the key, by which origin and behaviour, and what would be invalidated and why.
+    """Whether the distribution serves the key, how, and what would be invalidated and why.
 
     ``tags`` is the value of the object's tag header: "" where it has none or is gone, None where nobody could tell.
     ``max_age_of`` reads the max-age of an error page.
@@ -248,7 +248,7 @@ _CUT = ", cut before what CloudFront cannot purge as it is: a literal * or ~, or
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A path or ``#tag`` that is sent, and why: one or more phrases in plain English."""
+    """A path or ``#tag`` that is sent, and why. One or more phrases in plain English."""
 
     item: str
     because: tuple[str, ...]
@@ -278,7 +278,7 @@ def _of_item(item: str, known: dict[str, dict[str, None]], asked: int, rules: Pa
 def _why_paths(
     distribution: Distribution, key: str, rules: PathRules, max_age_of: ReadMaxAge | None
 ) -> Iterator[tuple[str, str]]:
-    """Each path of each way to the key, whether it is sent or covered by another, with a reason."""
+    """Each path of each way to the key, with a reason."""
     found = served(distribution, key, rules, max_age_of)
     without = {phrase: served(distribution, key, less(rules), max_age_of) for less, phrase in _RULES}
     plain = served(_without_query_strings(distribution), key, rules, max_age_of)

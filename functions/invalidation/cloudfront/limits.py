@@ -89,5 +89,5 @@ or polled to its deadline, an execution stays below 262,144 bytes of state and 2
 
 
 def price(paths: int) -> Decimal:
-    """The most that so many paths can cost, in US dollars: with no free ones left."""
+    """The most that so many paths can cost, in US dollars. With no free ones left."""
     return paths * DOLLARS_PER_PATH

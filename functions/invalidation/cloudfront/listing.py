@@ -1,4 +1,4 @@
-"""Listings: which keys a bucket holds where something changed, as far as a few requests tell.
+"""Which keys a bucket holds where something changed, as far as few requests tell.
 
 A listing is one look. What is put while it is made, or after, is in it or not: it decides only which of several covers
 is sent, and each of them covers every change. So where a bucket cannot be listed, or holds too much, the plan goes on
@@ -45,7 +45,7 @@ _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The keys that a bucket holds around the changed ones, or None and why that is not known.
+    """The keys that a bucket holds around the changed ones. None where that is not known.
 
     ``gaps`` has, for each stretch that was left out, the last keys before it: there are more than are listed.
     """
@@ -56,7 +56,7 @@ class Listing:
 
 
 class BucketLister:
-    """Lists buckets, each once for a batch: all its distributions are planned with the same listing.
+    """Lists buckets, each once for a batch. All its distributions are planned with the same listing.
 
     Args:
         client: gives a boto3 client for S3. It is not called before something is to be listed.
@@ -130,7 +130,7 @@ def _in_the_order_of_s3(key: str) -> bytes:
 
 
 def _before_neighbours(listed: str, key: str) -> str:
-    """What comes before all keys that begin as ``key`` does, but not as the ``listed`` one does; "" if nothing can."""
+    """What comes before all keys that share with ``key`` more than with ``listed``. "" if nothing can."""
     shared = len(commonprefix((listed, key)))  # noqa: RUF071 - by character is what is meant
     first = _sendable(key[: shared + 1])
     if len(first) <= shared or first[-1] in {"\0", "\ue000"}:

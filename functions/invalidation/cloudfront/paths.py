@@ -97,7 +97,7 @@ def invalidation_paths(location: str, *, spellings: bool = True) -> tuple[str, .
 
 
 def normalised(location: str) -> str:
-    """The location without repeated slashes and dot segments, as CloudFront matches it with its path patterns.
+    """The location without repeated slashes and dot segments, as CloudFront matches it with patterns.
 
     Source: CFD "Cache behavior settings", Path normalization. The origin is asked for the path as it was.
 
@@ -138,7 +138,7 @@ def count_locations(paths: Iterable[str]) -> int:
 
 
 def common_folder(paths: Sequence[str]) -> tuple[str, set[str]]:
-    """The deepest folder, decoded, that all the encoded paths are below; and those of them that are its index page.
+    """The deepest folder, decoded, that all the encoded paths are below. And those of them that are its index page.
 
     A plus counts as a space. Index pages are spelled as the folder is, without its slash. Wildcards are below the
     folder that they begin in.
@@ -163,7 +163,7 @@ def narrowed(paths: set[str]) -> tuple[str, ...]:
 
 
 def valid_path(path: str) -> str:
-    """Check a path or ``#tag`` that somebody has written by hand, and return it as it is.
+    """Check a path or ``#tag`` that somebody wrote, and return it as it is.
 
     Raises:
         InvalidRequest: CloudFront would refuse it, or accept it and purge nothing. Says what is wrong, and what is
@@ -190,7 +190,7 @@ def encoding_fault(path: str) -> str:
 
 
 def begins_within_character(prefix: str) -> bool:
-    """Whether what follows ``prefix`` would be the rest of a character that it cuts in two."""
+    """Whether ``prefix`` ends in the middle of a character."""
     return len(whole_prefix(prefix)) < len(prefix)
 
 
@@ -242,7 +242,7 @@ def _ended(path: str, *, wildcard: bool) -> str:
 
 
 def _shortened(path: str, length: int) -> str:
-    """At most ``length`` characters of an encoded path, not ending inside a triplet or a UTF-8 sequence."""
+    """At most ``length`` characters of an encoded path, never ending inside a character."""
     if len(path) <= length:
         return path
     short = re.sub(r"%[0-9A-F]?\Z", "", path[:length])

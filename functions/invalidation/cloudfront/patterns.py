@@ -1,4 +1,4 @@
-"""Path patterns of cache behaviours, and the URLs that a viewer may write for one location.
+"""Path patterns of cache behaviours, and the URLs that viewers write for a location.
 
 Sources: CFD "Cache behavior settings", Path pattern (``*`` is any run of characters, slashes included; ``?`` exactly
 one; case-sensitive; the leading slash is optional) and Path normalization (repeated slashes and dot segments are
@@ -82,7 +82,7 @@ class _Glob:
         return after
 
     def _after(self, reached: int, char: str) -> int:
-        """The positions in the pattern, a bit each, that are possible once ``char`` has been read."""
+        """The positions in the pattern, a bit each, that are possible after ``char``."""
         matching = self._literals.get(char, self._singles)
         return self._past_star((reached & matching) << 1 | (reached & self._stars))
 
@@ -91,21 +91,21 @@ class _Glob:
 
 
 def key_filter(globs: Sequence[str]) -> Callable[[str], object]:
-    """Something true for a key that is one of these: ``*`` is any run of characters, slashes included, ``?`` one."""
+    """Something true for a key that is one of these. ``*`` is any run of characters, slashes included, ``?`` one."""
     translated = {"*": ".*", "?": "."}
     either = "|".join("".join(translated.get(t, re.escape(t)) for t in glob) for glob in globs)
     return re.compile(either, re.DOTALL).fullmatch
 
 
 def matched_forms(location: str) -> frozenset[str]:
-    """What patterns are compared with: the location, and as CloudFront normalises it (to be safe, either may count)."""
+    """What patterns are compared with. The location, and as CloudFront normalises it (to be safe, either may count)."""
     if "//" not in location and "/." not in location:
         return frozenset({location})
     return frozenset({location, normalised(location)})
 
 
 def _regex(tokens: str) -> str:
-    """The glob as a regular expression that never goes back over a ``*``: keys are written by strangers."""
+    """The glob as a regular expression that never goes back over a ``*``. Keys are written by strangers."""
     first, *others = ["".join(f"[^{_UNMATCHED}]" if t == "?" else re.escape(t) for t in p) for p in tokens.split("*")]
     if not others:
         return first
@@ -119,7 +119,7 @@ def _positions(tokens: str, wanted: str) -> int:
 
 @lru_cache(maxsize=4_096)
 def _spellings(char: str) -> frozenset[str]:
-    """How a URL may hold the character: raw (one character, or its UTF-8 bytes), encoded, and ``+`` for a space."""
+    """How a URL may hold the character. Raw (one character, or its UTF-8 bytes), encoded, and ``+`` for a space."""
     if _ONE_SPELLING.fullmatch(char):
         return frozenset(char)
     raw_bytes = char.encode(errors="surrogatepass").decode("latin-1")

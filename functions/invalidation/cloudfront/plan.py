@@ -119,7 +119,7 @@ def plan_paths(items: Iterable[str], budget: Budget, others: Callable[[], Surrou
 
 
 def wildcard_for(paths: Sequence[str], within: str = "/*") -> str:
-    """One wildcard within ``within`` that matches all of the paths, two at least; "": none does."""
+    """One wildcard within ``within`` that matches all of the paths, two at least. "": none does."""
     needed = _without_covered(sorted(set(paths)))
     if len(paths) < 2 or span(within[:-1], needed) != (0, len(needed)):
         return ""
@@ -165,7 +165,7 @@ def _plan(asked: list[str], budget: Budget, others: Callable[[], Surroundings | 
 def _cover(
     needed: list[str], others: Callable[[], Surroundings | None] | None, max_paths: int, max_wildcards: int
 ) -> tuple[Cover, Surroundings | None]:
-    """The best cover that can be found, and what there is around without what is purged anyway.
+    """The best cover, and what there is around without what is purged anyway.
 
     Where all is below one folder, each spelling of that folder has a cover of its own, as far as the budget has room
     for one each: a wildcard for two of them would reach other folders.
@@ -194,7 +194,7 @@ def _best_cover(needed: list[str], around: Surroundings | None, max_paths: int, 
 
 
 def _spelled_folders(needed: list[str]) -> tuple[list[list[str]], list[str]]:
-    """The sorted paths by the spelling of the folder that all of them are in; apart from them those of its index page.
+    """The sorted paths by the spelling of the folder that all of them are in. Apart from them those of its index page.
 
     One part, and nothing apart, where they have no folder in common.
     """

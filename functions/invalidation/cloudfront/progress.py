@@ -198,7 +198,7 @@ def next_request(
     pace: Pace,
     wider: Callable[[Sequence[str]], str] | None = None,
 ) -> Request | None:
-    """The first paths that were not accepted, as many as the pace allows; None: none is left.
+    """The first paths that were not accepted, as many as the pace allows. None: none is left.
 
     ``accepted`` are ranges of places in the list. All that is left goes together where it fits; otherwise wildcards go
     by themselves. ``wider`` gives one wildcard in the place of many paths, "" where there is none.

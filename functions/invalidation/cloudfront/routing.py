@@ -36,7 +36,7 @@ WEBSITE_INDEX: Final = "index.html"
 
 
 class RouteVerdict(StrEnum):
-    """Whether a key costs paths, and why; the first that applies to any way of reaching it."""
+    """Whether a key costs paths, and why. The first that applies to any way of reaching it."""
 
     SERVED = "Served"
     REWRITTEN = "Rewritten"
@@ -63,7 +63,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way for a viewer to reach the key: ``location`` (decoded) by the behaviour ``pattern`` to ``origin_id``.
+    """One way for a viewer to reach the key. ``location`` (decoded) by the behaviour ``pattern`` to ``origin_id``.
 
     ``paths`` is what it adds to the invalidation, nothing when it does not lead to the bucket.
     """
@@ -78,7 +78,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The paths to invalidate for one key (sorted, distinct), true if there are any, and how that was found."""
+    """The paths to invalidate for one key (sorted, distinct), and how they were found."""
 
     verdict: RouteVerdict
     paths: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ def paths_for(
 
 
 def viewer_paths(distribution: Distribution, keys: Iterable[str], rules: PathRules) -> Iterator[str]:
-    """The path of each object that the distribution serves: its own, once, as it is documented to be spelled.
+    """The path of each object that the distribution serves. Its own, once, as it is documented to be spelled.
 
     All other paths of an object but its other spellings are beginnings of this one: whichever wildcard matches one of
     them matches this one as well, so that it stands for the object.
@@ -233,11 +233,11 @@ class _Router:
         return Route(origin.id, verdict, way, location, keeping[0].pattern, paths)
 
     def _keeps(self, behavior: Behavior) -> bool:
-        """Whether anything that an invalidation would purge is kept there: errors are, whatever its cache policy."""
+        """Whether anything that an invalidation would purge is kept there. Errors are, whatever its cache policy."""
         return self._distribution.errors_kept or not behavior.never_caches
 
     def _possible_behaviors(self, forms: frozenset[str]) -> list[Behavior]:
-        """In order, up to the first that is certain to match: the default at the latest."""
+        """In order, up to the first that is certain to match. The default at the latest."""
         possible: list[Behavior] = []
         for behavior, pattern in self._behaviors:
             if pattern.must_match(forms):
@@ -262,7 +262,7 @@ class _Router:
         return ("/", "/?*") if path == "/" and self._rules.root_queries else (with_query_strings(path),)
 
     def _is_kept_error_page(self, location: str, key: str) -> bool:
-        """Whether the location is an error page that is kept, under any path, for longer than CloudFront's default."""
+        """Whether the location is an error page that stays longer than CloudFront's default."""
         if location in self._distribution.error_pages:
             return True
         return location in self._distribution.brief_error_pages and self._stays(key)

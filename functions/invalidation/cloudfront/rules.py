@@ -1,4 +1,4 @@
-"""Values that parameters make, and that records hold: how paths are made, what they may cost, what was decided.
+"""Values that parameters make, and that records hold. How paths are made, what they may cost, what was decided.
 
 They stand apart from ``routing``, ``plan`` and ``cover``, which do the work: most handlers read their settings and
 their records, and plan nothing, and a cold start pays for each module that is imported.
@@ -128,7 +128,7 @@ class Budget:
 
 
 class Widening(NamedTuple):
-    """A wildcard that nobody asked for, how many asked-for paths it stands for, and what it evicts besides.
+    """A wildcard that nobody asked for, what it stands for, and what it evicts besides.
 
     ``unchanged`` is the number of objects that had not changed; None where nobody knows.
     """

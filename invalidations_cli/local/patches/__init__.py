@@ -39,7 +39,7 @@ def apply(settings: LocalSettings) -> None:
 
 
 def seam(owner: ModuleType | type, name: str, expected: str) -> Any:
-    """What stands at `owner.name`, provided that its source is the one that the patch was written for.
+    """What stands at `owner.name`, if its source is what the patch was written for.
 
     `expected` is the first twelve hex digits of the SHA-256 of the source. A replacement that carries
     `functools.wraps` counts as what it wraps, so that two patches may share a seam.

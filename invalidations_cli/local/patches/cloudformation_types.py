@@ -1,4 +1,4 @@
-"""Resource types that cost nothing to accept are accepted: saved queries, and alarms on metric math.
+"""Resource types that cost nothing to accept are accepted. Saved queries, and alarms on metric math.
 
 ministack's CloudFormation refuses them. Here they are taken and do nothing: no part of the workflow reads them, and a
 person looks at them on AWS.

@@ -99,7 +99,7 @@ def lowered(headers: Headers) -> dict[str, Any]:
 
 
 def cache_key(distribution: dict[str, Any], path: str, uri: str, query: str) -> str:
-    """The path, with the query string where the behaviour lets any of its names through to the origin."""
+    """The path, with the query string where the behaviour forwards any of its names."""
     behavior = cloudfront._match_behavior(cloudfront.parse_distribution_dataplane_config(distribution), path)
     if not query or behavior is None:
         return uri
@@ -109,7 +109,7 @@ def cache_key(distribution: dict[str, Any], path: str, uri: str, query: str) -> 
 
 
 def seconds_kept(distribution: dict[str, Any], path: str, answers: list[tuple[int, dict[str, Any]]]) -> float:
-    """For how long the edge keeps what came of these answers of the origin: the first, and perhaps an error page."""
+    """For how long the edge keeps what came of these answers of the origin. The first, and perhaps an error page."""
     if not answers:
         return 0.0
     status, headers = answers[0]
@@ -124,7 +124,7 @@ def seconds_kept(distribution: dict[str, Any], path: str, answers: list[tuple[in
 
 
 def seconds_by_headers(headers: Headers, least: float, usual: float, most: float) -> float:
-    """What the origin's headers say, within the behaviour's MinTTL and MaxTTL; DefaultTTL where they say nothing."""
+    """What the origin's headers say, within the behaviour's MinTTL and MaxTTL. DefaultTTL where they say nothing."""
     if NEVER_KEPT.search(str(headers.get("cache-control", ""))):
         return least
     said = explicit_seconds(headers)
@@ -153,7 +153,7 @@ def behavior_element(distribution: dict[str, Any], path: str) -> Any:
 
 
 def ttls(behavior: Any) -> tuple[float, float, float]:
-    """MinTTL, DefaultTTL and MaxTTL of a behaviour, in seconds: of its cache policy, or its own of the older kind."""
+    """MinTTL, DefaultTTL and MaxTTL of a behaviour, in seconds. Of its cache policy, or its own of the older kind."""
     policy_id = cloudfront._opt_text(behavior, "CachePolicyId")
     if policy_id:
         policies = cloudfront._cache_policies.get(policy_id) or cloudfront._MANAGED_CACHE_POLICIES.get(policy_id)
@@ -194,6 +194,6 @@ def is_fresh(copy: CachedCopy, place: tuple[str, str], settings: LocalSettings) 
 
 
 def covers(path: str, key: str) -> bool:
-    """Whether an invalidation's path names this key; percent-encoded or not is the same to the edge."""
+    """Whether an invalidation's path names this key. Percent-encoded or not is the same to the edge."""
     path, key = unquote(path), unquote(key)
     return key.startswith(path[:-1]) if path.endswith("*") else key == path

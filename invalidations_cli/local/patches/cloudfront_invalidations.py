@@ -34,7 +34,7 @@ ANSWERED: Counter[str] = Counter()
 
 
 class Rate:
-    """What each account has been allowed within the last second; a second is scaled as every wait is."""
+    """What each account has been allowed within the last second. A second is scaled as every wait is."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

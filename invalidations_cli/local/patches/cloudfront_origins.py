@@ -1,4 +1,4 @@
-"""An S3 website endpoint is an origin that answers, and a key may begin with a slash.
+"""An S3 website endpoint is an origin that answers. A key may begin with a slash.
 
 ministack does not reach a website endpoint (502), and asks for the key `x` where a viewer asks for `//x`. Here a
 website serves its index document for a directory, redirects to the directory where the slash is missing, and gives its
@@ -73,7 +73,7 @@ def of_website(bucket: str, host: str, method: str, key: str) -> Answer:
 
 
 def redirect(rules: list[ET.Element], host: str, key: str, status: int) -> Answer | None:
-    """What the first routing rule that holds answers, before the bucket is asked (0) or after it has failed."""
+    """What the first routing rule answers that holds before (0) or after an error."""
     for rule in rules:
         parts = {element.tag.rpartition("}")[2]: element for element in rule}
         prefix, wanted = (
@@ -92,7 +92,7 @@ def redirect(rules: list[ET.Element], host: str, key: str, status: int) -> Answe
 
 
 def missing(bucket: str, method: str, document: str) -> Answer:
-    """The error document with the status of what is missing: 404, or 403 to whom the bucket may not be listed."""
+    """The error document with a 404, or a 403 where listing is denied."""
     status, name, code = (404, "Not Found", "NoSuchKey") if may_list(bucket) else (403, "Forbidden", "AccessDenied")
     found = read(bucket, method, document) if document else None
     if found is None:
@@ -109,7 +109,7 @@ def read(bucket: str, method: str, key: str) -> Answer | None:
 
 
 def may_list(bucket: str) -> bool:
-    """Whether anybody may list the bucket, and so is told that an object is not there."""
+    """Whether anybody may list the bucket, and so learns that an object is missing."""
     owner = s3._bucket_owner_account(bucket)
     return bool(s3._foreign_bucket_allows(owner, bucket, "", "GET", {}, ""))
 

@@ -45,7 +45,7 @@ def listen(certificate: Path) -> int:
 
 
 class EdgeConnection(BaseHTTPRequestHandler):
-    """One viewer's request, handed on to the edge with the word that it came over TLS."""
+    """One viewer's request, handed on to the edge as one that came over TLS."""
 
     timeout = SECONDS
 

@@ -1,4 +1,4 @@
-"""An event that cannot be delivered to a state machine goes to the target's dead-letter queue.
+"""Events that cannot reach a state machine go to the target's dead-letter queue.
 
 ministack drops it. Here it is kept with the attributes that EventBridge gives it (EventBridge User Guide, "Using
 dead-letter queues"). A local state machine refuses an event for good or not at all, so nothing is tried twice.

@@ -1,4 +1,4 @@
-"""Handlers run on an interpreter that has boto3 and nothing else, as Lambda's Python runtimes do.
+"""Handlers run on an interpreter with boto3 and nothing else, as on Lambda.
 
 ministack runs them on its own, where all that the project's tools need is installed: a dependency that the deployment
 package lacks would not be missed.

@@ -1,4 +1,4 @@
-"""A function's process has its own environment, home and working directory, and starts no other process.
+"""A function's process has an environment and folders of its own, and starts none.
 
 ministack hands its own environment on, lets a function's variables replace what Python is started with, and runs other
 runtimes and Glue jobs, none of which the loopback guard would see. Here the emulator starts Python functions, isolated
@@ -53,7 +53,7 @@ class FunctionProcess(subprocess.Popen[str]):
 
 
 def of_the_function(variables: dict[str, str]) -> dict[str, str]:
-    """The variables without the emulator's own, and without those that change how a program is loaded."""
+    """The variables without the emulator's, and without those that change how programs are loaded."""
     own = {name: value for name, value in variables.items() if os.environ.get(name) != value}
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {name: value for name, value in own.items() if not name.startswith(OF_THE_LOADER)} | kept

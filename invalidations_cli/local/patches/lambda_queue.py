@@ -1,4 +1,4 @@
-"""A few tasks run at once, and the others wait before their TimeoutSeconds begin to count.
+"""A few tasks run at once. The others wait before their TimeoutSeconds begin to count.
 
 ministack starts a worker for every call that finds none idle: three hundred S3 events start three hundred interpreters,
 and the machine stands still. AWS would run them all at once.

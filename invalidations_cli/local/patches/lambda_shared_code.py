@@ -23,7 +23,7 @@ ONE_AT_A_TIME = threading.Lock()
 
 
 class SharedZip(zipfile.ZipFile):
-    """A zip whose `extractall` makes the folder a link to the one copy of what the zip holds."""
+    """A zip whose `extractall` makes a link to the one copy of its content."""
 
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
         package = Path(str(self.filename))

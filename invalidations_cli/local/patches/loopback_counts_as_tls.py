@@ -1,4 +1,4 @@
-"""A policy that refuses what does not come over TLS lets the local AWS's own traffic pass.
+"""A policy that demands TLS lets the local AWS's own traffic pass.
 
 ministack speaks plain HTTP, and evaluates `aws:SecureTransport` as AWS does: a queue or a topic that denies requests
 without TLS, as the template's do, would deny everything. What never leaves the loopback interface counts as secured.

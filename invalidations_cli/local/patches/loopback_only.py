@@ -1,4 +1,4 @@
-"""ministack, and the handlers that it runs, may call out: to registries, to Docker, to AWS itself.
+"""ministack, and the handlers that it runs, may call out. To registries, to Docker, to AWS itself.
 
 Here they may not: whatever a handler or the emulator does, it does not leave this machine, nor does a child process,
 for a handler starts none.

@@ -94,7 +94,7 @@ def poll_often() -> None:
 
 
 def pump(pipe: Pipe) -> None:
-    """Move what waits in the queue into the pipe's batch; deliver that when it is full, or its window has passed."""
+    """Move what waits in the queue into the pipe's batch. Deliver that when it is full, or its window has passed."""
     queue = queues._queue_by_arn(pipe["Source"])
     if queue is None or pipe.get("CurrentState") != "RUNNING":
         return
@@ -149,7 +149,7 @@ def render(template: str, record: Record) -> Any:
 
 
 def at(record: Record, path: str) -> Any:
-    """The value at a path such as `$.body.detail`; a body that is JSON is read as JSON, as Pipes does."""
+    """The value at a path such as `$.body.detail`. A body that is JSON is read as JSON, as Pipes does."""
     found: Any = record
     for name in path.removeprefix("$").strip(".").split("."):
         if isinstance(found, str):

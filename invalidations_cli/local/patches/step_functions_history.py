@@ -60,7 +60,7 @@ def apply(_settings: LocalSettings) -> None:
 def run_branch_on_record(
     branch: dict[str, Any], start_at: str, branch_input: Any, execution: Execution, context: Context
 ) -> Any:
-    """One iteration of a Map, or one branch of a Parallel; ministack's loop with the events that it leaves out."""
+    """One iteration of a Map, or one branch of a Parallel. Ministack's loop with the events that it leaves out."""
     iteration = iteration_details(context)
     record_iteration(execution, "Started", iteration)
     name: str | None = start_at
@@ -115,7 +115,7 @@ def outcome_of(
 
 
 def iteration_details(context: Context) -> dict[str, Any] | None:
-    """The Map and the index that this branch is an iteration of; None in a Parallel."""
+    """The Map and the index that this branch is an iteration of. None in a Parallel."""
     item = context.get("Map", {}).get("Item")
     return None if item is None else {"name": context["State"]["Name"], "index": item["Index"]}
 
