@@ -47,7 +47,7 @@ def accepted(name: str, value: str) -> bool:
 def refusals(values: dict[str, str]) -> list[str]:
     """What the template's rules say to these values of parameters and pseudo parameters."""
     known = {name: str(each.get("Default", "my-site")) for name, each in PARAMETERS.items()}
-    known |= {"AWS::Partition": "aws", "AWS::Region": "us-east-1"} | values
+    known |= {"AWS::Region": "us-east-1"} | values
     return [
         str(each["AssertDescription"])
         for rule in TEMPLATE["Rules"].values()
@@ -190,15 +190,15 @@ def test_where_there_are_pipes_either_intake_is_accepted() -> None:
         assert "IntakePipe" in made["Resources"], "what is in the queue drains after a switch"
 
 
-@pytest.mark.parametrize("partition", ["aws-us-gov", "aws-eusc"])
-def test_a_partition_without_cloudfront_is_refused_by_name(partition: str) -> None:
-    (told,) = refusals({"AWS::Partition": partition})
+@pytest.mark.parametrize("region", ["us-gov-east-1", "us-gov-west-1", "eusc-de-east-1"])
+def test_a_partition_without_cloudfront_is_refused_by_name(region: str) -> None:
+    (told,) = refusals({"AWS::Region": region})
     assert "GovCloud" in told
     assert "Sovereign" in told
 
 
 def test_china_is_no_special_case_and_no_partition_is_written_down() -> None:
-    assert refusals({"AWS::Partition": "aws-cn", "AWS::Region": "cn-north-1"}) == []
+    assert refusals({"AWS::Region": "cn-north-1"}) == []
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
     assert "arn:aws:" not in text
     assert "arn:aws-cn:" not in text
