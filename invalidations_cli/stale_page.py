@@ -95,6 +95,7 @@ class PageFacts:
             "xCache": self.answer.x_cache,
             "age": self.answer.age,
         } if self.answer else {}  # fmt: skip
+        completed = batch.completed_for(route.distribution.id) if batch and route else None
         bucket = {
             "etag": self.looked.stored if self.looked else "",
             "lastModified": self.modified.isoformat() if self.modified else None,
@@ -108,6 +109,7 @@ class PageFacts:
             **({"edge": edge} if edge else {}),
             **({"stored": bucket} if route else {}),
             **({"batch": batch.to_document()} if batch else {}),
+            **({"invalidationCompleted": completed.isoformat()} if completed else {}),
             "cut": [each.to_document() for each in self.cut],
         }
 
@@ -327,9 +329,10 @@ def lines_of_page(facts: PageFacts) -> Iterator[str]:
     if facts.batch:
         yield f"  batch         {facts.batch.batch.batch_id}: {facts.batch.outcome}"
         for owner, record in facts.batch.created:
-            done = facts.batch.batch.finished
-            ended = f", batch ended {done:%Y-%m-%d %H:%M:%S} UTC" if done else ""
-            yield f"  invalidation  {record.invalidation_id} of {owner}, created {record.created:%H:%M:%S}{ended}"
+            done = facts.batch.completed_for(owner)
+            ended = f", completed by {done:%H:%M:%S}" if done else ""
+            created = f"created {record.created:%Y-%m-%d %H:%M:%S}{ended} UTC"
+            yield f"  invalidation  {record.invalidation_id} of {owner}, {created}"
     colour = "green" if facts.verdict is PageVerdict.FRESH else "yellow"
     yield click.style(f"{facts.verdict.value}: {escape(facts.why, 1_000)}", fg=colour)
     yield from (f"  {line}" for line in facts.command.splitlines())

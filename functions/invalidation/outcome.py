@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -106,6 +106,17 @@ class BatchReport:
 
     def created_for(self, distribution_id: str) -> tuple[InvalidationRecord, ...]:
         return tuple(record for owner, record in self.created if owner == distribution_id)
+
+    def completed_for(self, distribution_id: str) -> datetime | None:
+        """When a poll has found the distribution's invalidations completed; None where none has.
+
+        The last of them was created within the seconds that the target counts from the first one on.
+        """
+        seconds = next((each.seconds for each in self.targets if each.distribution_id == distribution_id), None)
+        created = [record.created for record in self.created_for(distribution_id)]
+        if seconds is None or not created:
+            return None
+        return min(max(created) + timedelta(seconds=seconds), self.batch.finished or datetime.max.replace(tzinfo=UTC))
 
     def to_document(self) -> dict[str, Any]:
         """All that the record has, for ``audit``, ``show`` and ``status``."""

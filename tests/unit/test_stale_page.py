@@ -202,14 +202,17 @@ def test_an_address_of_nobody_is_not_asked(site: Site) -> None:
 
 
 def test_people_and_machines_see_what_was_found(site: Site) -> None:
-    identity = site.world.batch(at=START + MINUTE)
+    identity = site.world.batch(at=START + MINUTE, distribution="E1")
     facts = site.facts()
     document = json.loads(json.dumps(facts.to_document()))
     assert document["edge"] == {"status": 200, "etag": '"old"', "xCache": "Hit from cloudfront", "age": "60"}
     assert document["stored"] == {"etag": '"new"', "lastModified": START.isoformat()}
     assert document["batch"]["batchId"] == identity
+    created, completed = START + MINUTE + timedelta(seconds=2), START + MINUTE + timedelta(seconds=11)
+    assert document["invalidationCompleted"] == completed.isoformat(), "a second before its batch ended"
     text = "\n".join(lines_of_page(facts))
     assert "old content   for at most" in text
+    assert f"created {created:%Y-%m-%d %H:%M:%S}, completed by {completed:%H:%M:%S} UTC" in text
     for told in ("E1", "behaviour *", '"new"', '"old"', "Age 60", identity, "I0000000000001", "stale-although"):
         assert told in text
 
