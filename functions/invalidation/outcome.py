@@ -51,14 +51,10 @@ class BatchReport:
     """Each invalidation with its distribution."""
 
     @classmethod
-    def read(cls, table: BatchTable, batch: Batch) -> BatchReport:
-        return cls.of(table, Settled(batch, targets_of(table, batch)), batch)
-
-    @classmethod
-    def of(cls, table: BatchTable, settled: Settled, batch: Batch) -> BatchReport:
-        """The report on a batch whose targets have been read."""
-        created = invalidations_of_each(table, batch.batch_id) if settled.targets else ()
-        return cls(batch, settled.targets, tuple(created))
+    def read(cls, table: BatchTable, batch: Batch, targets: tuple[Target, ...] | None = None) -> BatchReport:
+        """The report on a batch. Its targets are read unless they are given."""
+        targets = targets_of(table, batch) if targets is None else targets
+        return cls(batch, targets, tuple(invalidations_of_each(table, batch.batch_id)) if targets else ())
 
     @property
     def outcome(self) -> str:
@@ -299,7 +295,7 @@ def report_of_finish(
         nothing = {"succeeded": False, "recorded": False, "changes": 0, "parked": False, "targets": []}
         failure = failure or Failure("Unknown", "there is no record of the batch")
         return report_on(_failed(failure) | {"batchId": state["batchId"], **nothing}, execution, now)
-    return report_on(BatchReport.of(table, settled, settled.batch).to_report(), execution, now)
+    return report_on(BatchReport.read(table, settled.batch, settled.targets).to_report(), execution, now)
 
 
 def report_of_run(state: Mapping[str, Any], execution: Execution, now: datetime) -> dict[str, Any]:

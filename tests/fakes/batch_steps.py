@@ -87,7 +87,7 @@ class BatchSteps:
     ) -> BatchReport:
         settled = finish(self.table, batch_id, execution(name), results, failure, self.clock, retry, RETENTION)
         assert settled.batch is not None
-        return BatchReport.of(self.table, settled, settled.batch)
+        return BatchReport.read(self.table, settled.batch, settled.targets)
 
 
 def invalidated(distribution: str) -> TargetResult:
