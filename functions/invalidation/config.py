@@ -88,9 +88,9 @@ def _read(environment: Mapping[str, str], name: str, default: object) -> Any:
         case bool():
             return text == "true"
         case int():
-            return int(text)
+            return int(float(text))  # a parameter that is a Number may have a fraction
         case timedelta():
-            return timedelta(**{unit: int(text)})
+            return timedelta(**{unit: int(float(text))})
         case tuple():
             return _listed(text)
     return text

@@ -166,6 +166,12 @@ def test_values_have_their_types() -> None:
     assert (settings.dry_run, settings.monthly_path_budget) == (True, 40)
 
 
+def test_a_number_with_a_fraction_is_cut_to_the_whole_one() -> None:
+    """CloudFormation takes a fraction for a Number, and no function starts with settings that it cannot read."""
+    cut = Settings.from_environment({"MONTHLY_PATH_BUDGET": "10.5", "AUDIT_RETENTION_DAYS": "2.9"})
+    assert (cut.monthly_path_budget, cut.audit_retention) == (10, timedelta(days=2))
+
+
 def test_a_number_that_is_none_is_an_error_and_not_a_default() -> None:
     with pytest.raises(ValueError, match="ten"):
         Settings.from_environment({"BATCH_WINDOW_SECONDS": "ten"})
