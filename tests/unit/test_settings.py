@@ -109,14 +109,14 @@ def _read_by(app: Path) -> set[str]:
     called = {each.func.id for each in ast.walk(tree) if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)}
     domain = [ast.parse((ROOT / "functions" / "invalidation" / f"{name}.py").read_text()) for name in TAKING_SETTINGS]
     functions = [each for module in domain for each in module.body if isinstance(each, ast.FunctionDef)]
-    helpers = [each for each in functions if each.name in called]
-    called |= {
-        each.func.id
-        for helper in helpers
-        for each in ast.walk(helper)
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
-    }
-    helpers = [each for each in functions if each.name in called]
+    helpers: list[ast.FunctionDef] = []
+    while len(helpers) < len(helpers := [each for each in functions if each.name in called]):
+        called |= {
+            each.func.id
+            for helper in helpers
+            for each in ast.walk(helper)
+            if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)
+        }
     return _attributes(tree, "SETTINGS").union(*(_attributes(each, "settings") for each in helpers))
 
 
