@@ -1,4 +1,4 @@
-"""10,000 random schedules: one in six without faults, one with faults in Join alone. `make soak` runs 1,000,000."""
+"""6,000 random schedules: one in six without faults, one with faults in Join alone. `make soak` runs 1,000,000."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from tests.simulation.soak import main, one, report, some
 EACH = 1_000
 
 
-@pytest.mark.parametrize("first", range(0, 10_000, EACH))
+@pytest.mark.parametrize("first", range(0, 6_000, EACH))
 def test_no_change_is_lost_left_over_or_covered_twice(first: int) -> None:
     assert some(range(first, first + EACH)).broken == []
 
@@ -21,7 +21,7 @@ def test_nothing_is_lost_of_lists_in_many_chunks_that_take_several_closes_to_del
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(snapshot, "RAW_CHUNK_BYTES", 60)  # one change a chunk
-    assert some(range(EACH)).broken == []
+    assert some(range(EACH // 2)).broken == []
 
 
 def test_every_fault_strikes_somewhere() -> None:
