@@ -15,6 +15,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from invalidations_cli.local.server import ROOT
@@ -57,7 +58,9 @@ def lambda_python() -> str:
     return found if found and python_version(found) else sys.executable
 
 
+@cache
 def python_version(python: str) -> str:
+    """What the interpreter says of itself, asked once; "" where it does not run."""
     asked = subprocess.run([python, "-VV"], capture_output=True, text=True, check=False)  # noqa: S603 - a Python on PATH
     return asked.stdout if asked.returncode == 0 else ""
 
