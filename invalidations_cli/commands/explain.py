@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import click
 from botocore.exceptions import ClientError
 
-from invalidation.cloudfront.bucket import BucketReader, MaxAgeReader
+from invalidation.cloudfront.bucket import BucketReader, max_age
 from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.explain import Explanation
@@ -253,7 +254,7 @@ class KeyQuestion:
 
     def _of(self, distribution: Distribution, unless: str = "") -> DistributionAnswer:
         rules, budget = rules_of(self._settings), sending_limits_of(self._settings).budget
-        max_age_of = MaxAgeReader(self._clients("s3"), self._bucket)
+        max_age_of = partial(max_age, self._clients("s3"), self._bucket)
         tags = self._tags(distribution)
         explained = explanation_of(distribution, self._key, rules, budget, tags, max_age_of)
         if not (distribution.tenant_only and explained.served):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from invalidation.cloudfront.bucket import BucketReader, MaxAgeReader
+from invalidation.cloudfront.bucket import BucketReader, max_age
 from invalidation.cloudfront.distribution import Website
 
 DENIED = ClientError({"Error": {"Code": "AccessDenied"}}, "GetBucketWebsite")
@@ -106,9 +106,9 @@ def test_without_an_account_nothing_is_listed() -> None:
     ],
 )
 def test_an_object_says_how_long_it_may_be_kept(stored: dict[str, str], seconds: int | None) -> None:
-    assert MaxAgeReader(S3(head_object=stored), "site")("404.html") == seconds  # type: ignore[arg-type] # a fake client
+    assert max_age(S3(head_object=stored), "site", "404.html") == seconds  # type: ignore[arg-type] # a fake client
 
 
 @pytest.mark.parametrize("error", [DENIED, UNREACHABLE])
 def test_an_object_that_may_not_be_read_says_nothing(error: Exception) -> None:
-    assert MaxAgeReader(S3(head_object=error), "site")("404.html") is None  # type: ignore[arg-type] # a fake client
+    assert max_age(S3(head_object=error), "site", "404.html") is None  # type: ignore[arg-type] # a fake client

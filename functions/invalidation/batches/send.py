@@ -32,7 +32,7 @@ from invalidation.batches.targets import (
     record_invalidation,
     targets_of,
 )
-from invalidation.cloudfront.bucket import MaxAgeReader
+from invalidation.cloudfront.bucket import max_age
 from invalidation.cloudfront.client import CloudFront, caller_reference
 from invalidation.cloudfront.distribution import Distribution
 from invalidation.cloudfront.limits import FEW_PATHS, MAX_PATHS_OF_BATCH
@@ -173,12 +173,9 @@ class Sender:
             self.rules,
             budget,
             tags_of=TagReader(self.s3(), batch.bucket, distribution.tag_metadata_key) if reads_tags and few else None,
-            max_age_of=partial(self._max_age, batch.bucket),
+            max_age_of=lambda key: max_age(self.s3(), batch.bucket, key),
             listed=partial(self._listed, batch, keys),
         )
-
-    def _max_age(self, bucket: str, key: str) -> int | None:
-        return MaxAgeReader(self.s3(), bucket)(key)
 
     def _listed(self, batch: Batch, keys: Keys) -> Listing:
         return self.lister.around(batch.batch_id, batch.bucket, keys())

@@ -104,23 +104,17 @@ class BucketReader:
             asked["NextToken"] = page["NextToken"]
 
 
-class MaxAgeReader:
-    """Reads how long an object says that it may be kept, in seconds."""
+def max_age(client: S3Client, bucket: str, key: str) -> int | None:
+    """How long an object says that it may be kept, in seconds.
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
-        self._client = client
-        self._bucket = bucket
-
-    def __call__(self, key: str) -> int | None:
-        """0 where it does not say. None where it cannot be read: denied, gone, or with an Expires date of its own.
-
-        ``s-maxage`` goes before ``max-age`` (CFD "Manage how long content stays in the cache").
-        """
-        try:
-            found = self._client.head_object(Bucket=self._bucket, Key=key)
-        except (ClientError, BotoCoreError):
-            return None
-        said = {name.lower(): int(seconds) for name, seconds in _MAX_AGE.findall(found.get("CacheControl", ""))}
-        if said:
-            return said.get("s-maxage", said.get("max-age"))
-        return 0 if {"Expires", "ExpiresString"}.isdisjoint(found) else None
+    0 where it does not say; None where it cannot be read: denied, gone, or with an Expires date of its own.
+    ``s-maxage`` goes before ``max-age`` (CFD "Manage how long content stays in the cache").
+    """
+    try:
+        found = client.head_object(Bucket=bucket, Key=key)
+    except (ClientError, BotoCoreError):
+        return None
+    said = {name.lower(): int(seconds) for name, seconds in _MAX_AGE.findall(found.get("CacheControl", ""))}
+    if said:
+        return said.get("s-maxage", said.get("max-age"))
+    return 0 if {"Expires", "ExpiresString"}.isdisjoint(found) else None
