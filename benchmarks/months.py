@@ -19,9 +19,8 @@ def idle_months(calibration: Calibration) -> dict[str, Usage]:
     """By the intake: alarms, the key, the real sweep on its schedule, cold once an hour, and a pipe's polling."""
     direct = _sweeps(calibration)
     direct.add(Meter.KEY_MONTHS, keys())
-    buffered = Usage(Counter(direct.metered))
     direct.add(Meter.ALARM_MONTHS, alarm_metrics())
-    buffered.add(Meter.ALARM_MONTHS, alarm_metrics(buffered=True))
+    buffered = Usage(Counter(direct.metered))
     buffered.add(Meter.SQS_REQUESTS, idle_queue()[Meter.SQS_REQUESTS])
     return {"Direct": direct, "Buffered": buffered}
 

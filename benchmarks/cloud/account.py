@@ -181,10 +181,10 @@ def _gathering() -> tuple[int, int]:
     return int(pipe["BatchSize"]), int(pipe["MaximumBatchingWindowInSeconds"])
 
 
-def alarm_metrics(*, buffered: bool = False) -> int:
+def alarm_metrics() -> int:
     """Metrics that the template's alarms read: each is charged like an alarm of one metric."""
     alarms = [each for each in whole_template()["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
-    return sum(str(each["Properties"]).count("MetricName") for each in alarms if buffered or "Condition" not in each)
+    return sum(str(each["Properties"]).count("MetricName") for each in alarms)
 
 
 def encrypts_with_kms() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from invalidation.errors import ERRORS
+from invalidations_cli.stale_page import PageVerdict
 from tests.definition import ROOT, resources
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -40,6 +41,16 @@ def test_each_check_of_the_chain_has_an_entry_and_no_entry_is_stale() -> None:
     section = RUNBOOK.split("\n## Checks\n")[1].split("\n## ")[0]
     assert len(names) == 18
     assert set(re.findall(r"^### (.+)$", section, re.MULTILINE)) == names
+
+
+def test_each_check_is_in_the_table_of_checks() -> None:
+    section = RUNBOOK.split("\n## Checks\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| \[(.+?)\]", section, re.MULTILINE) == re.findall(r"^### (.+)$", section, re.MULTILINE)
+
+
+def test_each_verdict_on_a_page_is_in_the_table_of_verdicts() -> None:
+    table = RUNBOOK.split("\n| verdict |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\S+)` \|", table, re.MULTILINE) == [each.value for each in PageVerdict]
 
 
 def test_an_entry_says_whether_the_error_passes_by_itself() -> None:
