@@ -188,11 +188,11 @@ def test_the_sweep_tells_what_is_cut_once_and_when_it_is_whole_again(local: Loca
     local = replace(local, queue_url=site.subscribe_queue(local.aws, local.topic_arn, tools.new_name()))
     with events_off(local):
         sweep(local)
-        told = tools.eventually(lambda: chain_news(local, whole=False), 30)
+        told = tools.eventually(lambda: health_notifications(local, whole=False), 30)
         assert [each["check"] for each in told[0]["checks"]] == ["Bucket sends events"]
         assert told[0]["checks"][0]["remedy"] == f"invalidations bucket enable {local.bucket}"
     sweep(local)
-    assert tools.eventually(lambda: chain_news(local, whole=True), 30)
+    assert tools.eventually(lambda: health_notifications(local, whole=True), 30)
 
 
 def sweep(there: LocalEnvironment) -> None:
@@ -208,7 +208,7 @@ def sweep(there: LocalEnvironment) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def chain_news(there: LocalEnvironment, *, whole: bool) -> list[dict[str, Any]]:
+def health_notifications(there: LocalEnvironment, *, whole: bool) -> list[dict[str, Any]]:
     sqs = there.aws.client("sqs")
     received = sqs.receive_message(QueueUrl=there.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0)
     bodies = [json.loads(json.loads(each["Body"])["Message"]) for each in received.get("Messages", [])]
