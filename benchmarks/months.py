@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from benchmarks.calibration import Calibration
 from benchmarks.cloud.account import Account, alarm_metrics, keys, sweeps_a_month
 from benchmarks.cloud.assumed import POLL_SECONDS, POLLERS
@@ -15,18 +13,8 @@ SWEEPS = 12
 PAUSE = 300.0
 
 
-def idle_months(calibration: Calibration) -> dict[str, Usage]:
-    """By the intake: alarms, the key, the real sweep on its schedule, cold once an hour, and a pipe's polling."""
-    direct = _sweeps(calibration)
-    direct.add(Meter.KEY_MONTHS, keys())
-    direct.add(Meter.ALARM_MONTHS, alarm_metrics())
-    buffered = Usage(Counter(direct.metered))
-    buffered.add(Meter.SQS_REQUESTS, idle_queue()[Meter.SQS_REQUESTS])
-    return {"Direct": direct, "Buffered": buffered}
-
-
-def _sweeps(calibration: Calibration) -> Usage:
-    """A month of the sweep, which finds nothing to do."""
+def idle_month(calibration: Calibration) -> Usage:
+    """Alarms, the key, the pipe that polls an empty queue, and the real sweep on its schedule, cold once an hour."""
     account = Account()
     account.change(["index.html"], 1)  # so that there is a bucket to look after
     usage, before = account.usage, dict(account.usage.metered)
@@ -44,6 +32,9 @@ def _sweeps(calibration: Calibration) -> Usage:
         Meter.LAMBDA_GB_SECONDS,
         calibration.gb_seconds("SweepFunction", work) * sweeps_a_month(HOURS_A_MONTH) / SWEEPS,
     )
+    month.add(Meter.ALARM_MONTHS, alarm_metrics())
+    month.add(Meter.KEY_MONTHS, keys())
+    month.add(Meter.SQS_REQUESTS, POLLERS * HOURS_A_MONTH * 3600 / POLL_SECONDS)
     month.add(Meter.LOG_GB_MONTHS, month[Meter.LOG_GB])
     return month
 

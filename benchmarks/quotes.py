@@ -18,10 +18,10 @@ _QUOTE = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- end of results -->)", 
 ONE_CHANGE = "one change of one path, alone in its hour"
 DOLLARS = r"(\$[\d.]+\d)"
 FIGURES = (
-    (rf"^\| an idle month, Direct \| {DOLLARS} \|", rf"for the sweep: \*\*{DOLLARS}\*\*"),
-    (rf"^\| an idle month, Direct \| {DOLLARS} \|", rf"worth its {DOLLARS} a month"),
-    (rf"^\| an idle month, Buffered \| {DOLLARS} \|", rf"uses them\): \*\*{DOLLARS}\*\*"),
+    (rf"^\| an idle month \| {DOLLARS} \|", rf"^\| an idle month \|.*\*\*{DOLLARS}\*\*"),
+    (rf"^\| an idle month \| {DOLLARS} \|", rf"worth its {DOLLARS} a month"),
     (rf"^\| {ONE_CHANGE} \| {DOLLARS} \|", rf"^\| {ONE_CHANGE} \|.*\*\*{DOLLARS}\*\*"),
+    (rf"Without that it is {DOLLARS}", rf"for the sweep: {DOLLARS}"),
     (rf"readers ask all month costs {DOLLARS}", rf"{DOLLARS} in an idle month"),
 )
 """Where a figure stands in the results, and where in a page."""

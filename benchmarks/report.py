@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -20,7 +20,7 @@ class Results:
 
     deployed: Sequence[deploys.Row]
     limited: Sequence[deploys.Row]
-    months: Mapping[str, Usage]
+    month: Usage
     queue_month: Usage
     times: Sequence[latency.Row]
     grown: Sequence[growth.Row]
@@ -107,26 +107,22 @@ def _cost(results: Results) -> Iterator[str]:
     yield "### The bill of 10,000 objects, and of one"
     yield _bills(results.deployed)
     yield "### An idle month"
-    yield _idle(results.months)
+    yield table(
+        ["", "amount", "dollars"],
+        [(meter.value, _amount(results.month[meter]), f"{cost:.4f}") for meter, cost in bill(results.month).items()]
+        + [("**in all**", "", f"**{total(results.month):.2f}**")],
+    )
     yield f"A queue that Lambda's five readers ask all month costs ${total(results.queue_month):.2f}, and no more."
+    yield _polling(results.month)
     yield "The key costs $1 more a month after each of its first two rotations, which come every seven years."
 
 
-def _idle(months: Mapping[str, Usage]) -> str:
-    """What is counted with each intake, and what that costs."""
-    bills = {intake: bill(month) for intake, month in months.items()}
-    meters = [meter for meter in Meter if any(meter in each for each in bills.values())]
-    head = [f"{intake}, {what}" for intake in months for what in ("amount", "dollars")]
-    rows = [
-        (meter.value, *(cell for intake, month in months.items() for cell in _counted(month, bills[intake], meter)))
-        for meter in meters
-    ]
-    sums = (cell for month in months.values() for cell in ("", f"**{total(month):.2f}**"))
-    return table(["", *head], [*rows, ("**in all**", *sums)])
-
-
-def _counted(month: Usage, costs: Mapping[Meter, float], meter: Meter) -> tuple[str, str]:
-    return (_amount(month[meter]), f"{costs[meter]:.4f}") if meter in costs else ("", "")
+def _polling(month: Usage) -> str:
+    cost = bill(month)[Meter.SQS_REQUESTS]
+    return (
+        f"The pipe polls its queue with either intake, so that what is in the queue drains after a switch: ${cost:.2f} "
+        f"of it, or nothing within SQS's free million requests. Without that it is ${total(month) - cost:.2f}."
+    )
 
 
 def _short(rows: Sequence[deploys.Row]) -> str:

@@ -74,9 +74,7 @@ def test_the_alarm_tells_of_a_broken_pipe_before_messages_are_given_up() -> None
     given_up = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"]
     assert alarm["Threshold"] < 3 * queue["VisibilityTimeout"], "SQS leaves out what was received three times"
     assert alarm["Threshold"] + alarm["Period"] < given_up <= 3_600
-    assert made()["IntakeAlarm"] == found["IntakeAlarm"], (
-        "after a switch it still has to drain"
-    )
+    assert made()["IntakeAlarm"] == found["IntakeAlarm"], "after a switch it still has to drain"
 
 
 def test_every_rule_keeps_what_it_cannot_deliver() -> None:

@@ -17,7 +17,7 @@ from benchmarks.deploys import covered
 from benchmarks.prices import PRICES, besides_paths, bill, total
 from benchmarks.rivals import Rival
 from benchmarks.sites import SITES, deploy
-from tests.definition import rendered, resources, transitions
+from tests.definition import rendered, transitions
 from tests.statemachine import stack as stacks
 
 pytestmark = pytest.mark.slow
@@ -110,13 +110,10 @@ def test_a_bill_is_the_sum_of_amounts_times_prices() -> None:
 
 
 def test_an_idle_month_has_the_alarms_the_key_the_sweeps_and_no_custom_metric() -> None:
-    idle = months.idle_months(FREE)
-    for month in idle.values():
-        assert month[Meter.LAMBDA_REQUESTS] == pytest.approx(HOURS_A_MONTH * 12)
-        assert (month[Meter.KEY_MONTHS], month[Meter.METRIC_MONTHS], month[Meter.PATHS]) == (1, 0, 0)
-    direct, buffered = idle["Direct"], idle["Buffered"]
-    assert buffered[Meter.ALARM_MONTHS] == direct[Meter.ALARM_MONTHS] == len(resources("AWS::CloudWatch::Alarm"))
-    assert direct[Meter.SQS_REQUESTS] == 0 < buffered[Meter.SQS_REQUESTS]
+    month = months.idle_month(FREE)
+    assert month[Meter.LAMBDA_REQUESTS] == pytest.approx(HOURS_A_MONTH * 12)
+    assert (month[Meter.KEY_MONTHS], month[Meter.METRIC_MONTHS], month[Meter.PATHS]) == (1, 0, 0)
+    assert month[Meter.ALARM_MONTHS] > 0
 
 
 @pytest.mark.parametrize(("size", "reads", "writes"), [(0, 1, 1), (1024, 1, 1), (1025, 1, 2), (4097, 2, 5)])
