@@ -19,6 +19,8 @@ from benchmarks.verdicts import Verdict, at_most, below
 from invalidation.cloudfront.limits import DISTRIBUTIONS_CACHE_SECONDS
 
 PAGES = (1, 5, 50)
+BURST = 10
+"""Changes of a small deploy."""
 RECENT, LONG_AGO = 40.0, DISTRIBUTIONS_CACHE_SECONDS + 60
 ONE_PAGE, FROM_FIVE = 1.3, 1.0
 COLD, READ_ANEW = 1.8, 1.3
@@ -81,6 +83,13 @@ def ours(pages: int, since: float | None, calibration: Calibration, *, at_once: 
     begun = account.clock.seconds
     account.change(["index.html"], 1, after=max(0.0, since - begun), at_once=at_once)
     return account.functions.created[-1] - max(begun, since)
+
+
+def burst(calibration: Calibration) -> tuple[float, float]:
+    """When all is cold, the first and the last created invalidation of ten changes within half a second."""
+    account = Account(processor=calibration.processor)
+    account.change([f"{number}.html" for number in range(BURST)], BURST / 0.5)
+    return account.functions.created[0], account.functions.created[-1]
 
 
 def rival(pages: int, calibration: Calibration, *, warm: bool = True, window: float = 0.0) -> float:

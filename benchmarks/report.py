@@ -255,6 +255,11 @@ def _time(results: Results) -> Iterator[str]:
             for row in results.times
         ],
     )  # fmt: skip
+    first, last = latency.burst(results.calibration)
+    yield (
+        f"A small deploy after quiet minutes, {latency.BURST} changes within half a second, is two batches, the second "
+        f"of which waits for the window: created after {first:.2f} s and {last:.2f} s (docs/adr/0011)."
+    )
     yield _at_once(results)
     yield from _growth(results)
     yield from _planner(results)
