@@ -17,7 +17,7 @@ from invalidation.batches.model import to_text
 from invalidation.batches.table import Key
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.config import Settings
-from invalidation.health import Chain, ChainHealth, Check, cut
+from invalidation.health import Chain, ChainHealth, Check, cut, unknown
 from invalidation.messages import custom_notification, without_mark_up
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
     """
     broken = 0
     for bucket in health.chain.bucket_names:
-        cuts = cut(health.checks(bucket, cuts_only=True))
-        broken += bool(cuts)
         before = health.table.get(Key("HEALTH", bucket)) or {}
+        cuts = _cut_still(health.checks(bucket, cuts_only=True), before.get("cut", []))
+        broken += bool(cuts)
         if change := change_of_health(health.table, bucket, cuts, health.now()):
             try:
                 for message in _notices(change, settings):
@@ -64,6 +64,11 @@ def notify_of_changes(health: ChainHealth, settings: Settings) -> int:
                 health.table.update(Key("HEALTH", bucket), {each: before.get(each) for each in ("cut", "since")}, {})
                 raise
     return broken
+
+
+def _cut_still(checks: Sequence[Check], before: Sequence[str]) -> list[Check]:
+    """What is cut, and what was and cannot be asked now. Nobody knows that it is whole again."""
+    return [*cut(checks), *(each for each in unknown(checks) if each.name in before)]
 
 
 def _notices(change: dict[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:

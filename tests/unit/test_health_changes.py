@@ -115,3 +115,13 @@ def test_what_sns_did_not_take_is_told_again() -> None:
     aws.refuses = False
     told_by_the_sweep(aws, table)
     assert [json.loads(each["Message"])["whole"] for each in aws.published] == [False, True]
+
+
+def test_what_was_cut_and_cannot_be_asked_now_is_not_told_to_be_whole() -> None:
+    aws, table = Topic(targets=()), MemoryTable()
+    assert told_by_the_sweep(aws, table) == 1
+    aws.targets, aws.denied = (MACHINE,), frozenset({"ListTargetsByRule"})
+    assert told_by_the_sweep(aws, table) == 1
+    aws.denied = frozenset()
+    assert told_by_the_sweep(aws, table) == 0
+    assert [json.loads(each["Message"])["whole"] for each in aws.published] == [False, True]
