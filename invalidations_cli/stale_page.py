@@ -20,6 +20,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 import click
 from botocore.exceptions import ClientError
 
+from invalidation.batches.head import Head
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
@@ -292,6 +293,9 @@ def judge(facts: PageFacts, stack: Stack, blockers: Sequence[str], owed: Callabl
         case _ if (batch and batch.batch.outcome is None) or (not batch and not facts.cut and owed()):
             facts.verdict, facts.command = PageVerdict.BEING_INVALIDATED, stack.command("wait", "--bucket", bucket)
             facts.why = "stale, and being invalidated"
+            if Head.read(stack.table(), bucket).paused:
+                facts.command = stack.command("resume", bucket)
+                facts.why = f"stale, and to be invalidated once somebody resumes {bucket}, which is paused"
         case _ if batch and batch.succeeded and not batch.dry_run:
             facts.verdict, facts.command = PageVerdict.ALTHOUGH_INVALIDATED, again
             facts.why = (

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from invalidation.batches.finish import Failure
+from invalidation.batches.head import pause
 from invalidation.cloudfront.distribution import Behavior, Distribution, Origin
 from invalidation.cloudfront.edge import EdgeAnswer
 from invalidation.config import Settings
@@ -182,6 +183,15 @@ def test_a_stale_page_whose_key_is_excluded_says_so(site: Site) -> None:
     facts = site.facts()
     assert facts.verdict is PageVerdict.EXCLUDED
     assert "ExcludeKeys" in facts.why
+
+
+def test_a_stale_page_of_a_paused_bucket_names_the_pause(site: Site) -> None:
+    site.world.batch(at=START, ends=False)
+    pause(site.world.table, "site")
+    facts = site.facts()
+    assert facts.verdict is PageVerdict.BEING_INVALIDATED
+    assert "once somebody resumes site" in facts.why
+    assert facts.command == "invalidations resume site"
 
 
 def test_over_a_cut_chain_the_cut_is_mended_first(site: Site) -> None:
