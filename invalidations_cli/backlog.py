@@ -120,9 +120,10 @@ class BacklogReader:
             dead_letters=dead_letters,
         )
 
-    def opened(self) -> dict[str, Batch]:
-        """Batches that were opened since the command began, those included that ended between two looks."""
-        page = batches_of_bucket(self._table, self.bucket, since=self._began, limit=MAX_PENDING_OF_SHARD)
+    def opened(self, seconds_before: float) -> dict[str, Batch]:
+        """Batches opened since so many seconds before the command began, also those that ended between two looks."""
+        since = self._began - timedelta(seconds=seconds_before)
+        page = batches_of_bucket(self._table, self.bucket, since=since, limit=MAX_PENDING_OF_SHARD)
         return {each.batch_id: each for each in page.batches if not each.dry_run}
 
     def _pending(self) -> int:

@@ -101,7 +101,7 @@ def wait(
         result, facts, checks = awaited(stack, reader, watch, began=began, timeout=timeout, key=key or "")
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    seconds, watch.batches = time.monotonic() - began, reader.opened() | watch.batches
+    seconds, watch.batches = time.monotonic() - began, reader.opened(quiet) | watch.batches
     if result is WaitResult.FRESH and not watch.batches:
         result = WaitResult.NOTHING_ARRIVED
     if as_json:
@@ -164,7 +164,10 @@ def ending(result: WaitResult, bucket: str, facts: BucketBacklog, watch: QuietWa
             some = f"{changes} of {bucket}, in {count(len(watch.batches), 'batch', 'batches')}"
             yield f"Fresh after {seconds:.0f} s: {some}."
         case WaitResult.NOTHING_ARRIVED:
-            yield f"No change of {bucket} arrived within {seconds:.0f} s, and none was left: did it change?"
+            yield (
+                f"No change of {bucket} arrived within {seconds:.0f} s, nor in the {watch.quiet:g} s before, "
+                "and none was left: did it change?"
+            )
         case WaitResult.CUT:
             yield f"Cut: changes of {bucket} are not invalidated, and waiting would not help:"
         case WaitResult.PAUSED:

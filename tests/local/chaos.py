@@ -122,7 +122,8 @@ def run(there: LocalEnvironment, changes: int, seed: int) -> Aftermath:
     owed = schedule.come_until_nothing_is_left()
     executions = tools.executions(there.aws, there.state_machine_arn)
     failures = [one["executionArn"] for one in executions if one["status"] not in {"SUCCEEDED", "RUNNING"}]
-    notified = {json.loads(each.message)["execution"] for each in readings.notifications(there, wait_seconds=1)}
+    told = [json.loads(each.message) for each in readings.notifications(there, wait_seconds=1)]
+    notified = {each["execution"] for each in told if "execution" in each}
     announced = executions_in(there, outcomes)
     done = {bucket: fresh.invalidations(there.aws, distribution) for bucket, distribution in sites.items()}
     return Aftermath(
@@ -163,7 +164,7 @@ def suffer(there: LocalEnvironment, made: Changes, changes: int, seed: int, sche
     tools.eventually(lambda: not running_executions(there), 60)  # until a worker of each function is warm
     faults.order(there.endpoint, ordered, seed)
     with Repeated(stops.stop_one, 3.0), Repeated(schedule.come, 4.0):
-        made.make(changes, every=0.15, enough=all_struck, timeout=60.0)
+        made.make(changes, every=0.15, enough=all_struck, timeout=150.0)
     struck = faults.struck(there.endpoint) + Counter({STOPPED: stops.stopped})
     faults.order(there.endpoint, [])
     time.sleep(LATEST)

@@ -10,6 +10,7 @@ from uuid import uuid4
 import boto3
 import botocore.session
 
+from invalidation.batches.close import MOST_AT_ONCE
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.queries import parked_batches
 from invalidations_cli.local import site
@@ -60,7 +61,8 @@ class Everything:
         self.put(SITE, "index.html")
         self.put(OTHER_SITE, "index.html")
         self.ended(2)
-        self.start([event(SITE, "a.html"), event(OTHER_SITE, "a.html")])
+        many = [event(SITE, f"many/{at}.html") for at in range(MOST_AT_ONCE + 1)]  # for Close Batch
+        self.start([*many, event(OTHER_SITE, "a.html")])
         self.start({"bucket": SITE, "keys": ["b.html"]})
         for bucket in (SITE, OTHER_SITE):  # so many changes that the bucket is listed
             self.start({"bucket": bucket, "keys": [f"storm/{at}.html" for at in range(200)]})

@@ -89,9 +89,9 @@ def batches_in(there: LocalEnvironment) -> list[Batch]:
 
 
 def was_to_close(there: LocalEnvironment, batch: Batch) -> datetime:
-    waits = [
-        json.loads(event["stateEnteredEventDetails"]["input"])["closesAt"]
+    (closes_at,) = {
+        json.loads(event["stateExitedEventDetails"]["output"])["closesAt"]
         for event in tools.history(there.aws, batch.owner)
-        if event.get("stateEnteredEventDetails", {}).get("name") == "Wait For Batch To Close"
-    ]
-    return datetime.fromisoformat(waits[0]) if waits else batch.closed  # by the Join that opened it
+        if event.get("stateExitedEventDetails", {}).get("name") == "Join Batch"
+    }
+    return datetime.fromisoformat(closes_at)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,10 @@ def test_watch_follows_a_change_state_by_state_to_its_end(local: LocalEnvironmen
 
 
 def test_watch_tells_a_machine_each_change_of_state_as_a_line_of_json(local: LocalEnvironment) -> None:
-    put(local, "watched-by-a-machine.html")
-    result = invalidations(local, "watch", "--json", "--until-idle", "2", "--timeout", "120")
+    change = threading.Timer(1.0, put, (local, "watched-by-a-machine.html"))
+    change.start()
+    result = invalidations(local, "watch", "--json", "--until-idle", "5", "--timeout", "120")
+    change.join()
     assert result.exit_code == 0, result.output
     told = [json.loads(line) for line in result.stdout.splitlines()]
     ours = [each for each in told if each["about"] == "watched-by-a-machine.html put"]

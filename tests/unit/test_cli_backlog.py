@@ -111,10 +111,12 @@ def test_the_batch_that_the_head_names_is_seen_although_the_index_lags_behind() 
     assert [each.batch_id for each in looked(FakeAws(table)).unfinished] == ["1"]
 
 
-def test_batches_that_ended_between_two_looks_are_found_for_the_summary() -> None:
+def test_batches_that_ended_between_two_looks_or_shortly_before_them_are_found_for_the_summary() -> None:
     table = MemoryTable()
     one = batch("20261123T070001Z-0123456789", state=BatchState.ENDED, outcome=Outcome.COMPLETED)
-    for each in (one, batch("20261123T065959Z-0123456789"), replace(one, batch_id="20261123T070001Z-1", dry_run=True)):
+    before, earlier = batch("20261123T065955Z-0123456789"), batch("20261123T065945Z-0123456789")
+    for each in (one, before, earlier, replace(one, batch_id="20261123T070001Z-1", dry_run=True)):
         table.put(each.to_item())
-    opened = BacklogReader(cast("Stack", FakeAws(table)), "my-site", NOW).opened()
-    assert list(opened) == [one.batch_id]
+    reader = BacklogReader(cast("Stack", FakeAws(table)), "my-site", NOW)
+    assert set(reader.opened(0)) == {one.batch_id}
+    assert set(reader.opened(10)) == {one.batch_id, before.batch_id}

@@ -120,7 +120,7 @@ def test_the_end_is_told_in_a_line_that_says_how_it_ended() -> None:
         "Fresh after 31 s: 6 changes of my-site, in 2 batches."
     ]
     assert ended(WaitResult.NOTHING_ARRIVED, BucketBacklog()) == [
-        "No change of my-site arrived within 31 s, and none was left: did it change?"
+        "No change of my-site arrived within 31 s, nor in the 10 s before, and none was left: did it change?"
     ]
     (paused,) = ended(WaitResult.PAUSED, BucketBacklog(pending=2))
     assert paused.endswith("wait until it is resumed (2 changes so far).")
