@@ -121,7 +121,7 @@ class BacklogReader:
         )
 
     def opened(self, seconds_before: float) -> dict[str, Batch]:
-        """Batches opened since so many seconds before the command began, also those that ended between two looks."""
+        """Batches opened since so many seconds before the command, also those ended between looks."""
         since = self._began - timedelta(seconds=seconds_before)
         page = batches_of_bucket(self._table, self.bucket, since=since, limit=MAX_PENDING_OF_SHARD)
         return {each.batch_id: each for each in page.batches if not each.dry_run}
