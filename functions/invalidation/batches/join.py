@@ -160,7 +160,8 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
 ) -> JoinedEach:
     """``join`` for changes by bucket. Accepts them all, then leads one bucket at most, as an execution works on one.
 
-    What it leads it also closes, if nobody is to wait for that.
+    A lone change that nobody is to wait for it closes as well. A list tells of a burst, of which more may come while
+    Close Batch is on its way.
 
     A retry must not lead a second bucket beside the one that an earlier attempt has won, or nobody would close the
     first: that one is looked for before any other is tried.
@@ -174,7 +175,8 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
     if len(changes) == 1:
         (bucket,) = changes
         joined = join(table, bucket, changes[bucket], execution, window, now, attempt)
-        return JoinedEach(close_at_once(table, joined, execution, attempt, now), ())
+        lone = len(changes[bucket]) <= 1
+        return JoinedEach(close_at_once(table, joined, execution, attempt, now) if lone else joined, ())
     for bucket in sorted(changes):
         accept(table, bucket, changes[bucket], execution)
     led = [bucket for bucket in sorted(changes) if _leads(Head.read(table, bucket), execution)]
@@ -186,7 +188,7 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
             joined = lead_or_follow(table, bucket, execution, window, now)
         elif needs_leader(table, bucket, window, now):
             leaderless.append(bucket)
-    return JoinedEach(close_at_once(table, joined, execution, attempt, now), tuple(leaderless))
+    return JoinedEach(joined, tuple(leaderless))
 
 
 def accept(table: BatchTable, bucket: str, changes: Iterable[Change], execution: Execution) -> None:
