@@ -46,11 +46,15 @@ class Changes:
             self.make_one()
             time.sleep(every)
             if self.made % 5 == 0:
-                tools.eventually(lambda: len(running_executions(self.there)) <= MOST_RUNNING, 30)
+                self.wait_while_much_runs()
         deadline = time.monotonic() + timeout
         while not enough() and time.monotonic() < deadline:
             self.make_one()
             time.sleep(5 * every)
+            self.wait_while_much_runs()
+
+    def wait_while_much_runs(self) -> None:
+        tools.eventually(lambda: len(running_executions(self.there)) <= MOST_RUNNING, 30)
 
     def make_one(self) -> None:
         s3, number = self.there.aws.client("s3"), self.made // len(self.buckets) % self.keys
