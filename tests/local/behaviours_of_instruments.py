@@ -72,7 +72,7 @@ def clock(aws: LocalAws) -> bool:
 def fault_injection(aws: LocalAws) -> bool:
     """A fault strikes as often as was asked for, and is counted: a request, a worker, an event, the edge."""
     asks = tools.function(aws, ASKS_SNS)
-    sleeps = tools.function(aws, "import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 'alive'\n")
+    sleeps = tools.function(aws, "import time\ndef handler(event, context):\n    time.sleep(1.5)\n    return 'alive'\n")
     bucket, queue_url = watched(aws)
     tools.call(aws, sleeps)
     try:

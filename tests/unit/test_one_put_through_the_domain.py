@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
 import os
@@ -66,14 +65,11 @@ class Trace:
         return sum(before != after for before, after in zip(self.files, self.files[1:], strict=False))
 
     def running(self, step: Callable[[dict[str, Any], None], Any], event: dict[str, Any]) -> Any:
-        gc.collect()
-        gc.disable()  # an iterator that an earlier test left is ended where the collector finds it, here as well
         sys.setprofile(self)
         try:
             return step(event, None)
         finally:
             sys.setprofile(None)
-            gc.enable()
 
 
 @dataclass
@@ -102,11 +98,11 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handlers]:
         "POWERTOOLS_SERVICE_NAME": "test",
     }.items():
         monkeypatch.setenv(name, value)
-    before = set(sys.modules)
+    for name in [name for name in sys.modules if name.endswith(".app")]:
+        monkeypatch.delitem(sys.modules, name)  # read with another test's settings
     yield Handlers(MemoryTable(shards=4))
-    for name in set(sys.modules) - before:
-        if name.endswith(".app"):
-            del sys.modules[name]
+    for name in [name for name in sys.modules if name.endswith(".app")]:
+        del sys.modules[name]
 
 
 def test_one_put_passes_few_files_and_seldom_changes_between_them(handlers: Handlers) -> None:
