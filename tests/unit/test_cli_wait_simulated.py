@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any, cast
 
+import pytest
+
 from invalidation.batches.head import Head, Window
 from invalidations_cli.aws import Stack
 from invalidations_cli.backlog import BacklogReader, BucketBacklog
@@ -16,6 +18,8 @@ from tests.simulation import schedules
 from tests.simulation.faults import Faults
 from tests.simulation.machine import Protocol, StateMachine
 from tests.simulation.world import START, World
+
+pytestmark = pytest.mark.slow
 
 
 class Bystander(MemoryTable):

@@ -278,6 +278,7 @@ def test_the_search_looks_at_few_of_the_paths_however_many_they_are() -> None:
     ],
     ids=["each longer", "each wildcard in the one before", "one long beginning", "long and binary"],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("cover", [10, 1000])
 def test_long_paths_that_begin_alike_take_no_longer_than_others(asked: list[str], cover: int) -> None:
     # Ends in about a second. Were the work quadratic in paths or characters, it would take minutes.

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from invalidation.cloudfront.plan import Plan, plan_paths
 from invalidation.cloudfront.rules import Budget
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from random import Random

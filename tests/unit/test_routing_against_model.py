@@ -26,6 +26,8 @@ from tests.cloudfront_model import (
     purged,
 )
 
+pytestmark = pytest.mark.slow
+
 BUCKET = "site"
 ELSEWHERE = "other"
 INDEX = "index.html"
@@ -281,7 +283,6 @@ def in_english(uri: str) -> str:
     return "/en" + uri
 
 
-@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(edge=edges(), location=locations, which=st.integers(0, 4))
 def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
@@ -296,7 +297,6 @@ def test_with_whole_behaviors_even_a_rewrite_that_nobody_can_guess_is_purged(
     assert not_purged(rewriting, found, PathRules(whole_behaviors=True), Reading.ONE_SPELLING) == []
 
 
-@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(
     edge=edges(query_strings=False),
