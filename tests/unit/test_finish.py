@@ -391,6 +391,19 @@ def test_a_claim_that_is_repeated_is_still_the_claimants(steps: BatchSteps, tabl
     assert len(Batch.read(table, batch_id).executions) == 2
 
 
+def test_executions_that_claim_in_turn_are_named_once_the_first_and_the_last_in_their_places(
+    steps: BatchSteps, table: MemoryTable, clock: Clock
+) -> None:
+    batch_id = steps.resolved("first", "E1")
+    for name in ("second", "third", "second", "third", "second"):
+        claim(table, batch_id, execution(name), clock)
+    named = tuple(execution(each).arn for each in ("first", "third", "second"))
+    assert Batch.read(table, batch_id).executions == named
+    claim(table, batch_id, execution("first"), clock)
+    batch = Batch.read(table, batch_id)
+    assert (batch.owner, batch.executions) == (execution("first").arn, named)
+
+
 def test_of_two_who_claim_at_once_one_goes_on(
     steps: BatchSteps, table: MemoryTable, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

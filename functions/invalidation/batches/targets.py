@@ -358,9 +358,11 @@ def claim(table: BatchTable, batch_id: str, execution: Execution, now: Clock) ->
 def _take_over(table: BatchTable, batch: Batch, execution: Execution) -> bool:
     """Write the targets, then the record. A claim that dies in between can be repeated."""
     first, *others = batch.executions
+    if execution.arn != first:  # whoever takes it back from another is named once
+        others = [*(each for each in others if each != execution.arn), execution.arn]
     assign: dict[str, Any] = {
         "owner": execution.arn,
-        "executions": [first, *others[-(KEPT_EXECUTIONS - 2) :], execution.arn],
+        "executions": [first, *others[-(KEPT_EXECUTIONS - 1) :]],
         "state": BatchState.FROZEN.value,
         "unfinished": UNFINISHED,
         "nextTryAt": None,
