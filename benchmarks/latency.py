@@ -1,10 +1,11 @@
 """From a change to its created invalidation, beside the rivals: on one clock, with the same seconds for each call.
 
 All have the same memory, the same time for the event to arrive, and the same CloudFront. Warm: the functions have run
-half a minute ago; cold: never, as after quiet minutes, when the list of distributions is not remembered either. The
-rival lists all distributions for each change; the stack keeps what it has read for a minute, and the configuration of
-a distribution whose ETag has not changed for longer, so both are shown: with the list remembered, and read anew because
-the last change was longer ago.
+half a minute ago. The rival lists all distributions for each change; the stack keeps the list for a minute, so both are
+shown: with the list remembered, and read anew because the last change was longer ago. Cold: the last change was so long
+ago that no function is left, nor what its process knew. The table still has the configuration of a distribution that
+was read before, and it is used if the listing gives the same ETag. The very first change of a stack finds no such item.
+The rival keeps nothing between changes, so that its cold figure is the same in both.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ PAGES = (1, 5, 50)
 BURST = 10
 """Changes of a small deploy."""
 RECENT, LONG_AGO = 40.0, DISTRIBUTIONS_CACHE_SECONDS + 60
+QUIET = 20 * 60.0
+"""Seconds after which the model lets all idle functions stop; Lambda does not say when it does."""
 ONE_PAGE, FROM_FIVE = 1.3, 1.0
 COLD, READ_ANEW = 1.8, 1.3
 MEMORY = 512
@@ -37,6 +40,9 @@ class Row:
     read_anew: float
     rival: float
     cold: float
+    """After quiet minutes, with what an earlier change has left in the table."""
+    first: float
+    """The very first change of a stack: all is cold, and the table is empty."""
     rival_cold: float
     at_once: float
     """The stack behind a queue that is read without a window, warm."""
@@ -55,6 +61,10 @@ class Row:
     def ratio_cold(self) -> float:
         return self.cold / self.rival_cold
 
+    @property
+    def ratio_first(self) -> float:
+        return self.first / self.rival_cold
+
 
 def run(calibration: Calibration) -> list[Row]:
     """For accounts with so many pages of distributions."""
@@ -64,7 +74,8 @@ def run(calibration: Calibration) -> list[Row]:
             warm=ours(pages, RECENT, calibration),
             read_anew=ours(pages, LONG_AGO, calibration),
             rival=rival(pages, calibration),
-            cold=ours(pages, None, calibration),
+            cold=ours(pages, QUIET, calibration),
+            first=ours(pages, None, calibration),
             rival_cold=rival(pages, calibration, warm=False),
             at_once=ours(pages, RECENT, calibration, at_once=True),
             batching=rival(pages, calibration, window=5.0),
@@ -74,22 +85,32 @@ def run(calibration: Calibration) -> list[Row]:
 
 
 def ours(pages: int, since: float | None, calibration: Calibration, *, at_once: bool = False) -> float:
-    """``since`` the last change, in seconds; None: there was none, and all is cold."""
+    """``since`` the last change, in seconds: all is cold from ``QUIET`` on. None: there was none."""
     account = Account(pages=pages, processor=calibration.processor)
     if since is None:
         account.change(["index.html"], 1)
         return account.functions.created[-1]
-    account.change(["warm-up.html"], 1)
-    begun = account.clock.seconds
-    account.change(["index.html"], 1, after=max(0.0, since - begun), at_once=at_once)
-    return account.functions.created[-1] - max(begun, since)
+    begun = _after(since, account)
+    account.change(["index.html"], 1, after=begun - account.clock.seconds, at_once=at_once)
+    return account.functions.created[-1] - begun
 
 
 def burst(calibration: Calibration) -> tuple[float, float]:
     """When all is cold, the first and the last created invalidation of ten changes within half a second."""
     account = Account(processor=calibration.processor)
-    account.change([f"{number}.html" for number in range(BURST)], BURST / 0.5)
-    return account.functions.created[0], account.functions.created[-1]
+    begun = _after(QUIET, account)
+    before = len(account.functions.created)
+    account.change([f"{number}.html" for number in range(BURST)], BURST / 0.5, after=begun - account.clock.seconds)
+    created = account.functions.created[before:]
+    return created[0] - begun, created[-1] - begun
+
+
+def _after(since: float, account: Account) -> float:
+    """Let one change pass; the second at which the next one is to come, ``since`` then."""
+    account.change(["warm-up.html"], 1)
+    if since >= QUIET:
+        account.functions.stop_idle_workers()
+    return max(since, account.clock.seconds)
 
 
 def rival(pages: int, calibration: Calibration, *, warm: bool = True, window: float = 0.0) -> float:

@@ -78,7 +78,8 @@ class CloudFront:
 
     def get_distribution_config(self, request: Request) -> dict[str, Any]:
         number = int(str(request["Id"])[1:])
-        return {"DistributionConfig": {**summary(number, self.bucket_of(number)), "DefaultRootObject": "index.html"}}
+        listed = summary(number, self.bucket_of(number))
+        return {"ETag": listed["ETag"], "DistributionConfig": {**listed, "DefaultRootObject": "index.html"}}
 
     def create_invalidation(self, request: Request) -> dict[str, Any]:
         batch = request["InvalidationBatch"]

@@ -28,6 +28,7 @@ from benchmarks.cloud.clock import Process
 from benchmarks.cloud.services import Invocation, Services, Switch
 from benchmarks.cloud.usage import Meter
 from invalidation.batches.dynamodb import DynamoBatchTable
+from invalidation.batches.targets import StoredConfigurations
 from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.listing import BucketLister
 from tests.definition import ROOT, template
@@ -116,8 +117,10 @@ def forget(module: ModuleType, services: Services) -> None:
     if "TABLE" in kept:
         kept["TABLE"] = DynamoBatchTable(kept["TABLE"]._client, TABLE)  # noqa: SLF001 # the module's own client
     if "CLOUDFRONT" in kept:
-        client = kept["CLOUDFRONT"]._client  # noqa: SLF001 # likewise
-        kept["CLOUDFRONT"] = CloudFront(client, clock=lambda: services.clock.seconds)
+        client, stored = kept["CLOUDFRONT"]._client, kept["CLOUDFRONT"]._store  # noqa: SLF001 # likewise
+        if stored is not None:
+            stored = StoredConfigurations(kept["TABLE"], services.clock.now)
+        kept["CLOUDFRONT"] = CloudFront(client, clock=lambda: services.clock.seconds, configurations=stored)
     if "LISTER" in kept:
         kept["s3"] = cache(lambda: LOADED().switch.client("s3"))
         kept["LISTER"] = BucketLister(kept["s3"], print)
@@ -140,6 +143,10 @@ class Functions:
         self.created: list[float] = []
         """The seconds at which invalidations were created, to a fraction."""
         LOADED().start_anew(services)
+
+    def stop_idle_workers(self) -> None:
+        """As Lambda does after quiet minutes: what comes next starts cold."""
+        self._idle.clear()
 
     def invoke(self, logical_id: str, event: Any) -> Process[Any]:
         """The handler's answer, after the time that it takes. Raises Failed."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from invalidation.batches.dynamodb import batch_table
 from invalidation.batches.model import Batch, Kind
-from invalidation.batches.targets import freeze_targets, owed_targets, targets_of
+from invalidation.batches.targets import StoredConfigurations, freeze_targets, owed_targets, targets_of
 from invalidation.cloudfront.bucket import BucketReader
 from invalidation.cloudfront.client import CloudFront, cloudfront_client
 from invalidation.cloudfront.distribution import Distribution
@@ -25,7 +25,9 @@ VERIFY_AT_EDGE = verifies_at_edge(SETTINGS.verify_at_edge)
 TABLE = batch_table(SETTINGS.batch_table_name)
 BUCKETS = BucketReader()
 CLOUDFRONT = CloudFront(
-    cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id), buckets=BUCKETS
+    cloudfront_client(SETTINGS.distribution_role_arn, SETTINGS.distribution_role_external_id),
+    buckets=BUCKETS,
+    configurations=StoredConfigurations(TABLE, lambda: datetime.now(UTC)),
 )
 
 

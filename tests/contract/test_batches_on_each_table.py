@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from invalidation.batches.table import BATCH, BatchTable, items
 from invalidation.batches.targets import (
     InvalidationRecord,
     PlanSummary,
+    StoredConfigurations,
     Target,
     claim,
     freeze_targets,
@@ -161,3 +163,12 @@ def test_the_sweep_finds_what_a_dead_leader_and_a_dead_batch_left(
     again = len(machine.started)
     assert sweep(table, machine, WINDOW, clock, clock(), RETRY, lambda: 300).failed == ()
     assert (len(machine.started), machine.count("was_accepted")) == (again, 1)
+
+
+def test_a_distributions_configuration_is_found_as_it_was_kept_last(table: BatchTable, clock: Clock) -> None:
+    stored, distribution_id = StoredConfigurations(table, clock), uuid.uuid4().hex
+    assert stored.find(distribution_id) is None
+    for root in ("old.html", "größer.html"):
+        config: Any = {"Enabled": True, "DefaultRootObject": root, "Origins": {"Quantity": 1, "Items": [{"Id": "o"}]}}
+        stored.keep(distribution_id, f"ETag of {root}", config)
+    assert stored.find(distribution_id) == ("ETag of größer.html", config)

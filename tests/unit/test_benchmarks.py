@@ -92,6 +92,18 @@ def test_the_second_change_of_a_bucket_finds_warm_functions_and_a_remembered_lis
     assert calls["cloudfront:ListDistributions"] == 5
 
 
+def test_after_quiet_minutes_all_is_cold_and_the_table_still_has_the_distributions_configuration() -> None:
+    account = Account()
+    account.change(["a.html"], 1)
+    calls, cold = account.usage.calls.copy(), account.usage.cold_starts
+    account.functions.stop_idle_workers()
+    account.change(["b.html"], 1, after=1_200)
+    again = account.usage.calls - calls
+    assert account.usage.cold_starts == 2 * cold
+    assert (again["cloudfront:ListDistributions"], again["cloudfront:GetDistributionConfig"]) == (1, 0)
+    assert calls["cloudfront:GetDistributionConfig"] == 1
+
+
 def test_every_meter_has_a_price_with_a_source() -> None:
     assert set(PRICES) == set(Meter)
     assert all(price.source and price.dollars > 0 for price in PRICES.values())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from invalidation.batches.targets import INVALIDATIONS
+from invalidation.batches.targets import INVALIDATIONS, StoredConfigurations
 from invalidation.cloudfront.client import CloudFront
 from tests.definition import ACCOUNT, REGION, ROOT
 from tests.fakes.memory_table import MemoryTable
@@ -39,10 +39,10 @@ class OneDistribution:
         return self
 
     def paginate(self) -> list[dict[str, Any]]:
-        return [page(summary("E1EXAMPLE", "site.s3.amazonaws.com"))]
+        return [page({**summary("E1EXAMPLE", "site.s3.amazonaws.com"), "ETag": "E2A"})]
 
     def get_distribution_config(self, **_: Any) -> dict[str, Any]:
-        return config()
+        return {**config(), "ETag": "E2A"}
 
     def create_invalidation(self, **_: Any) -> dict[str, Any]:
         created = datetime(2026, 11, 12, 9, 14, 2, tzinfo=UTC)
@@ -82,9 +82,14 @@ class Handlers:
         module: Any = importlib.import_module(f"{folder}.app")
         module.TABLE = self.table
         if hasattr(module, "CLOUDFRONT"):
-            module.CLOUDFRONT = CloudFront(cast("CloudFrontClient", OneDistribution()))
+            module.CLOUDFRONT = self.cloudfront()
         handler: Callable[[dict[str, Any], None], Any] = module.handler
         return handler
+
+    def cloudfront(self) -> CloudFront:
+        """As a worker that has just started has it."""
+        stored = StoredConfigurations(self.table, lambda: datetime.now(UTC))
+        return CloudFront(cast("CloudFrontClient", OneDistribution()), configurations=stored)
 
 
 @pytest.fixture
@@ -108,6 +113,7 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Handlers]:
 def test_one_put_passes_few_files_and_seldom_changes_between_them(handlers: Handlers) -> None:
     put = json.loads(Path(ROOT, "events", "object-created-put.json").read_text(encoding="utf-8"))
     put["detail"]["bucket"]["name"] = "site"
+    handlers.cloudfront().distributions_serving("site")  # an earlier change has read its configuration
     trace = Trace()
     joined = trace.running(handlers("join_batch"), {**RUN, "stateMachine": "arn:aws:states:::x", "input": put})
     batch = {**RUN, "batchId": joined["batchId"], "bucket": "site"}

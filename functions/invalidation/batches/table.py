@@ -17,6 +17,7 @@ pk                            sk                                       what
 ``BATCH#<id>``                ``KEYS#<attempt>#<number>``              a chunk of the frozen list of what it owns
 ``BATCH#<id>``                ``TARGET#<distribution>``                what it owes to one distribution
 ``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
+``CONFIGURATION#<id>``        ``ETAG``                                 a distribution's, as read at an ETag
 ``USAGE``                     ``<year>-<month>``, ``…-<day>``          how many paths that month, or day, has taken
 ``SWEEP``                     ``NOTES``                                how far the sweep has come
 ``REPLAY``                    ``<when it is due>#<hash of its ARN>``   an execution to look at: was its change accepted?

@@ -9,19 +9,23 @@ that it has.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from invalidation.batches.head import Execution, Joined, Role
-from invalidation.batches.model import TIME, UNFINISHED, Batch, BatchState, Clock, later_release
+from invalidation.batches.model import TIME, UNFINISHED, Batch, BatchState, Clock, epoch_seconds, later_release
 from invalidation.batches.table import ATTEMPTS, BATCH, USAGE, USAGE_OF_DAY, VERSION, BatchTable, Item, Key, items
 from invalidation.cloudfront.rules import PlanRule, Widening
-from invalidation.errors import BatchContended, BatchNotFound
+from invalidation.errors import BatchContended, BatchNotFound, BatchTableUnavailable
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudfront.type_defs import DistributionConfigOutputTypeDef
+
     from invalidation.cloudfront.plan import Plan
 
 TARGETS: Final = "TARGET#"
@@ -30,6 +34,10 @@ INVALIDATIONS: Final = "INVALIDATION#"
 MAX_SAMPLE_PATHS: Final = 30
 MAX_SAMPLE_CHARACTERS: Final = 8_192
 """Of JSON, for one distribution: a path may have 4,000, and the record is read again and again."""
+
+CONFIGURATIONS_KEPT: Final = timedelta(days=30)
+MAX_CONFIGURATION_BYTES: Final = 300_000
+"""Compressed. A larger one is read from CloudFront each time; DynamoDB's items go to 400 KB."""
 
 KEPT_EXECUTIONS: Final = 50
 """Executions that a record names: the first, and the latest. A record must not grow with every retry."""
@@ -292,6 +300,41 @@ def targets_of(table: BatchTable, batch: Batch) -> tuple[Target, ...]:
     if gone and not batch.ended:
         raise BatchNotFound(f"batch {batch.batch_id} has no record of distribution {gone[0]}, which it still owes")
     return tuple([Target.from_item(found[each]) for each in batch.resolved if each in found])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConfigurations:
+    """Distributions' configurations in the batch table, for workers that start: a ``ConfigurationStore``.
+
+    An item that has expired counts until DynamoDB deletes it: its version says whether it holds. Nothing in here fails
+    a batch. A table that fails, and an item that is damaged, too large or a later release's, cost a call to CloudFront.
+    """
+
+    table: BatchTable
+    now: Clock
+
+    def find(self, distribution_id: str) -> tuple[str, DistributionConfigOutputTypeDef] | None:
+        with suppress(BatchTableUnavailable, KeyError, TypeError, ValueError, zlib.error):
+            item = self.table.get(self._key(distribution_id))
+            if item is not None and item.get("v", VERSION) <= VERSION:
+                found = json.loads(zlib.decompress(item["configuration"]))
+                if isinstance(found, dict):
+                    return item["version"], cast("DistributionConfigOutputTypeDef", found)
+        return None
+
+    def keep(self, distribution_id: str, version: str, config: DistributionConfigOutputTypeDef) -> None:
+        """Origins' custom headers, which may hold secrets, are the caller's to leave out."""
+        compressed = zlib.compress(json.dumps(config, separators=(",", ":")).encode())
+        if len(compressed) > MAX_CONFIGURATION_BYTES:
+            return
+        pk, sk = self._key(distribution_id)
+        item = {"pk": pk, "sk": sk, "v": VERSION, "version": version, "configuration": compressed}
+        with suppress(BatchTableUnavailable):
+            self.table.put(item | {"expiresAt": epoch_seconds(self.now() + CONFIGURATIONS_KEPT)})
+
+    @staticmethod
+    def _key(distribution_id: str) -> Key:
+        return Key(f"CONFIGURATION#{distribution_id}", "ETAG")
 
 
 def owed_targets(targets: Sequence[Target]) -> list[Target]:

@@ -20,9 +20,10 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, cast
 
 import boto3
+import botocore
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import (
@@ -69,6 +70,9 @@ CLOUDFRONT_CONFIG: Final[dict[str, Any]] = {
 """For botocore's ``Config``: two quick tries more, then the state machine's Retry, which people can see, takes over.
 Not so for a throttled CreateInvalidation: ``_throttled_once``."""
 
+SDK: Final = botocore.__version__
+"""It leaves out of an answer what its own model does not know."""
+
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -94,12 +98,26 @@ class Invalidation:
         return self.status.lower() == "completed"
 
 
+class ConfigurationStore(Protocol):
+    """Distributions' configurations, kept beyond the process. It never fails: what it has not is read anew.
+
+    ``version`` is the ETag and the SDK's release: another release may know members that this one leaves out.
+    """
+
+    def find(self, distribution_id: str) -> tuple[str, DistributionConfigOutputTypeDef] | None:
+        """The version and the configuration that were kept last."""
+
+    def keep(self, distribution_id: str, version: str, config: DistributionConfigOutputTypeDef) -> None:
+        """In the place of what was kept before."""
+
+
 class CloudFront:
     """CloudFront through a boto3 client.
 
     ``buckets`` tells what only S3 knows: websites and access points. What is read about distributions and cache
     policies is kept for ``cache_seconds`` of ``clock`` (monotonic seconds); a configuration beyond that, as long as
-    ListDistributions gives its distribution the same ETag (CloudFront API Reference, DistributionSummary).
+    ListDistributions gives its distribution the same ETag (CloudFront API Reference, DistributionSummary), and in
+    ``configurations`` beyond the process. Origins' custom headers, which may hold secrets, are kept nowhere.
     Every method raises the classes of ``errors.py``: AccessDenied, NoSuchDistribution, NoSuchInvalidation,
     InvalidationRefused, TooManyTenants; CloudFrontThrottled, CloudFrontUnavailable and TooManyInvalidationsInProgress
     for what may succeed later.
@@ -113,6 +131,7 @@ class CloudFront:
         clock: Callable[[], float] = time.monotonic,
         max_tenants: int = MAX_TENANTS,
         buckets: BucketReader | None = None,
+        configurations: ConfigurationStore | None = None,
     ) -> None:
         self._client = client
         self._buckets = buckets
@@ -120,6 +139,7 @@ class CloudFront:
         self._serving = _Recent[tuple[str, ...], list[Distribution]](cache_seconds, clock)
         self._policies = _Recent[str, CachePolicy](cache_seconds, clock)
         self._configurations: dict[str, tuple[str, DistributionConfigOutputTypeDef]] = {}
+        self._store = configurations
 
     def distributions_serving(
         self, bucket: str, *, fresh: bool = False, named: Sequence[str] = ()
@@ -217,25 +237,41 @@ class CloudFront:
             return configuration.presumed(distribution_id, bucket)
 
     def _read(self, distribution_id: str, bucket: str, *, named: bool = False, listed_etag: str = "") -> Distribution:
+        aliases = self._aliases(bucket)
         return configuration.read_distribution(
             distribution_id,
             bucket,
             self._configuration(distribution_id, listed_etag),
             self._cache_policy,
             lambda: self._buckets.website(bucket) if self._buckets else None,
-            self._aliases(bucket),
+            aliases,
             named=named,
         )
 
     def _configuration(self, distribution_id: str, listed_etag: str) -> DistributionConfigOutputTypeDef:
         """As it was read under the same ETag, or read now. That it has changed since shows in the next listing."""
-        etag, known = self._configurations.get(distribution_id, ("", None))
-        if known is not None and listed_etag and etag == listed_etag:
+        version = f"{listed_etag} {SDK}"
+        known = self._known(distribution_id, version) if listed_etag else None
+        if known is not None:
             return known
         with _named_errors("GetDistributionConfig", f"distribution/{distribution_id}"):
-            read = self._client.get_distribution_config(Id=distribution_id)["DistributionConfig"]
-        self._configurations[distribution_id] = (listed_etag, read)
+            answer = self._client.get_distribution_config(Id=distribution_id)
+        read = _without_custom_headers(answer["DistributionConfig"])
+        if listed_etag:
+            self._configurations[distribution_id] = (version, read)
+            # What has changed since it was listed is not stored: under that ETag it would be taken for what it was.
+            if self._store is not None and answer.get("ETag") == listed_etag:
+                self._store.keep(distribution_id, version, read)
         return read
+
+    def _known(self, distribution_id: str, version: str) -> DistributionConfigOutputTypeDef | None:
+        known = self._configurations.get(distribution_id)
+        if self._store is not None and (known is None or known[0] != version):
+            known = self._store.find(distribution_id)
+        if known is None or known[0] != version:
+            return None
+        self._configurations[distribution_id] = known
+        return known[1]
 
     def _aliases(self, bucket: str) -> Callable[[], Collection[str]]:
         return lambda: self._buckets.aliases(bucket) if self._buckets else ()
@@ -283,6 +319,14 @@ def _named_errors(call: str, resource: str) -> Iterator[None]:
     except BotoCoreError as error:
         status = next((status for kind, status in _STATUS_OF_BOTOCORE_ERRORS if isinstance(error, kind)), 500)
         raise refusal(call, resource, type(error).__name__, status, str(error)) from None
+
+
+def _without_custom_headers(config: DistributionConfigOutputTypeDef) -> DistributionConfigOutputTypeDef:
+    """The configuration without its origins' custom headers. Routing needs none, and many hold a shared secret."""
+    origins: dict[str, Any] = dict(config.get("Origins", {}))
+    items = origins.get("Items") or []
+    kept = [{name: value for name, value in each.items() if name != "CustomHeaders"} for each in items]
+    return cast("DistributionConfigOutputTypeDef", {**config, "Origins": {**origins, "Items": kept}})
 
 
 class _Recent(Generic[K, V]):
