@@ -1,24 +1,26 @@
-"""A DynamoDB table in memory, as far as the batch table's adapter asks of one, with what each request costs.
+"""A model of what DynamoDB charges for; items, conditions and indexes are those of the tests' table in memory.
 
-Units are those of on-demand capacity (DynamoDB Developer Guide, "Read and write operations"): a write for each begun
-KB of the larger of the item before and after, once more for each index entry that changes; a strongly consistent read
-for each begun 4 KB of what is read. Item sizes: same guide, "Item sizes and formats".
+A request as boto3 makes it becomes a call of ``MemoryTable``, and is metered. Units are those of on-demand capacity
+(DynamoDB Developer Guide, "Read and write operations"): a write for each begun KB of the larger of the item before and
+after, once more for each index entry that changes; a strongly consistent read for each begun 4 KB of what is read. Item
+sizes: same guide, "Item sizes and formats".
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
 from benchmarks.cloud.usage import Meter, Usage
+from invalidation.batches.table import Index, Item, Key, Page
+from tests.fakes.memory_table import MemoryTable
 
-INDEXES = ("unfinished", "audit")
 PAGE_BYTES = 1_000_000
 
-Item = dict[str, Any]
 Request = Mapping[str, Any]
 
 
@@ -27,122 +29,97 @@ class ConditionFailed(Exception):
 
 
 class Table:
-    """The table's requests, by the name of their operation; each takes and returns what boto3 does."""
+    """The table's requests, by the name of their operation; each takes and returns what boto3 does.
+
+    Stored items have DynamoDB's own notation, but for ``pk`` and ``sk``, by which ``MemoryTable`` finds and sorts them.
+    """
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
-        self._partitions: dict[str, dict[str, Item]] = {}
-        self._order: dict[str, list[str]] = {}
+        self._items = MemoryTable(page_size=sys.maxsize)
 
     @property
     def size(self) -> int:
         """Bytes of all items."""
-        return sum(size_of(item) for partition in self._partitions.values() for item in partition.values())
+        return sum(_size(item) for partition in self._items.partitions.values() for item in partition.values())
 
     def get_item(self, request: Request) -> dict[str, Any]:
-        item = self._find(request["Key"])
-        self._usage.add(Meter.READ_UNITS, read_units(size_of(item) if item else 0))
-        return {"Item": dict(item)} if item else {}
+        item = self._items.get(_key(request["Key"]))
+        self._usage.add(Meter.READ_UNITS, read_units(_size(item or {})))
+        return {"Item": _sent(item)} if item else {}
 
     def batch_get_item(self, request: Request) -> dict[str, Any]:
         ((name, asked),) = request["RequestItems"].items()
-        found = [self._find(key) for key in asked["Keys"]]
-        share = 1.0 if asked.get("ConsistentRead") else 0.5
-        self._usage.add(Meter.READ_UNITS, sum(read_units(size_of(item) if item else 0) for item in found) * share)
-        return {"Responses": {name: [dict(item) for item in found if item]}, "UnprocessedKeys": {}}
+        found = self._items.get_all(map(_key, asked["Keys"]))
+        units = sum(read_units(_size(item)) for item in found) + len(asked["Keys"]) - len(found)
+        self._usage.add(Meter.READ_UNITS, units * _share(asked))
+        return {"Responses": {name: [_sent(item) for item in found]}, "UnprocessedKeys": {}}
 
     def put_item(self, request: Request) -> dict[str, Any]:
-        self._write(request["Item"], request)
+        item = _stored(request["Item"])
+        with self._metered(_key(request["Item"]), item):
+            if "ConditionExpression" not in request:
+                self._items.put(item)
+            elif _expected(request) != {"pk": None}:
+                raise NotImplementedError(request["ConditionExpression"])
+            elif not self._items.put_new(item):
+                raise ConditionFailed
         return {}
 
     def update_item(self, request: Request) -> dict[str, Any]:
-        item = {**(self._find(request["Key"]) or {}), **request["Key"]}
-        values = request.get("ExpressionAttributeValues", {})
-        for clause in re.split(r" ?(?=SET|REMOVE|ADD)", request["UpdateExpression"]):
-            verb, _, assignments = clause.partition(" ")
-            for each in re.split(r", (?=[#\w]+(?: =|,|$))", assignments) if assignments else []:
-                _assign(item, verb, each, values, request)
-        self._write(item, request)
-        return {"Attributes": dict(item)}
+        key = _key(request["Key"])
+        before = self._items.find(key) or {}
+        assign = _assigned(before, request)
+        changed = {**before, "pk": key.pk, "sk": key.sk, **assign}
+        with self._metered(key, {name: value for name, value in changed.items() if value is not None}):
+            updated = self._items.update(key, assign, _expected(request))
+            if updated is None:
+                raise ConditionFailed
+        return {"Attributes": _sent(updated)}
 
     def batch_write_item(self, request: Request) -> dict[str, Any]:
         ((_, requests),) = request["RequestItems"].items()
         for each in requests:
             if "PutRequest" in each:
-                self._write(each["PutRequest"]["Item"], {})
+                self.put_item(each["PutRequest"])
             else:
-                self._delete(each["DeleteRequest"]["Key"])
+                key = _key(each["DeleteRequest"]["Key"])
+                with self._metered(key, {}):
+                    self._items.delete_all([key])
         return {"UnprocessedItems": {}}
 
     def query(self, request: Request) -> dict[str, Any]:
-        found, after = _page(list(self._asked(request)), request.get("Limit", 0))
-        read = sum(map(size_of, found))
-        share = 1.0 if request.get("ConsistentRead") else 0.5
-        self._usage.add(Meter.READ_UNITS, read_units(read) * share)
+        page = _first_bytes(self._asked(request))
+        found = [_sent(item) for item in page.items]
+        self._usage.add(Meter.READ_UNITS, read_units(sum(map(size_of, found))) * _share(request))
         if "ProjectionExpression" in request:
             names = [_name(name, request) for name in request["ProjectionExpression"].split(", ")]
             found = [{name: item[name] for name in names if name in item} for item in found]
-        answer = {"Items": [dict(item) for item in found], "Count": len(found)}
-        return {**answer, "LastEvaluatedKey": after} if after else answer
+        answer = {"Items": found, "Count": len(found)}
+        return {**answer, "LastEvaluatedKey": _sent(page.after._asdict())} if page.after else answer
 
-    def _asked(self, request: Request) -> Iterator[Item]:
-        """The items from where the page begins, as they are in the table or index."""
-        values = {name: next(iter(value.values())) for name, value in request["ExpressionAttributeValues"].items()}
-        start = request.get("ExclusiveStartKey")
-        if "IndexName" in request:
-            yield from self._indexed(request["IndexName"], values, start, forward=request.get("ScanIndexForward", True))
-            return
-        pk, prefix = values[":pk"], values.get(":prefix", "")
-        order = self._order.get(pk, [])
-        first = bisect_right(order, start["sk"]["S"]) if start else bisect_left(order, prefix)
-        for sk in order[first:]:
-            if not sk.startswith(prefix):
-                return
-            yield self._partitions[pk][sk]
+    def _asked(self, request: Request) -> Page:
+        """All items from where the page begins, as they are in the table or index."""
+        values, start = request["ExpressionAttributeValues"], request.get("ExclusiveStartKey")
+        after, limit = _key(start) if start else None, request.get("Limit", 0)
+        since, until, prefix = (values.get(name, {"S": ""})["S"] for name in (":since", ":until", ":prefix"))
+        if "IndexName" not in request:
+            return self._items.page(values[":pk"]["S"], prefix, after=after, limit=limit)
+        index, forward = Index(request["IndexName"]), request.get("ScanIndexForward", True)
+        return self._items.index_page(
+            index, values[":value"], since=since, until=until, after=after, limit=limit, oldest_first=forward
+        )
 
-    def _indexed(
-        self, index: str, values: Mapping[str, str], start: Request | None, *, forward: bool
-    ) -> Iterator[Item]:
-        keys = [
-            (pk, sk)
-            for pk, partition in self._partitions.items()
-            if values.get(":since", "") <= pk and (":until" not in values or pk <= values[":until"])
-            for sk, item in partition.items()
-            if item.get(index) == {"S": values[":value"]}
-        ]
-        begin = (start["pk"]["S"], start["sk"]["S"]) if start else None
-        for key in sorted(keys, reverse=not forward):
-            if begin is None or (key > begin if forward else key < begin):
-                pk, sk = key
-                yield {"pk": {"S": pk}, "sk": {"S": sk}}
+    @contextmanager
+    def _metered(self, key: Key, after: Item) -> Iterator[None]:
+        """A write costs its units whether or not its condition holds, and those of index entries only if it does.
 
-    def _find(self, key: Mapping[str, Any]) -> Item | None:
-        return self._partitions.get(key["pk"]["S"], {}).get(key["sk"]["S"])
-
-    def _write(self, item: Item, request: Request) -> None:
-        before = self._find(item)
-        self._usage.add(Meter.WRITE_UNITS, write_units(max(size_of(before or {}), size_of(item))))
-        if not _holds(before or {}, request):
-            raise ConditionFailed
-        pk, sk = item["pk"]["S"], item["sk"]["S"]
-        self._partitions.setdefault(pk, {})[sk] = dict(item)
-        if before is None:
-            order = self._order.setdefault(pk, [])
-            order.insert(bisect_left(order, sk), sk)
-        self._count_index_writes(before or {}, item)
-
-    def _delete(self, key: Mapping[str, Any]) -> None:
-        item = self._find(key)
-        self._usage.add(Meter.WRITE_UNITS, write_units(size_of(item or {})))
-        if item is not None:
-            pk, sk = key["pk"]["S"], key["sk"]["S"]
-            del self._partitions[pk][sk]
-            self._order[pk].remove(sk)
-            self._count_index_writes(item, {})
-
-    def _count_index_writes(self, before: Item, after: Item) -> None:
-        """An entry that appears or goes is a write; one that moves is both."""
-        for index in INDEXES:
+        An entry that appears or goes is a write; one that moves is both.
+        """
+        before = self._items.find(key) or {}
+        self._usage.add(Meter.WRITE_UNITS, write_units(max(_size(before), _size(after))))
+        yield
+        for index in Index:
             if before.get(index) != after.get(index):
                 self._usage.add(Meter.WRITE_UNITS, (index in before) + (index in after))
 
@@ -176,43 +153,63 @@ def _value_size(attribute: Mapping[str, Any]) -> int:
     return 1
 
 
-def _page(items: list[Item], limit: int) -> tuple[list[Item], Item | None]:
-    """As many as are asked for and fit into a page, and the key after which the next page begins."""
+def _share(request: Request) -> float:
+    """Of a strongly consistent read's units."""
+    return 1.0 if request.get("ConsistentRead") else 0.5
+
+
+def _size(stored: Item) -> int:
+    return size_of(_sent(stored)) if stored else 0
+
+
+def _key(attributes: Mapping[str, Any]) -> Key:
+    return Key(attributes["pk"]["S"], attributes["sk"]["S"])
+
+
+def _stored(item: Mapping[str, Any]) -> Item:
+    return {**item, **_key(item)._asdict()}
+
+
+def _sent(stored: Item) -> dict[str, Any]:
+    return {**stored, "pk": {"S": stored["pk"]}, "sk": {"S": stored["sk"]}}
+
+
+def _first_bytes(page: Page) -> Page:
+    """As much of it as fits into an answer."""
     room = PAGE_BYTES
-    for position, item in enumerate(items):
-        if room <= 0 or (limit and position == limit):
-            last = items[position - 1]
-            return items[:position], {"pk": last["pk"], "sk": last["sk"]}
-        room -= size_of(item)
-    return items, None
+    for position, item in enumerate(page.items):
+        if room <= 0:
+            last = page.items[position - 1]
+            return Page(page.items[:position], Key(last["pk"], last["sk"]))
+        room -= _size(item)
+    return page
 
 
-def _holds(item: Item, request: Request) -> bool:
-    conditions = request.get("ConditionExpression", "")
-    for condition in conditions.split(" AND ") if conditions else []:
+def _expected(request: Request) -> dict[str, Any]:
+    """A condition as ``BatchTable.update`` takes it."""
+    expected = {}
+    for condition in filter(None, request.get("ConditionExpression", "").split(" AND ")):
         absent = re.fullmatch(r"attribute_not_exists\((.+)\)", condition)
-        if absent:
-            if _name(absent[1], request) in item:
-                return False
-            continue
-        name, _, value = condition.partition(" = ")
-        if item.get(_name(name, request)) != request["ExpressionAttributeValues"][value]:
-            return False
-    return True
+        name, _, value = (absent[1] if absent else condition).partition(" = ")
+        expected[_name(name, request)] = None if absent else request["ExpressionAttributeValues"][value]
+    return expected
 
 
-def _assign(item: Item, verb: str, assignment: str, values: Mapping[str, Any], request: Request) -> None:
-    """One part of an update expression: ``name = :value``, ``name = if_not_exists(name, :value)``, ``name :number``."""
-    placeholder, _, value = assignment.replace(" = ", " ").partition(" ")
-    name = _name(placeholder, request)
-    if verb == "REMOVE":
-        item.pop(name, None)
-    elif verb == "ADD":
-        item[name] = {"N": str(int(item.get(name, {"N": "0"})["N"]) + int(values[value]["N"]))}
-    elif value.startswith("if_not_exists"):
-        item.setdefault(name, values[value.removesuffix(")").rpartition(" ")[2]])
-    else:
-        item[name] = values[value]
+def _assigned(before: Item, request: Request) -> dict[str, Any]:
+    """An update expression's ``name = :value``, ``name = if_not_exists(name, :value)``, ``name :number``, likewise."""
+    assign: dict[str, Any] = {}
+    for clause in re.split(r" ?(?=SET|REMOVE|ADD)", request["UpdateExpression"]):
+        verb, _, assignments = clause.partition(" ")
+        for each in re.split(r", (?=[#\w]+(?: =|,|$))", assignments) if assignments else []:
+            placeholder, _, operand = each.replace(" = ", " ").partition(" ")
+            name = _name(placeholder, request)
+            value = request.get("ExpressionAttributeValues", {}).get(operand.removesuffix(")").rpartition(" ")[2])
+            if verb == "ADD":
+                value = {"N": str(int(before.get(name, {"N": "0"})["N"]) + int(value["N"]))}
+            elif operand.startswith("if_not_exists"):
+                value = before.get(name, value)
+            assign[name] = value
+    return assign
 
 
 def _name(placeholder: str, request: Request) -> str:
