@@ -1,4 +1,4 @@
-"""A simulated account: the stack, deployed with its defaults, and changes that come to it."""
+"""A model of an AWS account: the stack, deployed with its defaults, and changes that come to it."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from benchmarks.cloud.services import Services
 from benchmarks.cloud.states import StateMachine
 from benchmarks.cloud.usage import Meter, Usage
 from tests.definition import ROOT, rendered
+from tests.fakes.bucket import Bucket
 
 BUCKET = "my-site"
 PIPE_CHUNK = 64 * 1024
@@ -50,7 +51,7 @@ class Account:
         self.clock, self.usage = Clock(), Usage()
         self.table = Table(self.usage)
         self.cloudfront = CloudFront(self.clock, self.usage, BUCKET, serving, pages)
-        services = Services(self.clock, self.usage, self.table, self.cloudfront, list(objects))
+        services = Services(self.clock, self.usage, self.table, self.cloudfront, Bucket(objects))
         self.functions = Functions(services, processor)
         self.machine = StateMachine(definition(), self.clock, self.usage, self.functions.invoke)
         self._chance = random.Random(1)
@@ -173,7 +174,6 @@ def _sample() -> str:
     return (ROOT / "events" / "object-created-put.json").read_text()
 
 
-@cache
 @cache
 def _gathering() -> tuple[int, int]:
     """How many messages the pipe hands over at most, and the seconds for which it gathers them."""

@@ -1,4 +1,4 @@
-"""What the cost model assumes, because only AWS could show it. Each with where it comes from; all else is counted.
+"""What the model assumes, because only AWS could show it. Each with where it comes from; all else is counted.
 
 Every number of this file is printed with the results.
 """

@@ -1,4 +1,4 @@
-"""Time that passes when something waits, and not otherwise.
+"""A model of time: it passes when something waits, and not otherwise.
 
 A process is a generator: it yields the seconds that it waits, or another process that it waits for.
 """
@@ -9,8 +9,10 @@ import heapq
 import itertools
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
+
+from tests.statemachine.clock import datetime_of
 
 T = TypeVar("T")
 Process = Generator["float | Running", None, T]
@@ -34,7 +36,7 @@ class Clock:
         self.seconds = 0.0
         self._numbers = itertools.count()
         self._due: list[tuple[float, int, Running]] = []
-        self.datetime = self._datetime_type()
+        self.datetime = datetime_of(self.now)
         """In the place of ``datetime.datetime``, in modules that ask it for the time."""
 
     def now(self) -> datetime:
@@ -72,11 +74,3 @@ class Clock:
 
     def _resume(self, running: Running, after: float = 0.0) -> None:
         heapq.heappush(self._due, (self.seconds + max(0.0, after), next(self._numbers), running))
-
-    def _datetime_type(self) -> type[datetime]:
-        class Now(datetime):
-            @classmethod
-            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain datetime, as others
-                return self.now().astimezone(tz) if tz else self.now().replace(tzinfo=None)
-
-        return Now

@@ -1,4 +1,4 @@
-"""CloudFront as far as invalidations go: distributions in pages, invalidations that take a while, and its limits."""
+"""A model of CloudFront: distributions, and invalidations that take a while, under the tests' quotas."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 from benchmarks.cloud.assumed import CREATE_BURST, CREATES_A_SECOND, SECONDS
 from benchmarks.cloud.clock import Clock
 from benchmarks.cloud.usage import Meter, Usage
-from invalidation.cloudfront.limits import MAX_PATHS_IN_PROGRESS, MAX_WILDCARDS_IN_PROGRESS
+from tests.fakes.cloudfront_quota import InProgressQuota, wildcards_in
 
 PAGE = 100
 """Distributions in one answer of ListDistributions (CloudFront API Reference)."""
 
 Request = Mapping[str, Any]
+Quota = Callable[[str, tuple[str, ...], float], bool]
+"""Whether the paths of a distribution are taken at a second."""
 
 
 class Refused(Exception):
@@ -33,7 +35,7 @@ class Invalidation:
 
     @property
     def wildcards(self) -> int:
-        return sum(path.endswith("*") for path in self.paths)
+        return wildcards_in(self.paths)
 
 
 @dataclass
@@ -50,11 +52,12 @@ class CloudFront:
     serving: int = 1
     pages: int = 1
     limited: bool = True
-    quota: Callable[[str, tuple[str, ...], float], bool] | None = None
-    """Whether these paths of a distribution are taken at this second; in place of the quotas that it has otherwise."""
+    quota: Quota | None = None
+    """In place of the quotas that it has otherwise: requests a second, and what is in progress for a distribution."""
     created: list[Invalidation] = field(default_factory=list)
     _by_reference: dict[str, Invalidation] = field(default_factory=dict)
     _pages: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _in_progress: Quota = field(default_factory=lambda: InProgressQuota(SECONDS.completion))
     _tokens: float = CREATE_BURST
     _refilled: float = 0.0
 
@@ -120,24 +123,17 @@ class CloudFront:
     def _make_room(self, distribution_id: str, paths: tuple[str, ...]) -> None:
         if not self.limited:
             return
-        if self.quota is not None:
-            if not self.quota(distribution_id, paths, self.clock.seconds):
-                raise Refused("TooManyInvalidationsInProgress")
-            return
+        if self.quota is None:
+            self._take_a_create()
+        if not (self.quota or self._in_progress)(distribution_id, paths, self.clock.seconds):
+            raise Refused("TooManyInvalidationsInProgress")
+
+    def _take_a_create(self) -> None:
         elapsed, self._refilled = self.clock.seconds - self._refilled, self.clock.seconds
         self._tokens = min(CREATE_BURST, self._tokens + elapsed * CREATES_A_SECOND)
         if self._tokens < 1:
             raise Refused("Throttling")
         self._tokens -= 1
-        since = self.clock.seconds - SECONDS.completion
-        going = [each for each in self.created if each.second > since and each.distribution_id == distribution_id]
-        wildcards = sum(path.endswith("*") for path in paths)
-        exact = len(paths) - wildcards
-        if (
-            sum(each.wildcards for each in going) + wildcards > MAX_WILDCARDS_IN_PROGRESS
-            or sum(len(each.paths) - each.wildcards for each in going) + exact > MAX_PATHS_IN_PROGRESS
-        ):
-            raise Refused("TooManyInvalidationsInProgress")
 
 
 def summary(number: int, bucket: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Input and output of states: as much of the Amazon States Language's JSONPath as the definition uses."""
+"""A model of states' input and output: the JSONPath that the definition uses."""
 
 from __future__ import annotations
 

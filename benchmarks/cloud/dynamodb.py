@@ -1,4 +1,4 @@
-"""A model of what DynamoDB charges for; items, conditions and indexes are those of the tests' table in memory.
+"""A model of DynamoDB's metering; the items are in the tests' table in memory.
 
 A request as boto3 makes it becomes a call of ``MemoryTable``, and is metered. Units are those of on-demand capacity
 (DynamoDB Developer Guide, "Read and write operations"): a write for each begun KB of the larger of the item before and

@@ -1,4 +1,4 @@
-"""The real handlers, in this process, on the simulated clock; what they take is measured.
+"""A model of Lambda around the real handlers, in this process; what they take is measured.
 
 Handlers run one at a time and at once, and then take their time: they never lose a conditional write to each other.
 """

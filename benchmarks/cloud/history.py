@@ -1,4 +1,7 @@
-"""An execution's history as it goes to the log: level ALL, with execution data (SFD, "CloudWatch Logs log levels")."""
+"""A model of an execution's history in the log, at level ALL with execution data.
+
+Source: Step Functions Developer Guide, "CloudWatch Logs log levels".
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,12 @@ _ENVELOPE = {
 
 
 class History:
-    """Counts what one execution writes."""
+    """Counts what one execution writes; ``kinds`` are its events' types, in turn."""
 
     def __init__(self, usage: Usage, arn: str) -> None:
         self._usage = usage
         self._arn = arn
-        self._events = 0
+        self.kinds: list[str] = []
 
     def started(self, data: Any) -> None:
         self._write("ExecutionStarted", input=_text(data), inputDetails=WHOLE, roleArn=ROLE)
@@ -75,13 +78,13 @@ class History:
         self._write(f"Map{what}", **details)
 
     def _write(self, kind: str, **details: Any) -> None:
-        self._events += 1
+        self.kinds.append(kind)
         line = {
-            "id": str(self._events),
+            "id": str(len(self.kinds)),
             "type": kind,
             "details": details,
             "redrive_count": "0",
-            "previous_event_id": str(self._events - 1),
+            "previous_event_id": str(len(self.kinds) - 1),
             "event_timestamp": "1795424400000",
             "execution_arn": self._arn,
         }

@@ -1,6 +1,6 @@
-"""The lines that Lambda itself writes, in JSON, with tracing on (Lambda Developer Guide, "Lambda Telemetry API").
+"""A model of the lines that Lambda itself writes; their lengths are all that counts.
 
-Their lengths are all that counts.
+They are in JSON, with tracing on (Lambda Developer Guide, "Lambda Telemetry API").
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where boto3 clients end here: every call is counted, and answered by what stands for the service."""
+"""A model of the AWS API: boto3 clients end here, and every call is counted."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from benchmarks.cloud.clock import Clock
 from benchmarks.cloud.cloudfront import CloudFront, Refused
 from benchmarks.cloud.dynamodb import ConditionFailed, Table
 from benchmarks.cloud.usage import Meter, Usage
+from tests.fakes.bucket import Bucket
 
-KEYS_A_PAGE = 1_000
-"""Of ListObjectsV2 (Amazon S3 API Reference)."""
 CREDENTIALS = {"aws_access_key_id": "benchmark", "aws_secret_access_key": "benchmark", "region_name": "us-east-1"}
 
 
@@ -44,8 +43,7 @@ class Services:
     usage: Usage
     table: Table
     cloudfront: CloudFront
-    objects: list[str] = field(default_factory=list)
-    """The keys that the bucket holds."""
+    bucket: Bucket = field(default_factory=lambda: Bucket(()))
     invocation: Invocation = field(default_factory=Invocation)
     answering: float = 0.0
     """Processor seconds that the stand-ins have taken for this invocation: not the handler's."""
@@ -81,16 +79,10 @@ class Services:
                 return {"MessageId": "1"}
             case "ListObjectsV2":
                 self.usage.add(Meter.S3_LISTS)
-                return self._page_of_keys(request)
+                return self.bucket.list_objects_v2(**request)
             case "ListExecutions":
                 return {"executions": []}
         raise NotCounted(f"the benchmark has no {service}:{operation}: give it an answer, and a meter")
-
-    def _page_of_keys(self, request: dict[str, Any]) -> dict[str, Any]:
-        after, prefix = request.get("StartAfter", ""), request["Prefix"]
-        found = sorted(key for key in self.objects if key > after and key.startswith(prefix))
-        contents = [{"Key": key} for key in found[:KEYS_A_PAGE]]
-        return {"Contents": contents, "IsTruncated": len(found) > KEYS_A_PAGE}
 
 
 class NotCounted(Exception):

@@ -1,4 +1,4 @@
-"""Walks the state machine's own definition, on the simulated clock; every state entered is a transition.
+"""A model of Step Functions that walks the definition; every state entered is a transition.
 
 It knows the states and fields that the definition uses, and refuses what it does not know.
 """

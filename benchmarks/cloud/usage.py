@@ -1,4 +1,4 @@
-"""What a run has used, in the units that AWS charges for, and what it did that AWS does not charge for."""
+"""The model's meters: what a run has used, in the units that AWS charges for, and what it did besides."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 
 
@@ -15,7 +16,7 @@ class Clock:
     def __init__(self) -> None:
         self._waited = timedelta()
         self._lock = threading.Lock()
-        self.datetime = self._datetime_type()
+        self.datetime = datetime_of(self.now)
         """In the place of ``datetime.datetime``, in modules that ask it for the time."""
 
     def now(self) -> datetime:
@@ -25,10 +26,13 @@ class Clock:
         with self._lock:
             self._waited += timedelta(seconds=seconds)
 
-    def _datetime_type(self) -> type[datetime]:
-        class Now(datetime):
-            @classmethod
-            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain datetime, as others
-                return self.now().astimezone(tz) if tz else self.now().replace(tzinfo=None)
 
-        return Now
+def datetime_of(clock: Callable[[], datetime]) -> type[datetime]:
+    """A ``datetime`` that tells the clock's time, for modules that ask it for the time."""
+
+    class Now(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override] # a plain datetime, as others
+            return clock().astimezone(tz) if tz else clock().replace(tzinfo=None)
+
+    return Now

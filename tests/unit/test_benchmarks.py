@@ -17,13 +17,15 @@ from benchmarks.deploys import covered
 from benchmarks.prices import PRICES, besides_paths, bill, total
 from benchmarks.rivals import Rival
 from benchmarks.sites import SITES, deploy
-from tests.definition import rendered, transitions
+from tests.definition import ROOT, rendered, transitions
 from tests.statemachine import stack as stacks
 
 pytestmark = pytest.mark.slow
 
 POLLS = 2
 """GetInvalidation calls that find an invalidation in progress: what 15 seconds come to."""
+LINES = 2_000
+"""That the model may have."""
 FREE = Calibration(calls={"dynamodb:GetItem": 0.0}, items={}, init={})
 FOLLOWED = ("Join Batch", "Leads The Batch?", "Joined Open Batch")
 
@@ -41,6 +43,7 @@ def test_the_walk_enters_the_states_that_moto_enters_for_the_same_changes(object
             stack.distribution(BUCKET)
         ran = stack.run([account.event(key) for key in keys])
     assert Counter(walked.states) == Counter(ran.states)
+    assert Counter(walked.history.kinds) == Counter(event["type"] for event in ran.history)
     assert account.usage[Meter.TRANSITIONS] == len(ran.states)
     if serving == 1:
         assert tuple(walked.states) == ran.states
@@ -71,6 +74,13 @@ def test_every_change_is_invalidated_and_the_table_holds_nothing_pending(*, buff
 
 def _pending(shard: int) -> dict[str, object]:
     return {"ExpressionAttributeValues": {":pk": {"S": f"PENDING#{BUCKET}#{shard:x}"}}}
+
+
+def test_each_module_that_stands_for_aws_says_in_its_first_line_that_it_is_a_model() -> None:
+    modules = [*(ROOT / "benchmarks" / "cloud").glob("*.py")]
+    assert modules
+    assert [each.name for each in modules if "model" not in each.read_text().partition("\n")[0]] == []
+    assert sum(len(each.read_text().splitlines()) for each in modules) <= LINES
 
 
 def test_two_simulations_of_the_same_deploy_count_the_same() -> None:
