@@ -150,8 +150,10 @@ def test_no_value_of_a_custom_header_reaches_the_table(aws: Asked, table: Memory
     assert b"CustomHeaders" not in stored
 
 
-@pytest.mark.parametrize("operation", ["get", "put"])
+@pytest.mark.parametrize("operation", ["get", "put_new", "update"])
 def test_a_table_that_fails_costs_a_call_and_no_batch(aws: Asked, table: BrokenTable, operation: str) -> None:
+    if operation == "update":
+        table.put({"pk": KEY.pk, "sk": KEY.sk, "v": VERSION, "version": "of another ETag"})
     table.broken = frozenset({operation})
     for _ in range(2):
         aws.lists()
@@ -178,6 +180,15 @@ def test_an_item_that_cannot_be_read_is_as_good_as_none(aws: Asked, table: Memor
     aws.lists()
     aws.configures()
     assert aws.root() == "index.html"
+
+
+def test_a_later_release_s_item_stays_as_it_is(aws: Asked, table: MemoryTable) -> None:
+    later = {"pk": KEY.pk, "sk": KEY.sk, "v": VERSION + 1, "whatItMeans": "something else"}
+    table.put(later)
+    aws.lists()
+    aws.configures()
+    assert aws.root() == "index.html"
+    assert item_of(table) == later
 
 
 @pytest.mark.parametrize("lacks", ["version", "configuration"])

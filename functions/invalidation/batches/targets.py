@@ -327,10 +327,12 @@ class StoredConfigurations:
         compressed = zlib.compress(json.dumps(config, separators=(",", ":")).encode())
         if len(compressed) > MAX_CONFIGURATION_BYTES:
             return
-        pk, sk = self._key(distribution_id)
-        item = {"pk": pk, "sk": sk, "v": VERSION, "version": version, "configuration": compressed}
+        key = self._key(distribution_id)
+        expires = epoch_seconds(self.now() + CONFIGURATIONS_KEPT)
+        item = {"v": VERSION, "version": version, "configuration": compressed, "expiresAt": expires}
         with suppress(BatchTableUnavailable):
-            self.table.put(item | {"expiresAt": epoch_seconds(self.now() + CONFIGURATIONS_KEPT)})
+            if not self.table.put_new({"pk": key.pk, "sk": key.sk, **item}):
+                self.table.update(key, item, {"v": VERSION})  # a later release's stays as it is
 
     @staticmethod
     def _key(distribution_id: str) -> Key:
