@@ -38,7 +38,6 @@ class ExploredTable(MemoryTable):
         self.answers: dict[str, int] = {}
         """Task -> a hash over all that it has been told."""
         self.accepted: list[str] = []
-        self._contents: dict[Key, int] = {}
 
     def ensure(self, key: Key) -> None:
         """Every handler is warm, and has done so before."""
@@ -54,17 +53,10 @@ class ExploredTable(MemoryTable):
             self.accepted.append(key.sk.rsplit("#", 1)[1])
         return answer
 
-    def _write(self, item: Item) -> None:
-        super()._write(item)
-        self._contents[Key(item["pk"], item["sk"])] = hash(repr(sorted(item.items())))
-
-    def _remove(self, key: Key) -> None:
-        super()._remove(key)
-        self._contents.pop(key, None)
-
     def fingerprint(self) -> int:
         """The same for the same contents, in whatever order they were written."""
-        return hash(frozenset(self._contents.items()))
+        items = (item for partition in self.partitions.values() for item in partition.values())
+        return hash(frozenset(repr(sorted(item.items())) for item in items))
 
     def pending(self) -> list[str]:
         return [item["eventId"] for item in self._all("PENDING")]
@@ -166,15 +158,15 @@ class Explorer:
         self._explored = Explored()
 
     def explore(self) -> Explored:
-        self._explored.interleavings = self._count([])
+        self._explored.interleavings = self._count([], self._play([]))
         self._explored.states = len(self._counted)
         return self._explored
 
-    def _count(self, schedule: list[Move]) -> int:
-        """Complete schedules that begin like this one."""
-        if self._enough in self._explored.broken:
-            return 0
-        stage = self._play(schedule)
+    def _count(self, schedule: list[Move], stage: Stage) -> int:
+        """Complete schedules that begin like this one, after which the stage is as it is given.
+
+        What is tried first goes on where the stage stands; everything else is played again from the beginning.
+        """
         moves = stage.moves()
         deaths = self._deaths - sum(what == "dies" for _, what in schedule)
         state = (stage.state(), deaths)
@@ -186,12 +178,19 @@ class Explorer:
             complaints += self._finally(stage)
         for complaint in complaints:
             self._explored.broken.setdefault(complaint, schedule)
-        stage.scheduler.close()
-        total = 0 if moves else 1
-        for task in moves:
-            total += self._count([*schedule, (task, "goes")])
-            if deaths:
-                total += self._count([*schedule, (task, "dies")])
+        if not moves or self._enough in self._explored.broken:
+            stage.scheduler.close()
+            self._counted[state] = 1
+            return 1
+        total = 0
+        for number, move in enumerate((task, what) for task in moves for what in ("goes", "dies")[: 1 + bool(deaths)]):
+            if self._enough in self._explored.broken:
+                break
+            if number:
+                stage = self._play(schedule)
+                stage.moves()
+            stage.make(move)
+            total += self._count([*schedule, move], stage)
         self._counted[state] = total
         return total
 

@@ -83,9 +83,9 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
     class OneByOne(Explorer):
         """Forgets every state at once, so that nothing is taken for known."""
 
-        def _count(self, schedule: list[tuple[int, str]]) -> int:
+        def _count(self, schedule: list[tuple[int, str]], stage: Stage) -> int:
             self._counted.clear()
-            return super()._count(schedule)
+            return super()._count(schedule, stage)
 
     def a_leader_and_a_joiner_that_follows(stage: Stage) -> None:
         leader(stage)
