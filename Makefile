@@ -33,9 +33,9 @@ setup: .venv/ready $(SAM) $(SCAN)  ## Install what all commands need into .venv 
 demo: .venv/demo  ## Run the main job on a local AWS and show what happens.
 	@$(BIN)/invalidations local demo
 
-# Half of the suite waits, for emulators and browsers: more workers than processors.
+# Half of the suite waits, for emulators and browsers: more workers than processors. tests/conftest.py orders the files.
 test: .venv/ready $(SAM)  ## Run all tests.
-	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 build: python3.13 .venv/ready $(SAM)  ## Build what is to be deployed, into .aws-sam; it needs python3.13, as the functions do.
 	$(SAM) build $(if $(CONTAINER),--use-container)

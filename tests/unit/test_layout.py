@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST as LONG_FILES
+
 ROOT = Path(__file__).parents[2]
 SHORTEST, LONGEST, LONGEST_FUNCTION, LONGEST_HANDLER = 60, 500, 40, 60
 LONGEST_FIRST_SENTENCE = 15
@@ -195,3 +197,7 @@ def test_the_layout_keeps_its_numbers(rule: Rule, modules: list[Module]) -> None
 )
 def test_what_breaks_the_layout_is_found(rule: Rule, path: str, text: str) -> None:
     assert len(rule([Module(Path(path), text)])) == 1
+
+
+def test_each_test_file_that_goes_first_as_it_takes_long_is_there() -> None:
+    assert set(LONG_FILES) - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()
