@@ -16,7 +16,6 @@ BEFORE_POLLING = [
     "Join Batch",
     "Leads The Batch?",
     "Resolve Distributions",
-    "Any Distribution?",
     "Invalidate Distributions",
     "Create Invalidation",
     "Anything To Invalidate?",

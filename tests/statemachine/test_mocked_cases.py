@@ -58,7 +58,6 @@ BEFORE_THE_MAP = (
     "Close Batch",
     "Owns Changes?",
     "Resolve Distributions",
-    "Any Distribution?",
     "Invalidate Distributions",
 )
 ENDING = ("Finish Batch", "Announce Outcome", "Notify", "All Completed?")
