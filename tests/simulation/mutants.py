@@ -73,9 +73,11 @@ def read_then_write(  # noqa: PLR0917 -- the signature that it replaces
     window: Window,
     now: Clock,
     attempt: str,
+    *,
+    at_once: bool = False,
 ) -> Joined:
     del attempt
-    joined = joining.lead_or_follow(table, bucket, execution, window, now)
+    joined = joining.lead_or_follow(table, bucket, execution, window, now, at_once=at_once)
     joining.accept(table, bucket, changes, execution)
     return joined
 
@@ -94,18 +96,10 @@ def one_item_for_a_key(pending: PendingChange) -> Key:
     return Key(PendingChange.pk_of(pending.change.bucket, pending.shard), digest(pending.change.key))
 
 
-def freeze_while_it_gathers(
-    table: BatchTable, joined: Joined, execution: Execution, attempt: str, now: Clock
-) -> Joined:
-    """What Join freezes itself, without closing the head before it reads."""
-    if joined.role is not Role.LEADER or joined.waits:
-        return joined
-    drafted = freezing.draft(execution, joined.batch_id, attempt, now(), bucket=joined.bucket, gathered=True)
-    batch = freezing.freeze_changes(table, drafted, list(PendingChange.of_bucket(table, joined.bucket)))
-    if batch is None:
-        return joined
-    closing._delete_pending(table, batch)
-    return replace(joined, closed=Closed(ClosedStatus.FROZEN, batch.changes))
+def stay_open(head: Head, now: datetime) -> Head:
+    """What Join freezes itself is read while its head gathers."""
+    del now
+    return head
 
 
 OPEN = Head.open
@@ -121,7 +115,7 @@ class Unconditional:
         return self._table.update(key, assign, {})
 
 
-def open_regardless(head: Head, table: BatchTable, before: Head) -> bool:
+def open_regardless(head: Head, table: BatchTable, before: Head) -> Head | None:
     unconditional: Any = Unconditional(table)
     return OPEN(head, unconditional, before)
 
@@ -141,10 +135,12 @@ def wait_long(head: Head, execution: Execution, window: Window, now: datetime) -
 SUCCESSOR = Head.successor
 
 
-def follow_oneself(table: BatchTable, bucket: str, execution: Execution, window: Window, now: Clock) -> Joined:
+def follow_oneself(
+    table: BatchTable, bucket: str, execution: Execution, window: Window, now: Clock, *, at_once: bool = False
+) -> Joined:
     head = Head.read(table, bucket)
     if not head.gathers(window, now()):
-        return LEAD_OR_FOLLOW(table, bucket, execution, window, now)
+        return LEAD_OR_FOLLOW(table, bucket, execution, window, now, at_once=at_once)
     return head.joined(Role.FOLLOWER)
 
 
@@ -370,8 +366,8 @@ MUTANTS = (
     Mutant("the joiner follows a closed head", (Head, "gathers"), follow_a_closed_head, UNCOVERED, calm),
     Mutant(
         "what Join freezes itself is read before the head is closed",
-        (joining, "close_at_once"),
-        freeze_while_it_gathers,
+        (Head, "closing"),
+        stay_open,
         UNCOVERED,
         calm,
     ),

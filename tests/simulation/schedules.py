@@ -26,7 +26,7 @@ from tests.simulation.machine import RETENTION, Protocol, StateMachine
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.world import World
 
-WINDOWS = (Window(10, 60), Window(10, 60), Window(2, 8), Window(0, 0))
+WINDOWS = (Window(10, 60), Window(10, 60, max_paths_a_day=1_000_000), Window(2, 8), Window(0, 0))
 BUCKETS = ("one", "two")
 KEYS = ("a1", "a2", "b1", "b2")
 SWEEP_SECONDS = 600.0

@@ -51,7 +51,7 @@ def test_two_joiners_and_a_leader_freeze_every_change_once_whoever_goes_first() 
 def test_two_joiners_of_a_quiet_bucket_freeze_every_change_once_whoever_goes_first() -> None:
     explored = explore(two_joiners_of_a_quiet_bucket, frozen_once)
     assert explored.broken == {}
-    assert explored.interleavings > 2_000
+    assert explored.interleavings > 800
 
 
 def test_an_old_attempt_of_close_beside_its_retry_loses_nothing_whoever_goes_first() -> None:
@@ -63,7 +63,7 @@ def test_an_old_attempt_of_close_beside_its_retry_loses_nothing_whoever_goes_fir
 def test_an_old_attempt_of_join_beside_its_retry_loses_nothing_wherever_one_of_them_dies() -> None:
     explored = explore(two_attempts_of_join, frozen_after_sweeps, deaths=1)
     assert explored.broken == {}
-    assert explored.interleavings > 2_000_000
+    assert explored.interleavings > 100_000
 
 
 def test_wherever_one_of_two_joiners_and_a_leader_dies_the_sweep_loses_nothing() -> None:
@@ -103,7 +103,7 @@ def test_interleavings_are_counted_as_if_each_were_run(deaths: int) -> None:
         (((closing, "close"), mutants.read_then_close), two_joiners_and_a_leader, "first is frozen 0 times"),
         (((Head, "gathers"), mutants.follow_a_closed_head), two_joiners_and_a_leader, "first is frozen 0 times"),
         (
-            ((joining, "close_at_once"), mutants.freeze_while_it_gathers),
+            ((Head, "closing"), mutants.stay_open),
             two_joiners_of_a_quiet_bucket,
             "second is frozen 0 times",
         ),

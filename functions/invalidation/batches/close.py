@@ -50,7 +50,8 @@ def close_at_once(table: BatchTable, joined: Joined, execution: Execution, attem
     if joined.role is not Role.LEADER or joined.waits:
         return joined
     with suppress(BatchContended, BatchTableUnavailable, RecordsOfLaterRelease, _TooMuch):
-        closed = close(table, joined.bucket, joined.batch_id, execution, attempt, now, most=MOST_AT_ONCE)
+        batch = joined.bucket, joined.batch_id
+        closed = close(table, *batch, execution, attempt, now, most=MOST_AT_ONCE, opened=joined.opened)
         return replace(joined, closed=closed if closed.status is ClosedStatus.FROZEN else None)
     return joined
 
@@ -64,26 +65,31 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
     now: Clock,
     *,
     most: int | None = None,
+    opened: Head | None = None,
 ) -> Closed:
     """Close a batch, or find it closed; every attempt may die and be repeated anywhere.
 
     ``attempt`` must be new for each invocation: it names the list, and two that shared a name would overwrite each
-    other's chunks after one of them has been frozen. ``most`` is for ``close_at_once``.
+    other's chunks after one of them has been frozen. ``most`` and ``opened``
+    are ``close_at_once``'s.
 
     Raises:
         BatchContended: the head could not be closed.
         RecordsOfLaterRelease: nothing is pending but what a later release wrote. Where there is more, that stays.
     """
-    batch = Batch.find(table, batch_id)
+    batch = None if opened else Batch.find(table, batch_id)
+    few: list[PendingChange] | None = None
     if batch is None:
-        head = Head.close(table, bucket, batch_id, now())
+        head = opened or Head.close(table, bucket, batch_id, now())
         if head.batch_id != batch_id:
             return Closed(ClosedStatus.SUPERSEDED)
         if head.paused:
             return Closed(ClosedStatus.PAUSED)
         earlier, unreadable = _with_pending(table, head, now()), list[RecordsOfLaterRelease]()
-        pending = _bounded(_unowned(table, bucket, earlier, unreadable), most)
-        batch = freeze_changes(table, draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True), pending)
+        pending = _unowned(table, bucket, earlier, unreadable)
+        few = None if most is None else _few(pending, most)
+        drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
+        batch = freeze_changes(table, drafted, pending if few is None else few)
         if batch is None and unreadable:
             raise unreadable[0]
         if batch is None:
@@ -93,7 +99,10 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
             return Closed(ClosedStatus.EMPTY)
     elif most is not None and len(batch.chunks_pending) > 1:
         raise _TooMuch
-    _delete_pending(table, batch)
+    if few is not None and batch.attempt == attempt:
+        table.delete_all(each.key for each in few)  # the list that counts, without reading it again
+    else:
+        _delete_pending(table, batch)
     return Closed(ClosedStatus.FROZEN, batch.changes)
 
 
@@ -112,13 +121,13 @@ def _delete_pending(table: BatchTable, batch: Batch) -> None:
 
 def _with_pending(table: BatchTable, head: Head, now: datetime) -> list[Batch]:
     """Unfinished batches before this one that may still have to delete what was pending."""
+    recent = [Batch.key_of(each) for each in head.earlier if each >= compact(now - DELETED_WITHIN)]
     found: list[Batch] = []
-    for batch_id in head.earlier:
-        if batch_id >= compact(now - DELETED_WITHIN):
-            with suppress(RecordsOfLaterRelease):
-                batch = Batch.find(table, batch_id)
-                if batch is not None and batch.chunks_pending:
-                    found.append(batch)
+    for item in table.get_all(recent):
+        with suppress(RecordsOfLaterRelease):
+            batch = Batch.from_item(item)
+            if batch.chunks_pending:
+                found.append(batch)
     return found
 
 
@@ -136,10 +145,8 @@ def _unowned(
     return (each for each in pending if _fingerprint(each.key) not in owned) if owned else pending
 
 
-def _bounded(pending: Iterable[PendingChange], most: int | None) -> Iterable[PendingChange]:
-    """Raises _TooMuch: nothing of them has been frozen."""
-    if most is None:
-        return pending
+def _few(pending: Iterable[PendingChange], most: int) -> list[PendingChange]:
+    """All of them. Raises _TooMuch: nothing has been frozen."""
     few = list(islice(pending, most + 1))
     if len(few) > most:
         raise _TooMuch

@@ -7,7 +7,7 @@ how executions and batches are named.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -113,6 +113,10 @@ class Head:
             earlier=(*self.earlier, self.batch_id)[-KEPT_BATCHES:] if self.batch_id else (),
         )
 
+    def closing(self, now: datetime) -> Head:
+        """This batch, closed from its beginning: no change that is accepted later relies on it."""
+        return replace(self, state=HeadState.CLOSED, closed_at=now)
+
     def led_by(self, execution: Execution) -> str:
         """The earlier batch that this execution opened. Empty: none of those that are kept."""
         before = ("", *self.earlier)
@@ -121,10 +125,11 @@ class Head:
             "",
         )
 
-    def open(self, table: BatchTable, before: Head) -> bool:
-        """Take the place of the head ``before``, unless somebody else has. ``paused`` is not an opened batch's to set.
+    def open(self, table: BatchTable, before: Head) -> Head | None:
+        """Take the place of the head ``before``; the head as it is then. None: somebody else has been quicker.
 
-        A batch id is never used twice: it tells a head from every other that the bucket has had.
+        ``paused`` is not an opened batch's to set. A batch id is never used twice: it tells a head from every other
+        that the bucket has had.
         """
         opened = {
             "v": VERSION,
@@ -132,14 +137,15 @@ class Head:
             "leader": self.leader,
             "state": self.state.value,
             "closesAt": self.closes_at.astimezone(UTC).strftime(TIME),
-            "closedAt": None,
+            "closedAt": self.closed_at.astimezone(UTC).strftime(TIME) if self.state is HeadState.CLOSED else None,
             "window": self.window,
             "waited": self.waited,
             "unfinished": OPEN,
             "earlier": list(self.earlier) or None,
         }
         found = {"batchId": before.batch_id or None, "state": before.state.value if before.batch_id else None}
-        return table.update(self.key_of(self.bucket), opened, found) is not None
+        item = table.update(self.key_of(self.bucket), opened, found)
+        return None if item is None else self.from_item(self.bucket, item)
 
     @classmethod
     def close(cls, table: BatchTable, bucket: str, batch_id: str, now: datetime) -> Head:
@@ -196,7 +202,8 @@ class Closed:
 class Joined:
     """Who leads the batch that the change is in. ``waits`` if it gathers first, rather than closing at once.
 
-    ``closed`` if it owns its changes already, so that nothing is left to Close Batch.
+    ``closed`` if it owns its changes already, so that nothing is left to Close Batch. ``opened`` is the head, where
+    this very attempt has opened it as one that is closed: no record of its batch can be there yet.
     """
 
     role: Role
@@ -206,6 +213,7 @@ class Joined:
     closes_at: datetime
     waits: bool = False
     closed: Closed | None = None
+    opened: Head | None = field(default=None, compare=False)
 
     @property
     def wait_until(self) -> str:

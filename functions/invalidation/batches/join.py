@@ -38,7 +38,7 @@ from invalidation.batches.head import (
 )
 from invalidation.batches.model import Batch, Clock, Kind, PendingChange, digest, epoch_seconds
 from invalidation.batches.snapshot import draft, freeze_changes, freeze_paths
-from invalidation.batches.table import ATTEMPTS, BUCKETS, USAGE, USAGE_OF_DAY, VERSION, BatchTable, Key
+from invalidation.batches.table import ATTEMPTS, BUCKETS, USAGE, USAGE_OF_DAY, VERSION, BatchTable, Item, Key
 from invalidation.batches.targets import claim
 from invalidation.errors import BatchContended, BatchTableUnavailable, ChangesNotAccepted
 from invalidation.events import Change, Changes, KeysRequest, Lead, PathsRequest, RetryBatch
@@ -99,7 +99,7 @@ def join_request(  # noqa: PLR0917 -- collaborators are arguments
         case KeysRequest(bucket, keys, dry_run):
             changes = [Change(bucket, key, event_id="") for key in keys]
             if window.holds_back and not dry_run:
-                joined = join(table, bucket, changes, execution, window, now, attempt)
+                joined = join(table, bucket, changes, execution, window, now, attempt, at_once=True)
             else:
                 joined = open_own_batch(table, bucket, changes, execution, now, attempt, dry_run=dry_run)
         case PathsRequest(distribution_id, paths, dry_run):
@@ -107,7 +107,7 @@ def join_request(  # noqa: PLR0917 -- collaborators are arguments
         case Lead(bucket) if watched and bucket not in watched and not has_pending(table, bucket):
             joined = Joined(Role.ENDED, bucket, "", execution.arn, now())
         case Lead(bucket):
-            joined = join(table, bucket, (), execution, window, now, attempt)
+            joined = join(table, bucket, (), execution, window, now, attempt, at_once=True)
         case RetryBatch(batch_id):
             joined = claim(table, batch_id, execution, now)
     return close_at_once(table, joined, execution, attempt, now)
@@ -121,6 +121,8 @@ def join(  # noqa: PLR0917 -- collaborators are arguments
     window: Window,
     now: Clock,
     attempt: str,
+    *,
+    at_once: bool = False,
 ) -> Joined:
     """Accept changes of one bucket and see that they have a leader. No changes: lead what waits already.
 
@@ -130,24 +132,46 @@ def join(  # noqa: PLR0917 -- collaborators are arguments
         ChangesNotAccepted: some of the changes may not be in the table; the execution's input still holds them.
         BatchContended, BatchTableUnavailable: all of them are in the table; the sweep finds them a leader.
     """
+    if not window.seconds:
+        window = window_today(table, window, now())
     if changes and not window.seconds and not Head.read(table, bucket).paused:
         return open_own_batch(table, bucket, changes, execution, now, attempt, by_hand=False)
     if changes:
         accept(table, bucket, changes, execution)
-    return lead_or_follow(table, bucket, execution, window, now)
+    return lead_or_follow(table, bucket, execution, window, now, at_once=at_once)
 
 
 def window_today(table: BatchTable, window: Window, now: datetime) -> Window:
     """The window, or, once changes have cost the day's paths, one batch an hour."""
-    if not window.max_paths_a_day or paths_of_day(table, now) < window.max_paths_a_day:
+    return _held_back(window, paths_of_day(table, now)) if window.max_paths_a_day else window
+
+
+def _held_back(window: Window, paths: int) -> Window:
+    if not window.max_paths_a_day or paths < window.max_paths_a_day:
         return window
     return replace(window, seconds=HELD_BACK_SECONDS, max_seconds=HELD_BACK_SECONDS)
 
 
 def paths_of_day(table: BatchTable, now: datetime) -> int:
     """The day's paths so far, for changes and for keys. Those that a request names do not count."""
-    item = table.get(Key(USAGE, now.astimezone(UTC).strftime(USAGE_OF_DAY)))
-    return 0 if item is None else int(item.get("paths", 0))
+    return _paths(table.get(_day_of(now)))
+
+
+def _day_of(now: datetime) -> Key:
+    return Key(USAGE, now.astimezone(UTC).strftime(USAGE_OF_DAY))
+
+
+def _paths(usage: Item | None) -> int:
+    return 0 if usage is None else int(usage.get("paths", 0))
+
+
+def _head_and_window(table: BatchTable, bucket: str, window: Window, now: datetime) -> tuple[Head, Window]:
+    """The bucket's head, and ``window_today``, in one request."""
+    if not window.max_paths_a_day:
+        return Head.read(table, bucket), window
+    head, day = Head.key_of(bucket), _day_of(now)
+    found = {Key(item["pk"], item["sk"]): item for item in table.get_all([head, day])}
+    return Head.from_item(bucket, found.get(head)), _held_back(window, _paths(found.get(day)))
 
 
 def join_each(  # noqa: PLR0917 -- collaborators are arguments
@@ -171,11 +195,10 @@ def join_each(  # noqa: PLR0917 -- collaborators are arguments
     """
     if not changes:
         raise ValueError("there are no changes to join")
-    window = window_today(table, window, now())
     if len(changes) == 1:
         (bucket,) = changes
-        joined = join(table, bucket, changes[bucket], execution, window, now, attempt)
         lone = len(changes[bucket]) <= 1
+        joined = join(table, bucket, changes[bucket], execution, window, now, attempt, at_once=lone)
         return JoinedEach(close_at_once(table, joined, execution, attempt, now) if lone else joined, ())
     for bucket in sorted(changes):
         accept(table, bucket, changes[bucket], execution)
@@ -208,14 +231,16 @@ def accept(table: BatchTable, bucket: str, changes: Iterable[Change], execution:
         raise ChangesNotAccepted(f"the change could not be written: {error}") from None
 
 
-def lead_or_follow(table: BatchTable, bucket: str, execution: Execution, window: Window, now: Clock) -> Joined:
-    """Find the bucket's leader, or become it.
+def lead_or_follow(
+    table: BatchTable, bucket: str, execution: Execution, window: Window, now: Clock, *, at_once: bool = False
+) -> Joined:
+    """Find the bucket's leader, or become it. ``at_once``: a batch that waits for nobody is opened closed already.
 
     Raises:
         BatchContended: the head changed under every attempt. What was accepted is safe; the sweep finds a leader.
     """
     for _ in range(ATTEMPTS):
-        head = Head.read(table, bucket)
+        head, today = _head_and_window(table, bucket, window, now())
         if head.leader == execution.arn:
             # An earlier attempt of this Join opened it, and its answer was lost. Even a paused bucket's leader goes
             # on: only its Close makes the head CLOSED, which is what a resumed bucket's next leader needs.
@@ -226,11 +251,12 @@ def lead_or_follow(table: BatchTable, bucket: str, execution: Execution, window:
             return Joined(Role.LEADER, bucket, led, execution.arn, now())
         if head.paused:
             return head.joined(Role.PAUSED)
-        if head.gathers(window, now()):
+        if head.gathers(today, now()):
             return head.joined(Role.FOLLOWER)
-        opened = head.successor(execution, window, now())
-        if opened.open(table, before=head):
-            return opened.joined(Role.LEADER)
+        successor = head.successor(execution, today, now())
+        closed = at_once and not successor.waited
+        if opened := (successor.closing(now()) if closed else successor).open(table, before=head):
+            return replace(opened.joined(Role.LEADER), opened=opened if closed else None)
     raise BatchContended(f"{ATTEMPTS} attempts to find a leader for {bucket} were overtaken; the sweep starts one")
 
 

@@ -200,10 +200,14 @@ class Batch:
     @classmethod
     def read(cls, table: BatchTable, batch_id: str) -> Batch:
         """Raises BatchNotFound, RecordsOfLaterRelease."""
-        batch = cls.find(table, batch_id)
-        if batch is None:
+        return cls.existing(batch_id, table.get(cls.key_of(batch_id)))
+
+    @classmethod
+    def existing(cls, batch_id: str, item: Item | None) -> Batch:
+        """What was read of it. Raises BatchNotFound, RecordsOfLaterRelease."""
+        if item is None:
             raise BatchNotFound(f"there is no record of batch {batch_id}; records of ended batches expire")
-        return batch
+        return cls.from_item(item)
 
     @property
     def ended(self) -> bool:

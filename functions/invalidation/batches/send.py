@@ -29,6 +29,7 @@ from invalidation.batches.targets import (
     count_paths,
     invalidations,
     paths_of_month,
+    read_with_batch,
     record_invalidation,
     targets_of,
 )
@@ -91,6 +92,20 @@ INLINE_BYTES: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
+class _Frozen:
+    """A target with the plan that counts. ``new``: this call has made it, so that nothing of it was sent before.
+
+    The paths that are still to be counted, for the month and for the day, are counted when they are sent.
+    """
+
+    target: Target
+    paths: tuple[str, ...]
+    new: bool = False
+    of_month: int = 0
+    of_day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """Sends what batches owe, with the settings of the stack. ``s3`` is called where it is needed."""
 
@@ -114,35 +129,37 @@ class Sender:
             NoRoomInTime: the same, when it is later than ``room_until`` and ``PAST_DEADLINE`` is over as well.
         The other errors of ``CloudFront``; what was accepted before stays recorded.
         """
-        batch = Batch.read(self.table, batch_id)
-        target = Target.read(self.table, batch_id, distribution_id)
+        batch, target = read_with_batch(self.table, batch_id, distribution_id)
         distribution = Distribution.from_document(target.document)
-        target, paths = self._frozen(batch, target, distribution)
-        status = self._nothing_to_send(batch, paths)
-        dispatch = _Dispatch(self, batch, target, paths)
-        if status is None:
-            try:
-                status = dispatch.run(self.cloudfront.targets(distribution), seconds_left)
-            except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
-                self._raise_when_too_late(error, dispatch.pace, room_until)
-                raise
+        frozen = self._frozen(batch, target, distribution)
+        status = self._nothing_to_send(batch, frozen.paths)
+        dispatch = _Dispatch(self, batch, frozen)
+        try:
+            status = status or dispatch.run(self.cloudfront.targets(distribution), seconds_left)
+        except (TooManyInvalidationsInProgress, CloudFrontThrottled) as error:
+            self._raise_when_too_late(error, dispatch.pace, room_until)
+            raise
+        finally:
+            if frozen.of_month or frozen.of_day:
+                count_paths(self.table, frozen.of_month, self.now(), of_day=frozen.of_day)
         progress = Progress(status, self.now(), self.now() + self.limits.completion_timeout, tuple(dispatch.pending))
         return progress, tuple(dispatch.created)
 
-    def _frozen(self, batch: Batch, target: Target, distribution: Distribution) -> tuple[Target, tuple[str, ...]]:
+    def _frozen(self, batch: Batch, target: Target, distribution: Distribution) -> _Frozen:
         """The plan that counts, made now if there is none."""
         paths = frozen_plan(self.table, target)
         if paths is not None:
-            return target, paths
+            return _Frozen(target, paths)
         paths, summary, granted = self._planned(batch, distribution)
         decided = freeze_plan(self.table, target, paths, summary)
         if decided is None:
             decided = Target.read(self.table, batch.batch_id, distribution.id)
-            return decided, frozen_plan(self.table, decided) or ()
+            return _Frozen(decided, frozen_plan(self.table, decided) or ())
+        new = target.plan is None  # a release before frozen plans may have sent something of this one
+        if batch.dry_run or self.limits.dry_run:
+            return _Frozen(decided, paths, new)
         of_day = summary.paid if batch.kind is Kind.CHANGES else 0
-        if (of_day or summary.paid != granted) and not (batch.dry_run or self.limits.dry_run):
-            count_paths(self.table, summary.paid - granted, self.now(), of_day=of_day)
-        return decided, paths
+        return _Frozen(decided, paths, new, of_month=summary.paid - granted, of_day=of_day)
 
     def _planned(self, batch: Batch, distribution: Distribution) -> tuple[tuple[str, ...], PlanSummary, int]:
         """The paths in sending order, their summary, and the month's charge for them."""
@@ -235,20 +252,23 @@ class Sender:
 class _Dispatch:
     """The requests of one call for one target."""
 
-    def __init__(self, sender: Sender, batch: Batch, target: Target, paths: tuple[str, ...]) -> None:
+    def __init__(self, sender: Sender, batch: Batch, frozen: _Frozen) -> None:
         self._sender = sender
         self._batch = batch
-        self._target = target
-        self._paths = paths
+        self._target = frozen.target
+        self._paths = frozen.paths
+        self._new = frozen.new
         self._refused = False
-        self.pace = Pace.from_document(target.pace)
+        self.pace = Pace.from_document(self._target.pace)
         self.pending: list[Pending] = []
         self.created: list[InvalidationRecord] = []
 
     def run(self, copies: Sequence[str], seconds_left: Callable[[], float]) -> Status:
         """Raises what CloudFront refuses, unless it has accepted something in this call."""
         slow = self.pace.slow
-        records = invalidations(self._sender.table, self._batch.batch_id, self._target.distribution_id)
+        table, batch_id = self._sender.table, self._batch.batch_id
+        # Nobody has sent anything of a plan that did not exist.
+        records = () if self._new else invalidations(table, batch_id, self._target.distribution_id)
         for to in copies:
             accepted = accepted_ranges(self._batch, to, self._paths, records, self._target.resends)
             self.pending += [Pending(to, record.invalidation_id) for _, record in accepted]

@@ -158,7 +158,11 @@ class Target:
     @classmethod
     def read(cls, table: BatchTable, batch_id: str, distribution_id: str) -> Target:
         """Raises BatchNotFound, RecordsOfLaterRelease."""
-        item = table.get(cls.key_of(batch_id, distribution_id))
+        return cls.existing(batch_id, distribution_id, table.get(cls.key_of(batch_id, distribution_id)))
+
+    @classmethod
+    def existing(cls, batch_id: str, distribution_id: str, item: Item | None) -> Target:
+        """What was read of it. Raises BatchNotFound, RecordsOfLaterRelease."""
         if item is None:
             raise BatchNotFound(
                 f"batch {batch_id} has no record of distribution {distribution_id}; it may have expired"
@@ -266,6 +270,14 @@ class InvalidationRecord:
             created=datetime.fromisoformat(item["created"]),
             stands_for=item.get("standsFor", 0),
         )
+
+
+def read_with_batch(table: BatchTable, batch_id: str, distribution_id: str) -> tuple[Batch, Target]:
+    """A batch and what it owes to one distribution, in one request. Raises BatchNotFound, RecordsOfLaterRelease."""
+    record, key = Batch.key_of(batch_id), Target.key_of(batch_id, distribution_id)
+    found = {item["sk"]: item for item in table.get_all([record, key])}
+    batch = Batch.existing(batch_id, found.get(record.sk))
+    return batch, Target.existing(batch_id, distribution_id, found.get(key.sk))
 
 
 def freeze_targets(table: BatchTable, batch: Batch, routing: Mapping[str, Mapping[str, Any]]) -> tuple[Target, ...]:
