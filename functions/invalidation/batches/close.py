@@ -78,28 +78,33 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
         RecordsOfLaterRelease: nothing is pending but what a later release wrote. Where there is more, that stays.
     """
     batch = None if opened else Batch.find(table, batch_id)
-    few: list[PendingChange] | None = None
+    if batch is not None:
+        if most is not None and len(batch.chunks_pending) > 1:
+            raise _TooMuch
+        _delete_pending(table, batch)
+        return Closed(ClosedStatus.FROZEN, batch.changes)
+    head = opened or Head.close(table, bucket, batch_id, now())
+    if head.batch_id != batch_id:
+        return Closed(ClosedStatus.SUPERSEDED)
+    if head.paused:
+        return Closed(ClosedStatus.PAUSED)
+    drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
+    return _freeze(table, drafted, _with_pending(table, head, now()), most)
+
+
+def _freeze(table: BatchTable, drafted: Batch, earlier: list[Batch], most: int | None) -> Closed:
+    unreadable: list[RecordsOfLaterRelease] = []
+    pending = _unowned(table, drafted.bucket, earlier, unreadable)
+    few = None if most is None else _few(pending, most)
+    batch = freeze_changes(table, drafted, pending if few is None else few)
+    if batch is None and unreadable:
+        raise unreadable[0]
     if batch is None:
-        head = opened or Head.close(table, bucket, batch_id, now())
-        if head.batch_id != batch_id:
-            return Closed(ClosedStatus.SUPERSEDED)
-        if head.paused:
-            return Closed(ClosedStatus.PAUSED)
-        earlier, unreadable = _with_pending(table, head, now()), list[RecordsOfLaterRelease]()
-        pending = _unowned(table, bucket, earlier, unreadable)
-        few = None if most is None else _few(pending, most)
-        drafted = draft(execution, batch_id, attempt, now(), bucket=bucket, gathered=True)
-        batch = freeze_changes(table, drafted, pending if few is None else few)
-        if batch is None and unreadable:
-            raise unreadable[0]
-        if batch is None:
-            # Whoever was to delete what is pending may have died; there is nothing else to do here.
-            for each in earlier:
-                _delete_pending(table, each)
-            return Closed(ClosedStatus.EMPTY)
-    elif most is not None and len(batch.chunks_pending) > 1:
-        raise _TooMuch
-    if few is not None and batch.attempt == attempt:
+        # Whoever was to delete what is pending may have died; there is nothing else to do here.
+        for each in earlier:
+            _delete_pending(table, each)
+        return Closed(ClosedStatus.EMPTY)
+    if few is not None and batch.attempt == drafted.attempt:
         table.delete_all(each.key for each in few)  # the list that counts, without reading it again
     else:
         _delete_pending(table, batch)
