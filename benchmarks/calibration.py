@@ -1,4 +1,4 @@
-"""What the SDK takes of a processor for each call that the handlers make: its real clients, with the network cut off.
+"""What the SDK takes of a processor for each call that the handlers make: their own clients, with the network cut off.
 
 A request is built, signed and answered, and the answer is read; TLS, which no stand-in can show, is left out.
 """
@@ -10,19 +10,23 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.sax.saxutils import escape
 
 import boto3
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 
 from benchmarks.cloud.cloudfront import PAGE, summary
 from benchmarks.cloud.functions import Work, slower
 from benchmarks.cloud.services import CREDENTIALS
-from invalidation.batches.dynamodb import BATCH_WRITE
+from invalidation.batches.dynamodb import BATCH_WRITE, DYNAMODB_CONFIG
+from invalidation.cloudfront.client import adapted
 
 NAMESPACE = "http://cloudfront.amazonaws.com/doc/2020-05-31/"
+LISTING = "cloudfront:ListDistributions"
+LISTING_OF_RIVAL = f"{LISTING}, with boto3's defaults"
 MANY = 100
 """Items in a page of a query, when the cost of one more is measured."""
 ITEM = {
@@ -61,6 +65,11 @@ class Calibration:
         return of_calls + sum(count * self.items.get(call, 0.0) for call, count in items.items())
 
     @property
+    def of_rival(self) -> Calibration:
+        """For a function with a client that is configured like any other."""
+        return replace(self, calls={**self.calls, LISTING: self.calls.get(LISTING_OF_RIVAL, self._usual)})
+
+    @property
     def _usual(self) -> float:
         return self.calls["dynamodb:GetItem"]
 
@@ -93,6 +102,9 @@ def calibrate(init: dict[str, float], *, rounds: int = 60) -> Calibration:
 def _calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     get = _client("dynamodb", json.dumps({"Item": ITEM}))
     yield "dynamodb:GetItem", lambda: get.get_item(TableName="batches", Key=KEY, ConsistentRead=True)
+    two = _client("dynamodb", json.dumps({"Responses": {"batches": [ITEM] * 2}, "UnprocessedKeys": {}}))
+    keys = {"batches": {"Keys": [KEY] * 2, "ConsistentRead": True}}
+    yield "dynamodb:BatchGetItem", lambda: two.batch_get_item(RequestItems=keys)
     put = _client("dynamodb", "{}")
     yield "dynamodb:PutItem", lambda: put.put_item(TableName="batches", Item=ITEM)
     update = _client("dynamodb", json.dumps({"Attributes": ITEM}))
@@ -138,8 +150,9 @@ def _cloudfront_calls() -> Iterator[tuple[str, Callable[[], Any]]]:
         "Quantity": PAGE,
         "Items": [full_summary(number) for number in range(PAGE)],
     }
-    listing = _client("cloudfront", xml("DistributionList", whole))
-    yield "cloudfront:ListDistributions", lambda: list(listing.get_paginator("list_distributions").paginate())
+    own, usual = _client("cloudfront", page := xml("DistributionList", whole)), _client("cloudfront", page, usual=True)
+    yield LISTING, lambda: list(own.get_paginator("list_distributions").paginate())
+    yield LISTING_OF_RIVAL, lambda: list(usual.get_paginator("list_distributions").paginate())
     config = _client("cloudfront", xml("DistributionConfig", full_summary(1)))
     yield "cloudfront:GetDistributionConfig", lambda: config.get_distribution_config(Id="E1")
     invalidation = _client("cloudfront", xml("Invalidation", INVALIDATION))
@@ -222,8 +235,11 @@ def _element(name: str, value: Any, parent: str = "") -> str:
     return f"<{name}>{content}</{name}>"
 
 
-def _client(service: str, body: str) -> Any:
-    client: Any = boto3.client(service, **CREDENTIALS)  # type: ignore[call-overload] # any service
+def _client(service: str, body: str, *, usual: bool = False) -> Any:
+    """The functions' own client of the service, which always answers this; or a ``usual`` one."""
+    config = Config(**DYNAMODB_CONFIG) if service == "dynamodb" else None
+    client: Any = boto3.client(service, config=config, **CREDENTIALS)  # type: ignore[call-overload] # any service
+    client = adapted(client) if service == "cloudfront" and not usual else client
     content = body.encode()
     kind = "application/x-amz-json-1.0" if service == "dynamodb" else "text/xml"
     headers: Any = {"Content-Type": kind, "x-amzn-RequestId": "1", "Content-Length": str(len(content))}

@@ -123,6 +123,7 @@ def ours(
 def rival(name: str, changes: Deploy, a_second: int, calibration: Calibration, *, limited: bool = False) -> Row:
     """A rival, with a CloudFront that takes whatever comes, unless it is ``limited`` as CloudFront is."""
     handler, window = RIVALS[name]
+    calibration = calibration.of_rival
     runner = Rival(handler, limited=limited, window=window)
     runner.change(changes.changed, a_second)
     runner.usage.add(Meter.LAMBDA_GB_SECONDS, calibration.gb_seconds(name, runner.work))

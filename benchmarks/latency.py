@@ -115,7 +115,7 @@ def _after(since: float, account: Account) -> float:
 
 def rival(pages: int, calibration: Calibration, *, warm: bool = True, window: float = 0.0) -> float:
     handler = baseline.handler_of_batches if window else baseline.handler
-    runner = Rival(handler, pages=pages, memory=MEMORY, processor=calibration.processor, window=window)
+    runner = Rival(handler, pages=pages, memory=MEMORY, processor=calibration.of_rival.processor, window=window)
     if warm:
         runner.change(["warm-up.html"], 1)
     begun = runner.clock.seconds

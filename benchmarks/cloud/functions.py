@@ -29,6 +29,7 @@ from benchmarks.cloud.services import Invocation, Services, Switch
 from benchmarks.cloud.usage import Meter
 from invalidation.batches.dynamodb import DynamoBatchTable
 from invalidation.batches.targets import StoredConfigurations
+from invalidation.cloudfront import routing
 from invalidation.cloudfront.client import CloudFront
 from invalidation.cloudfront.listing import BucketLister
 from tests.definition import ROOT, template
@@ -124,6 +125,7 @@ def forget(module: ModuleType, services: Services) -> None:
     if "LISTER" in kept:
         kept["s3"] = cache(lambda: LOADED().switch.client("s3"))
         kept["LISTER"] = BucketLister(kept["s3"], print)
+        routing._known_paths.cache_clear()  # noqa: SLF001 # likewise
     if "datetime" in kept:
         kept["datetime"] = services.clock.datetime  # what the handlers ask for the time
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 from greenlet import getcurrent
 
-from invalidation.batches.head import HeadState
 from invalidation.batches.model import BatchState, Outcome
 from invalidation.batches.snapshot import chunk_key, unpack
 from invalidation.batches.table import BATCH, Index, Item, Key, Page
@@ -241,6 +240,17 @@ class SimulatedTable(MemoryTable):
         if self.find(key) is None or self._world.random.random() < 0.5:
             super().ensure(key)
 
+    def update(self, key: Key, assign: Mapping[str, Any], expect: Mapping[str, Any]) -> Item | None:
+        """Opening a batch is part of what is to be over within its window: its times are of before the request."""
+        opened = assign.get("batchId") if key.sk == "HEAD" else None
+        if opened:
+            closes = (datetime.fromisoformat(assign["closesAt"]) - START).total_seconds()
+            self._world.deadlines[opened] = closes + assign["window"]
+        item = super().update(key, assign, expect)
+        if opened and item is None:
+            self._world.deadlines.pop(opened, None)
+        return item
+
     def page(self, pk: str, prefix: str = "", *, after: Key | None = None, limit: int = 0, keys: bool = False) -> Page:
         if self._world.faults.strike((Fault.EMPTY_PAGE,)):
             return self._request("page", Key(pk, prefix), lambda: Page((), after or Key(pk, "")))
@@ -327,9 +337,6 @@ class SimulatedTable(MemoryTable):
         elif item["sk"] == "META" and not item.get("gathered"):
             for change in self._world.requested.get(item["executions"][0], ()):
                 self._observe_accepted(change.event_id, change.key)
-        elif item["sk"] == "HEAD" and item.get("state") == HeadState.GATHERING:
-            closes = (datetime.fromisoformat(item["closesAt"]) - START).total_seconds()
-            self._world.deadlines[item["batchId"]] = closes + item["window"]
 
     def _observe_accepted(self, event: str, key: str) -> None:
         observed, scheduler = self._world.observed, self._world.scheduler

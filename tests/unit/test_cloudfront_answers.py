@@ -20,8 +20,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from invalidation.cloudfront.client import CloudFront, Invalidation, cloudfront_client
-from invalidation.cloudfront.distribution import Distribution
+from invalidation.cloudfront.client import CloudFront, Invalidation, adapted, cloudfront_client
+from invalidation.cloudfront.distribution import Distribution, has_origin, outline
 from invalidation.errors import (
     AccessDenied,
     CloudFrontThrottled,
@@ -307,3 +307,60 @@ def test_an_invalidation_that_a_server_has_failed_at_is_sent_again(monkeypatch: 
     with pytest.raises(TooManyInvalidationsInProgress):
         cloudfront.create_invalidation("E1", ["/a/*"], "reference")
     assert len(asked) == 2
+
+
+def listing(*elements: str) -> str:
+    """A page of ListDistributions, whole as CloudFront writes it; the distributions have these elements besides."""
+    origin = "<CustomHeaders><Quantity>0</Quantity></CustomHeaders><OriginPath>/v1</OriginPath>"
+    summaries = "".join(
+        f"<DistributionSummary><Id>E{number}</Id><ARN>arn</ARN><ETag>T{number}</ETag><Status>Deployed</Status>"
+        f"<LastModifiedTime>2026-11-23T09:00:00Z</LastModifiedTime><DomainName>d{number}.cloudfront.net</DomainName>"
+        f"<Aliases><Quantity>1</Quantity><Items><CNAME>www{number}.example.com</CNAME></Items></Aliases>"
+        f"<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>{domain}</DomainName>{origin}"
+        "</Origin></Items></Origins><DefaultCacheBehavior><TargetOriginId>o</TargetOriginId></DefaultCacheBehavior>"
+        f"<Comment>&lt;b&gt; ü</Comment>{element}</DistributionSummary>"
+        for number, (domain, element) in enumerate(
+            zip(("site.s3.amazonaws.com", "other.s3.amazonaws.com", "example.com"), elements, strict=True)
+        )
+    )
+    return (
+        '<?xml version="1.0"?>\n<DistributionList xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/">'
+        "<Marker></Marker><MaxItems>100</MaxItems><IsTruncated>false</IsTruncated><Quantity>3</Quantity>"
+        f"<Items>{summaries}</Items></DistributionList>"
+    )
+
+
+@pytest.mark.parametrize("prepare", [lambda made: made, adapted], ids=["whole", "adapted"])
+def test_a_listing_of_which_half_is_left_unread_says_the_same_of_every_distribution(prepare: Any) -> None:
+    elements = (
+        "<Enabled>true</Enabled><Staging>false</Staging>",
+        "<Enabled>false</Enabled><Staging>true</Staging>",
+        "<Enabled>true</Enabled><ConnectionMode>tenant-only</ConnectionMode>",
+    )
+    made: Any = prepare(boto3.client("cloudfront", aws_access_key_id="made", aws_secret_access_key="up"))
+
+    def answer(request: Any, **_more: Any) -> AWSResponse:
+        body = listing(*elements)
+        return AWSResponse(request.url, 200, HTTPHeaders(), SimpleNamespace(stream=lambda: [body.encode()]))
+
+    made.meta.events.register("before-send.cloudfront", answer)
+    summaries = made.list_distributions()["DistributionList"]["Items"]
+    assert [(each["Id"], each["ETag"], has_origin(each, "site")) for each in summaries] == [
+        ("E0", "T0", True),
+        ("E1", "T1", False),
+        ("E2", "T2", False),
+    ]
+    assert [outline(each["Id"], "site", each) for each in summaries] == [
+        Distribution(
+            id=f"E{number}",
+            bucket="site",
+            domain_name=f"d{number}.cloudfront.net",
+            aliases=(f"www{number}.example.com",),
+            enabled=number != 1,
+            staging=number == 1,
+            tenant_only=number == 2,
+            unrecognised=("example.com",) if number == 2 else (),
+        )
+        for number in range(3)
+    ]
+    assert ("Comment" in summaries[0]) == (prepare is not adapted)

@@ -24,9 +24,11 @@ DYNAMODB_CONFIG: dict[str, Any] = {
     "read_timeout": 10,
     "retries": {"mode": "standard", "total_max_attempts": 5},
     "max_pool_connections": 16,
+    "parameter_validation": False,
 }
 """For botocore's ``Config``: DynamoDB answers in milliseconds or has lost the request. The SDK does the waiting between
-tries; what it gives up on is a Retry of the state machine's."""
+tries; what it gives up on is a Retry of the state machine's. All requests are made here, and DynamoDB validates them
+anyway: to do so twice takes half the time of a BatchWriteItem."""
 
 BATCH_GET = 100
 """Keys in one BatchGetItem, which answers with 16 MB at most (DynamoDB API Reference, BatchGetItem)."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from invalidation.cloudfront.limits import DEFAULT_ERROR_CACHING_SECONDS
@@ -126,11 +127,25 @@ def viewer_paths(distribution: Distribution, keys: Iterable[str], rules: PathRul
     them matches this one as well, so that it stands for the object.
     """
     plain = replace(rules, spellings=False, error_pages=False, whole_behaviors=False, root_queries=False)
-    router = _Router(distribution, plain, None)
+    router, known = _known_paths(distribution, plain)
     for key in keys:
-        paths = [path for route in router.served(key).routes for path in route.paths]
-        if paths:
-            yield max(paths, key=len).removesuffix("*")
+        path = known.get(key)
+        if path is None:
+            found = [path for route in router.routes(key) for path in route.paths]
+            path = max(found, key=len).removesuffix("*") if found else ""
+            if len(known) < _REMEMBERED:
+                known[key] = path
+        if path:
+            yield path
+
+
+_REMEMBERED: Final = 50_000
+"""Keys whose paths are remembered, for a distribution: the batches of a storm find the same neighbours."""
+
+
+@lru_cache(maxsize=2)
+def _known_paths(distribution: Distribution, rules: PathRules) -> tuple[_Router, dict[str, str]]:
+    return _Router(distribution, rules, None), {}
 
 
 class _Router:
@@ -153,15 +168,20 @@ class _Router:
             ]
             for origin in distribution.origins
         }
+        self._indexes = {origin.id: self._indexes_of(origin) for origin in distribution.origins}
         self._root = "/" + distribution.default_root_object if distribution.default_root_object else ""
 
     def served(self, key: str) -> Served:
         if not self._distribution.enabled:
             return Served(RouteVerdict.DISABLED)
-        routes = tuple(self._routes(key))
+        routes = self.routes(key)
         verdicts = {route.verdict for route in routes}
         verdict = next((each for each in RouteVerdict if each in verdicts), RouteVerdict.NO_ORIGIN)
         return Served(verdict, narrowed({path for route in routes for path in route.paths}), routes)
+
+    def routes(self, key: str) -> tuple[Route, ...]:
+        """All ways to reach the key, as long as the distribution is enabled."""
+        return tuple(self._routes(key)) if self._distribution.enabled else ()
 
     def _routes(self, key: str) -> Iterator[Route]:
         for origin in self._distribution.origins:
@@ -187,7 +207,7 @@ class _Router:
     def _ways(self, origin: Origin, location: str) -> list[tuple[Way, str]]:
         """The locations that lead to what is at ``location``."""
         ways = [(Way.KEY, location)]
-        for index in self._indexes(origin):
+        for index in self._indexes[origin.id]:
             if location.endswith("/" + index):
                 ways += [(Way.INDEX_DOCUMENT, each) for each in _folders(location, index)]
         if self._rewriting[origin.id]:
@@ -199,7 +219,7 @@ class _Router:
             ways.append((Way.DEFAULT_ROOT_OBJECT, "/"))
         return ways
 
-    def _indexes(self, origin: Origin) -> list[str]:
+    def _indexes_of(self, origin: Origin) -> list[str]:
         of_website = (self._distribution.website_index or WEBSITE_INDEX) if origin.website else ""
         return sorted({self._rules.directory_index, of_website} - {""})
 
