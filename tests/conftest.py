@@ -6,8 +6,10 @@ import gc
 import os
 from collections.abc import Iterator
 from itertools import accumulate, groupby
+from typing import Any
 
 import pytest
+from botocore.loaders import Loader, create_loader
 
 pytest_plugins = ("tests.execution_reports",)
 
@@ -60,6 +62,21 @@ LONGEST = {
     "test_local_bucket_events.py": 14,
 }
 """Seconds that files take in a whole run on two processors, where they are many: only their order matters."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_of_aws_are_read_once() -> Iterator[None]:
+    """Each session of boto3's reads and parses them again otherwise, which is up to a third of a test's time."""
+    shared: dict[str | None, dict[Any, Any]] = {}
+
+    def loader(data_path: str | None = None) -> Loader:
+        made = create_loader(data_path)
+        vars(made)["_cache"] = shared.setdefault(data_path, {})
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", loader)
+        yield
 
 
 @pytest.fixture(autouse=True)
