@@ -19,7 +19,7 @@ class FakeClient:
     """Step Functions and SNS, as far as the handlers here call them; ``sent`` is what they were sent."""
 
     exceptions = SimpleNamespace(ExecutionAlreadyExists=KeyError)
-    meta = SimpleNamespace(events=SimpleNamespace(register_first=lambda *_: None))
+    meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None, register_first=lambda *_: None))
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []

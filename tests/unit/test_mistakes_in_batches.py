@@ -139,7 +139,7 @@ MISTAKES = (
     Mistake(
         "what a dead leader left to be deleted is left there",
         close,
-        "close",
+        "_freeze",
         "for each in earlier:",
         "for each in ():",
         test_close.test_a_leader_who_finds_nothing_of_its_own_deletes_what_a_dead_one_left,

@@ -171,7 +171,8 @@ def _head_and_window(table: BatchTable, bucket: str, window: Window, now: dateti
         return Head.read(table, bucket), window
     head, day = Head.key_of(bucket), _day_of(now)
     found = {Key(item["pk"], item["sk"]): item for item in table.get_all([head, day])}
-    return Head.from_item(bucket, found.get(head)), _held_back(window, _paths(found.get(day)))
+    today = _held_back(window, _paths(found.get(day)))
+    return Head.from_item(bucket, found.get(head)), today
 
 
 def join_each(  # noqa: PLR0917 -- collaborators are arguments
