@@ -23,7 +23,6 @@ from invalidation.batches.sweep import SCHEDULE
 from invalidations_cli.aws import Stack
 from invalidations_cli.canaries import EdgeViewer
 from invalidations_cli.dead_letter_queue import DeadLetterQueue
-from invalidations_cli.local.site import policy_for_topic
 from invalidations_cli.trace import POLL_SECONDS
 
 ALARM = "ExecutionFailedAlarm"
@@ -320,3 +319,15 @@ class Interruption:
             remedy = f"--timeout {SWEEP_SECONDS // 60:.0f}m, or later: {self.stack.command('show', batch.batch_id)}"
             return Tried(GOES_ON, Answer.NOT_CHECKED, what, remedy)
         return Tried(GOES_ON, Answer.FAILS, what, self.stack.command("doctor"))
+
+
+def policy_for_topic(queue_arn: str, topic_arn: str) -> str:
+    """The policy of a queue to which one topic may send, as JSON."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

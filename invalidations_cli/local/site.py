@@ -9,6 +9,7 @@ from typing import Any
 from invalidation.bucket_events import BucketEvents
 from invalidations_cli.local.aws import LocalAws
 from invalidations_cli.local.settings import REGION
+from invalidations_cli.proofs import policy_for_topic
 
 CACHING_OPTIMIZED = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 """AWS's managed cache policy of that name (CloudFront Developer Guide, "Use managed cache policies")."""
@@ -88,15 +89,3 @@ def subscribe_queue(aws: LocalAws, topic_arn: str, name: str) -> str:
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy_for_topic(arn, topic_arn)})
     aws.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
     return url
-
-
-def policy_for_topic(queue_arn: str, topic_arn: str) -> str:
-    """The policy of a queue to which one topic may send, as JSON."""
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"Service": "sns.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": queue_arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
-    }
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
