@@ -14,11 +14,11 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from tests.simulation.exhaustive import Explorer
+from tests.simulation.exhaustive import Explorer, Stage
 from tests.simulation.faults import Fault
 from tests.simulation.scenarios import (
     frozen,
@@ -37,9 +37,11 @@ OFTEN = 50_000
 """Schedules between two lines of progress, where no terminal shows it."""
 CASTS = (
     (three_joiners_of_a_quiet_bucket, frozen_once, 0),
+    (three_joiners_of_a_quiet_bucket, frozen_after_sweeps, 1),
     (two_joiners_and_a_leader, frozen_after_sweeps, 2),
     (two_attempts_of_close_and_a_joiner, frozen_after_sweeps, 2),
     (two_attempts_of_join_and_a_joiner, frozen, 0),
+    (two_attempts_of_join_and_a_joiner, frozen_after_sweeps, 2),
 )
 
 
@@ -107,13 +109,11 @@ def report(totals: Totals, seconds: float) -> str:
 
 
 def explore() -> list[str]:
-    """Search the larger casts; what is broken. Each in a process of its own, which gives back its gigabytes."""
-    with ProcessPoolExecutor(1, max_tasks_per_child=1) as pool:
-        return [complaint for cast in range(len(CASTS)) for complaint in pool.submit(explore_one, cast).result()]
+    """Search the larger casts; what is broken."""
+    return [complaint for cast in CASTS for complaint in explore_one(*cast)]
 
 
-def explore_one(number: int) -> list[str]:
-    scenario, finally_, deaths = CASTS[number]
+def explore_one(scenario: Callable[[Stage], None], finally_: Callable[[Stage], list[str]], deaths: int) -> list[str]:
     explored = Explorer(scenario, owned, finally_, deaths).explore()
     cast = f"{scenario.__name__.replace('_', ' ')}, {deaths} of whom may die"
     say(f"{explored.interleavings:,} interleavings of {cast}: {len(explored.broken)} broken")
