@@ -1,4 +1,4 @@
-"""6,000 random schedules: one in six without faults, one with faults in Join alone. `make soak` runs 1,000,000."""
+"""10,000 random schedules: one in six without faults, one with faults in Join alone. `make soak` runs 1,000,000."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from tests.simulation.soak import main, one, report, some
 EACH = 1_000
 
 
-@pytest.mark.parametrize("first", range(0, 6_000, EACH))
+@pytest.mark.parametrize("first", range(0, 10_000, EACH))
 def test_no_change_is_lost_left_over_or_covered_twice(first: int) -> None:
     assert some(range(first, first + EACH)).broken == []
 
