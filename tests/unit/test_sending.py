@@ -251,6 +251,26 @@ def test_an_answer_that_was_lost_and_then_refused_costs_paths_and_loses_no_chang
     assert len(lost) == 1
 
 
+class Uncounting(MemoryTable):
+    """Counts nothing: the item is asked for too often."""
+
+    def add(self, key: Key, attribute: str, number: int) -> int:
+        raise BatchTableUnavailable(f"{key.pk}: {attribute} + {number} was throttled")
+
+
+@pytest.mark.parametrize("there_is_room", [True, False])
+def test_paths_that_cannot_be_counted_change_nothing_of_what_was_sent_or_refused(*, there_is_room: bool) -> None:
+    site = Site(Uncounting())
+    site.cloudfront.takes = lambda _paths: there_is_room
+    batch = site.change(*keys(3))
+    if there_is_room:
+        assert site.send(batch).status is Status.IN_PROGRESS
+    else:
+        with pytest.raises(TooManyInvalidationsInProgress):
+            site.send(batch)
+    assert site.cloudfront.sent() == ([f"/{key}" for key in keys(3)] if there_is_room else [])
+
+
 def test_a_long_plan_lies_in_chunks_and_reads_back() -> None:
     site = Site()
     paths = [f"/{number:04}/{'x' * 400}{number * 7919 % 10007}" for number in range(3_000)]

@@ -9,9 +9,9 @@ default is what AWS gives free, being exact costs nothing. So that one storm doe
 - beyond that it is thrifty: ten paths for each distribution, of which five wildcards.
 
 Up to 30 paths for a distribution go as they are in any case, and so do up to 30 locations that are spelled in several
-ways: where a batch owes no more than that to one distribution, nothing is to be decided, and they are counted once the
-plan is frozen. Who dies between reserving and recording leaves the month with some paths too many: later batches are
-thriftier than need be, never dearer.
+ways: where a batch owes no more than that to one distribution, nothing is to be decided, and they are counted once they
+have been sent. Who dies between reserving and recording leaves the month with some paths too many, so that later
+batches are thriftier than need be; who dies while sending so few leaves it with as many too few.
 """
 
 from __future__ import annotations

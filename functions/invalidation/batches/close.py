@@ -70,8 +70,7 @@ def close(  # noqa: PLR0917 -- collaborators are arguments
     """Close a batch, or find it closed; every attempt may die and be repeated anywhere.
 
     ``attempt`` must be new for each invocation: it names the list, and two that shared a name would overwrite each
-    other's chunks after one of them has been frozen. ``most`` and ``opened``
-    are ``close_at_once``'s.
+    other's chunks after one of them has been frozen. ``most`` and ``opened`` are ``close_at_once``'s.
 
     Raises:
         BatchContended: the head could not be closed.

@@ -203,7 +203,8 @@ class Joined:
     """Who leads the batch that the change is in. ``waits`` if it gathers first, rather than closing at once.
 
     ``closed`` if it owns its changes already, so that nothing is left to Close Batch. ``opened`` is the head, where
-    this very attempt has opened it as one that is closed: no record of its batch can be there yet.
+    this very attempt has opened it as one that is closed: hardly ever is there a record of its batch yet, and where
+    there is one, writing another finds it.
     """
 
     role: Role

@@ -94,11 +94,10 @@ def join_request(  # noqa: PLR0917 -- collaborators are arguments
         ChangesNotAccepted: no record names what is wanted; the execution's input still does.
         BatchContended, BatchTableUnavailable: trying again may help.
     """
-    window = window_today(table, window, now())
     match request:
         case KeysRequest(bucket, keys, dry_run):
             changes = [Change(bucket, key, event_id="") for key in keys]
-            if window.holds_back and not dry_run:
+            if not dry_run and window_today(table, window, now()).holds_back:
                 joined = join(table, bucket, changes, execution, window, now, attempt, at_once=True)
             else:
                 joined = open_own_batch(table, bucket, changes, execution, now, attempt, dry_run=dry_run)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,6 +53,7 @@ from invalidation.cloudfront.rules import Budget, InvalidateBy, PlanRule, Status
 from invalidation.cloudfront.tags import TagReader
 from invalidation.errors import (
     BatchNotFound,
+    BatchTableUnavailable,
     CloudFrontThrottled,
     InvalidationError,
     NoRoomInTime,
@@ -95,7 +97,8 @@ INLINE_BYTES: Final = 16_384
 class _Frozen:
     """A target with the plan that counts. ``new``: this call has made it, so that nothing of it was sent before.
 
-    The paths that are still to be counted, for the month and for the day, are counted when they are sent.
+    What is still to be counted of its paths, for the month and for the day, is counted after the first attempt to send
+    them, whatever came of it. Who dies while sending leaves it uncounted.
     """
 
     target: Target
@@ -140,8 +143,9 @@ class Sender:
             self._raise_when_too_late(error, dispatch.pace, room_until)
             raise
         finally:
-            if frozen.of_month or frozen.of_day:
-                count_paths(self.table, frozen.of_month, self.now(), of_day=frozen.of_day)
+            with suppress(BatchTableUnavailable):  # no retry would count: its plan is frozen already
+                if frozen.of_month or frozen.of_day:
+                    count_paths(self.table, frozen.of_month, self.now(), of_day=frozen.of_day)
         progress = Progress(status, self.now(), self.now() + self.limits.completion_timeout, tuple(dispatch.pending))
         return progress, tuple(dispatch.created)
 

@@ -19,7 +19,9 @@ pk                            sk                                       what
 ``BATCH#<id>``                ``INVALIDATION#<distribution>#<its id>`` an invalidation that was created for it
 ``CONFIGURATION#<id>``        ``ETAG``                                 a distribution's, as read at an ETag
 ``USAGE``                     ``<year>-<month>``, ``…-<day>``          how many paths that month, or day, has taken
-``SWEEP``                     ``NOTES``                                how far the sweep has come
+``BATCH#<id>``                ``PLAN#<distribution>#<hash>#<number>``  a chunk of its frozen paths, where they are many
+``CONTENT#<bucket>#<hash>``   ``ETAG``                                 a key's newest ETag, with ``SkipUnchanged``
+``SWEEP``                     ``NOTES``, ``VISIT``, ``REPLAY``         how far the sweep has come, and when it was there
 ``REPLAY``                    ``<when it is due>#<hash of its ARN>``   an execution to look at: was its change accepted?
 ============================  =======================================  ============================================
 

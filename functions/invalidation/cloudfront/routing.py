@@ -133,7 +133,9 @@ def viewer_paths(distribution: Distribution, keys: Iterable[str], rules: PathRul
         if path is None:
             found = [path for route in router.routes(key) for path in route.paths]
             path = max(found, key=len).removesuffix("*") if found else ""
-            if len(known) < _REMEMBERED:
+            if len(known) == _REMEMBERED:
+                known.clear()
+            if len(path) <= _LONGEST_REMEMBERED:
                 known[key] = path
         if path:
             yield path
@@ -141,6 +143,8 @@ def viewer_paths(distribution: Distribution, keys: Iterable[str], rules: PathRul
 
 _REMEMBERED: Final = 50_000
 """Keys whose paths are remembered, for a distribution: the batches of a storm find the same neighbours."""
+_LONGEST_REMEMBERED: Final = 300
+"""Characters of such a path, so that 50,000 of them never take much of a function's memory."""
 
 
 @lru_cache(maxsize=2)
