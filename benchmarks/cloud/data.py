@@ -16,7 +16,7 @@ Data = Any
 
 
 class NotUnderstood(Exception):
-    """The definition uses something that this walker does not know: teach it, rather than count wrongly."""
+    """Something is used that the model does not know: teach it, rather than count wrongly."""
 
 
 def read(path: str, data: Data, context: Data) -> Data:

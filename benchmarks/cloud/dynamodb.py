@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
+from benchmarks.cloud.data import NotUnderstood
 from benchmarks.cloud.usage import Meter, Usage
 from invalidation.batches.table import Index, Item, Key, Page
 from tests.fakes.memory_table import MemoryTable
@@ -61,7 +62,7 @@ class Table:
             if "ConditionExpression" not in request:
                 self._items.put(item)
             elif _expected(request) != {"pk": None}:
-                raise NotImplementedError(request["ConditionExpression"])
+                raise NotUnderstood(f"a condition of PutItem's: {request['ConditionExpression']}")
             elif not self._items.put_new(item):
                 raise ConditionFailed
         return {}

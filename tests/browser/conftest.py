@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from invalidations_cli.history import Status, read_history
 from invalidations_cli.recording import Recording, load
 from invalidations_cli.report.page import render
+from tests.needs import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,10 +26,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 def browser() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        missing = f"no Chromium on this machine (looked for {', '.join(NAMES)}): install Debian's package chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        missing(f"no Chromium on this machine (looked for {', '.join(NAMES)}): install Debian's package chromium")
     # Chromium refuses to sandbox itself for root, which is who runs in most containers.
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     expect.set_options(timeout=TIMEOUT_MILLISECONDS)

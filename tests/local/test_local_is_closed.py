@@ -19,6 +19,7 @@ from invalidations_cli.local.up import variables
 from tests.local import tools
 from tests.local.conftest import Emulators
 from tests.local.disturbed import running_executions
+from tests.needs import missing
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("emulators")]
 
@@ -162,7 +163,7 @@ def test_what_else_would_start_a_program_is_refused_by_the_emulator_itself(aws: 
 def test_the_aws_cli_works_with_what_up_prints(local: LocalEnvironment) -> None:
     program = shutil.which("aws")
     if program is None:
-        pytest.skip("no AWS CLI on the PATH")
+        missing("no AWS CLI on the PATH")
     own = {key: os.environ[key] for key in ("PATH", "HOME", "PYENV_ROOT", "PYENV_VERSION") if key in os.environ}
     printed = dict(pair.split("=", 1) for pair in variables(local.endpoint).replace("export ", "").split())
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from invalidations_cli.local.environment import LocalEnvironment
 from invalidations_cli.local.server import ROOT
 from tests.local.tools import ended
+from tests.needs import missing
 from tools.package import bytecode
 from tools.release import release
 
@@ -46,7 +47,7 @@ def environment(local: LocalEnvironment) -> dict[str, str]:
         pytest.fail("the SAM CLI is not set up: `make test` does it")
     found = shutil.which(PYTHON)
     if not found or subprocess.run([found, "-V"], capture_output=True, env=environment, check=False).returncode:
-        pytest.skip(f"`sam build` needs {PYTHON} on the PATH, for the runtime of the functions")
+        missing(f"`sam build` needs {PYTHON} on the PATH, for the runtime of the functions")
     return environment
 
 

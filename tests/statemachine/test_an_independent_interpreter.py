@@ -6,7 +6,6 @@ moto's is derived from LocalStack's. Where the two disagree, AWS's documentation
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from invalidations_cli.local.package import made_once
 from tests.definition import rendered, states
+from tests.needs import missing
 from tests.statemachine.machine import MockedMachine, case_names, responses_of
 from tests.statemachine.recorded_execution import RecordedExecution
 
@@ -42,12 +42,6 @@ OTHER_PAYLOADS = {"JoinFails": ROOT_AS_A_NAME}
 OF_THE_RUN = {"execution", "startedAt", "stateMachine"}
 
 Ended = dict[str, Any]
-
-
-def missing(what: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def installed() -> Path:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONGEST as LONG_FILES
-
 ROOT = Path(__file__).parents[2]
 SHORTEST, LONGEST, LONGEST_FUNCTION, LONGEST_HANDLER = 60, 500, 40, 60
 LONGEST_FIRST_SENTENCE = 15
@@ -47,6 +45,11 @@ class Module:
 
     @property
     def may_be_short(self) -> bool:
+        """A handler, or a part of the local AWS.
+
+        Of these the launcher is a process of its own, ``viewing`` is put in front of what Lambda workers run, and
+        ``commands`` says what there is without the emulator's imports.
+        """
         return self.path.name in {"app.py", "__init__.py"} or self.path.is_relative_to("invalidations_cli/local")
 
     @property
@@ -197,7 +200,3 @@ def test_the_layout_keeps_its_numbers(rule: Rule, modules: list[Module]) -> None
 )
 def test_what_breaks_the_layout_is_found(rule: Rule, path: str, text: str) -> None:
     assert len(rule([Module(Path(path), text)])) == 1
-
-
-def test_each_test_file_that_goes_first_as_it_takes_long_is_there() -> None:
-    assert set(LONG_FILES) - {path.name for path in (ROOT / "tests").rglob("test_*.py")} == set()

@@ -170,13 +170,15 @@ def test_a_table_that_fails_costs_a_call_and_no_batch(aws: Asked, table: BrokenT
         pytest.param({"configuration": zlib.compress(b"\xff")}, id="not text"),
         pytest.param({"configuration": zlib.compress(b"[]")}, id="not an object"),
         pytest.param({"configuration": "text"}, id="not bytes"),
+        pytest.param({"configuration": None}, id="without a configuration"),
+        pytest.param({"version": None}, id="without a version"),
     ],
 )
 def test_an_item_that_cannot_be_read_is_as_good_as_none(aws: Asked, table: MemoryTable, damage: Item) -> None:
     aws.lists()
     aws.configures(NEVER)
     aws.root()
-    table.put({**item_of(table), **damage})
+    table.update(KEY, damage, {})
     aws.lists()
     aws.configures()
     assert aws.root() == "index.html"
@@ -189,17 +191,6 @@ def test_a_later_release_s_item_stays_as_it_is(aws: Asked, table: MemoryTable) -
     aws.configures()
     assert aws.root() == "index.html"
     assert item_of(table) == later
-
-
-@pytest.mark.parametrize("lacks", ["version", "configuration"])
-def test_an_item_that_lacks_something_is_as_good_as_none(aws: Asked, table: MemoryTable, lacks: str) -> None:
-    aws.lists()
-    aws.configures(NEVER)
-    aws.root()
-    table.put({name: value for name, value in item_of(table).items() if name != lacks})
-    aws.lists()
-    aws.configures()
-    assert aws.root() == "index.html"
 
 
 def test_what_another_release_of_the_sdk_has_read_is_read_anew(aws: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

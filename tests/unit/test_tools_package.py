@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from invalidations_cli.local.package import LAMBDA_PYTHON, lambda_python, python_version
 from tests.definition import ROOT
+from tests.needs import missing
 from tools import package
 from tools.package import main
 
@@ -25,7 +26,7 @@ def built(folder: Path) -> Path:
 
 def test_bytecode_lies_beside_the_sources_afterwards(tmp_path: Path) -> None:
     if LAMBDA_PYTHON.removeprefix("python") not in python_version(lambda_python()):
-        pytest.skip(f"{LAMBDA_PYTHON} is not here")
+        missing(f"{LAMBDA_PYTHON} is not here")
     result = CliRunner().invoke(main, ["bytecode", str(built(tmp_path / "build"))])
     assert (result.exit_code, result.output.endswith(": SharedCode\n")) == (0, True), result.output
     assert [each.name for each in (tmp_path / "build/SharedCode/__pycache__").iterdir()] == ["app.cpython-313.pyc"]

@@ -162,7 +162,7 @@ class CloudFront:
         """Every distribution of the account, for explaining. An outline where it does not serve the bucket."""
         found: list[Distribution] = []
         for summary in self._summaries():
-            aliases = self._aliases(bucket)
+            aliases = partial(self._aliases, bucket)
             if not configuration.has_origin(summary, bucket, aliases):
                 found.append(configuration.outline(summary["Id"], bucket, summary, aliases))
                 continue
@@ -238,14 +238,13 @@ class CloudFront:
             return configuration.presumed(distribution_id, bucket)
 
     def _read(self, distribution_id: str, bucket: str, *, named: bool = False, listed_etag: str = "") -> Distribution:
-        aliases = self._aliases(bucket)
         return configuration.read_distribution(
             distribution_id,
             bucket,
             self._configuration(distribution_id, listed_etag),
             self._cache_policy,
             lambda: self._buckets.website(bucket) if self._buckets else None,
-            aliases,
+            partial(self._aliases, bucket),
             named=named,
         )
 
@@ -274,8 +273,8 @@ class CloudFront:
         self._configurations[distribution_id] = known
         return known[1]
 
-    def _aliases(self, bucket: str) -> Callable[[], Collection[str]]:
-        return lambda: self._buckets.aliases(bucket) if self._buckets else ()
+    def _aliases(self, bucket: str) -> Collection[str]:
+        return self._buckets.aliases(bucket) if self._buckets else ()
 
     def _cache_policy(self, policy_id: str) -> CachePolicy:
         """A custom cache policy. The costly one, if that may not be read: the contrary would leave stale answers."""

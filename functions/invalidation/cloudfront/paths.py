@@ -158,7 +158,7 @@ def common_folder(paths: Sequence[str]) -> tuple[str, set[str]]:
 
 def narrowed(paths: set[str]) -> tuple[str, ...]:
     """The paths, sorted, without those that a wildcard among them covers."""
-    wildcards = {path for path in paths if path.endswith("*")} if len(paths) > 1 else ()
+    wildcards = {path for path in paths if path.endswith("*")}
     return tuple(sorted(p for p in paths if not any(w != p and covers(w, p) for w in wildcards)))
 
 

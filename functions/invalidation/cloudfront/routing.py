@@ -128,7 +128,7 @@ def viewer_paths(distribution: Distribution, keys: Iterable[str], rules: PathRul
     """
     plain = replace(rules, spellings=False, error_pages=False, whole_behaviors=False, root_queries=False)
     router, known = _known_paths(distribution, plain)
-    for key in keys:
+    for key in keys if distribution.enabled else ():
         path = known.get(key)
         if path is None:
             found = [path for route in router.routes(key) for path in route.paths]
@@ -178,16 +178,13 @@ class _Router:
     def served(self, key: str) -> Served:
         if not self._distribution.enabled:
             return Served(RouteVerdict.DISABLED)
-        routes = self.routes(key)
+        routes = tuple(self.routes(key))
         verdicts = {route.verdict for route in routes}
         verdict = next((each for each in RouteVerdict if each in verdicts), RouteVerdict.NO_ORIGIN)
         return Served(verdict, narrowed({path for route in routes for path in route.paths}), routes)
 
-    def routes(self, key: str) -> tuple[Route, ...]:
-        """All ways to reach the key, as long as the distribution is enabled."""
-        return tuple(self._routes(key)) if self._distribution.enabled else ()
-
-    def _routes(self, key: str) -> Iterator[Route]:
+    def routes(self, key: str) -> Iterator[Route]:
+        """All ways to reach the key, whether or not the distribution is enabled."""
         for origin in self._distribution.origins:
             locations = list(dict.fromkeys(origin.locations(self._distribution.bucket, key)))
             if not locations:
